@@ -1,0 +1,1 @@
+"""Evidence to hand fit to ground truth. No Qt."""

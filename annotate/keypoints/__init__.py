@@ -1,0 +1,1 @@
+"""Keypoint providers: one file each, found by file name."""

@@ -1,0 +1,1 @@
+"""Terms of the fit: one file each, found by file name."""

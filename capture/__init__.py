@@ -1,0 +1,1 @@
+"""Devices to synchronised recordings. No Qt, no torch."""

@@ -1,0 +1,1 @@
+"""Cameras and sensors: one file each, found by file name."""

@@ -1,0 +1,1 @@
+"""Read, check, convert, split, synthesise and publish datasets. No torch at import."""

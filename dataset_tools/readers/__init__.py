@@ -1,0 +1,1 @@
+"""Dataset readers: one file each, found by file name."""

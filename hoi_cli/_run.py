@@ -1,0 +1,81 @@
+"""What every command shares: flags to a frozen dataclass, errors to one line, exit codes."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from hoi_core import log
+from hoi_core.errors import HoiError
+
+C = TypeVar("C")
+
+
+def run(
+    config: type[C],
+    job: Callable[[C], None],
+    argv: Sequence[str] | None,
+    *,
+    prog: str,
+    doc: str | None,
+    default: C | None = None,
+) -> int:
+    """Parse `argv` into `config`, call `job`, and turn a `HoiError` into one line and exit code 2.
+
+    Args:
+        config: frozen dataclass whose attribute docstrings are the help texts.
+        job: the command itself.
+        argv: arguments without the program name; None for the process's own.
+        prog: name of the command in help and errors.
+        doc: text of `--help`, the module's docstring.
+        default: instance whose values replace the defaults (from `--config`).
+
+    Returns:
+        0, or 2 after an error that the user can act on, or 130 after Ctrl-C.
+    """
+    import tyro
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        parsed = tyro.cli(
+            config,
+            prog=prog,
+            description=doc,
+            args=arguments,
+            default=tyro.MISSING_NONPROP if default is None else default,
+            config=(tyro.conf.OmitArgPrefixes,),
+        )
+        log.setup(verbose=bool(getattr(parsed, "verbose", False)))
+        job(parsed)
+    except HoiError as error:
+        log.error(prog, error)
+        if "-v" in arguments or "--verbose" in arguments:
+            raise
+        return 2
+    except KeyboardInterrupt:
+        log.console_err().print(f"{prog}: stopped by Ctrl-C.", style="yellow")
+        return 130
+    return 0
+
+
+def write_json(path: Path | None, figures: Mapping[str, object] | list[Mapping[str, object]]) -> None:
+    """Write a command's figures for machines, where `--json FILE` asked for it; NaN becomes null."""
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(_plain(figures), indent=2) + "\n", encoding="utf8")
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN is not equal to itself

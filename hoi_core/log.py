@@ -1,0 +1,68 @@
+"""Logging and what commands print: libraries log, commands show panels and progress."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING
+
+from hoi_core.errors import HoiError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
+
+@cache
+def console() -> Console:
+    """The console that commands print results to (standard output)."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@cache
+def console_err() -> Console:
+    """The console for errors and log lines (standard error)."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def setup(*, verbose: bool = False) -> None:
+    """Send the library's log lines to standard error: warnings, or everything with `verbose`."""
+    from rich.logging import RichHandler
+
+    handler = RichHandler(console=console_err(), show_path=False, show_time=verbose)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    for package in ("hoi_core", "capture", "annotate", "dataset_tools", "learning", "gui", "hoi_cli"):
+        logging.getLogger(package).setLevel(logging.DEBUG if verbose else logging.INFO)
+
+
+def error(prog: str, problem: HoiError) -> None:
+    """Print an error in one line: what was expected and met, then what to do."""
+    from rich.text import Text
+
+    line = Text.assemble((f"{prog}: ", "bold red"), problem.message, " ", (problem.hint, "cyan"))
+    console_err().print(line, soft_wrap=True)
+
+
+def panel(title: str, lines: Sequence[str], next_command: str = "") -> None:
+    """Print the closing panel of a command: what was made, and what to type next."""
+    from rich.panel import Panel
+    from rich.text import Text
+
+    text = Text("\n".join(lines))
+    if next_command:
+        text.append("\n\nNext: ", style="bold")
+        text.append(next_command, style="cyan")
+    console().print(Panel(text, title=title, title_align="left", border_style="green", expand=False))
+
+
+def progress() -> Progress:
+    """A progress bar with count, rate and time left; silent where there is no terminal."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=console_err(), transient=True, disable=not console_err().is_terminal)

@@ -1,0 +1,1 @@
+"""Train, quantise, evaluate and export hand models."""
