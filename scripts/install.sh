@@ -19,13 +19,13 @@ readonly SYSTEM_PACKAGES=(
 )
 
 find_python() {
-  for candidate in "${HOI_PYTHON:-}" python3.11 python3.12 python3.10 python3; do
+  for candidate in "${HOI_PYTHON:-}" python3.11 python3.12 python3; do
     [ -n "$candidate" ] && command -v "$candidate" >/dev/null || continue
-    if "$candidate" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))'; then
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))'; then
       echo "$candidate"; return
     fi
   done
-  fail "expected Python 3.10 to 3.12, found $(python3 --version 2>&1 || echo none). Install it: apt-get install python3.11-venv"
+  fail "expected Python 3.11 or 3.12, found $(python3 --version 2>&1 || echo none). Install it: apt-get install python3.11-venv"
 }
 
 missing_system_packages() {
