@@ -63,7 +63,8 @@ def picture(image: U8, caption: str, *, quality: int = 88) -> str:
         raise ValueError(f"image must be (H, W, 3) uint8, got {image.shape} {image.dtype}")
     source = f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
     size = f'width="{image.shape[1]}" height="{image.shape[0]}"'
-    return f'<figure><img src="{source}" {size} alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    alt = escape(caption)
+    return f'<figure><img src="{source}" {size} alt="{alt}"><figcaption>{alt}</figcaption></figure>'
 
 
 def chart(svg: str, caption: str) -> str:
