@@ -244,18 +244,14 @@ def _project(scene: _Scene, camera: Camera) -> tuple[F64, F64]:
     return xy, np.where(usable, 1.0 / np.where(usable, z, 1.0), 0.0)
 
 
-def _cover(
-    xy: F64, inverse_z: F64, faces: NDArray[np.int32], height: int, width: int
-) -> tuple[F64, NDArray[np.int32]]:
+def _cover(xy: F64, inverse_z: F64, faces: NDArray[np.int32], height: int, width: int) -> tuple[F64, NDArray[np.int32]]:
     nearest = np.zeros((height, width))
     face_of = np.full((height, width), -1, np.int32)
     cover(xy, inverse_z, faces, nearest, face_of)
     return nearest, face_of
 
 
-def _nearest(
-    scene: _Scene, xy: F64, inverse_z: F64, shape: tuple[int, int]
-) -> tuple[F32, U8, NDArray[np.int32]]:
+def _nearest(scene: _Scene, xy: F64, inverse_z: F64, shape: tuple[int, int]) -> tuple[F32, U8, NDArray[np.int32]]:
     """Depth, labels and faces at the pixel centres."""
     nearest, face_of = _cover(xy, inverse_z, scene.faces, *shape)
     hit = face_of >= 0
