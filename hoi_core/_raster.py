@@ -10,6 +10,9 @@ from numba import njit
 
 from hoi_core.types import F32, F64, U8
 
+Geometry = tuple[F64, F64, np.ndarray, np.ndarray]
+Look = tuple[F64, F64, F64, F32]
+
 NOISE_SIZE = 64
 """Edge of the periodic noise volume that gives materials their grain."""
 
@@ -113,9 +116,10 @@ def _grain(noise: F32, x: float, y: float, z: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _lit(x, y, t, geometry, attributes, materials, light, noise, value):  # type: ignore[no-untyped-def] # noqa: PLR0913
+def _lit(x: int, y: int, t: int, geometry: Geometry, look: Look, value: F64) -> tuple[float, float, float]:
     """Linear RGB of triangle `t` at a buffer sample; `value (12,)` is scratch space. Arguments as in `shade`."""
     xy, inverse_z, faces, _ = geometry
+    attributes, materials, light, noise = look
     a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
     wa, wb, wc = _weights(x, y, xy, inverse_z, faces[t])
     for k in range(12):
@@ -133,11 +137,8 @@ def _lit(x, y, t, geometry, attributes, materials, light, noise, value):  # type
 
 @njit(cache=True, nogil=True)
 def shade(
-    geometry: tuple[F64, F64, np.ndarray, np.ndarray],
-    attributes: F64,
-    materials: F64,
-    light: F64,
-    noise: F32,
+    geometry: Geometry,
+    look: Look,
     background: U8,
     supersample: int,
     out: U8,
@@ -146,15 +147,15 @@ def shade(
 
     Args:
         geometry: `xy (N, 2)`, `inverse_z (N,)`, `faces (F, 3)`, `face_of (h * s, w * s)`.
-        attributes: `(N, 12)`: camera-frame position m, normal, linear colour 0..1, grain coordinates in cells.
-        materials: `(F, 2)`: gloss and grain strength of each face.
-        light: `(4, 3)`: direction towards the light (camera frame), ambient, diffuse, (shininess, wrap, 0).
-        noise: periodic volume, zero mean.
+        look: attributes `(N, 12)`: camera-frame position m, normal, linear colour 0..1, grain coordinates in cells;
+            materials `(F, 2)`: gloss and grain strength of each face;
+            light `(4, 3)`: direction towards the light (camera frame), ambient, diffuse, (shininess, wrap, 0);
+            noise: periodic volume, zero mean.
         background: `(h, w, 3)`.
         supersample: s.
         out: `(h, w, 3)`, written.
     """
-    xy, inverse_z, faces, face_of = geometry
+    face_of = geometry[3]
     height, width = out.shape[:2]
     value = np.empty(12)
     share = 1.0 / (supersample * supersample)
@@ -171,7 +172,7 @@ def shade(
                     covered += 1
                     # Coverage is sampled finely, light once per triangle and pixel: twice as fast, looks the same.
                     if t != last:
-                        r, g, b = _lit(x, y, t, geometry, attributes, materials, light, noise, value)
+                        r, g, b = _lit(x, y, t, geometry, look, value)
                         last = t
                     red, green, blue = red + r, green + g, blue + b
             rest = 1.0 - covered * share

@@ -96,7 +96,7 @@ def fuse(edge_a: U8, edge_b: U8) -> U8:
 
 def sites(fused: U8) -> Bool:
     """Pixels that the sparse network computes on. `(H, W, 3) -> (H, W)`."""
-    return (fused > 0).any(axis=-1)
+    return np.asarray((fused > 0).any(axis=-1))
 
 
 def fused_input(rgb_crop: U8, params: EdgeParams | None = None) -> F32:

@@ -138,8 +138,8 @@ def render_color(
     face_of = _cover(xy, inverse_z, scene.faces, shape[0] * supersample, shape[1] * supersample)[1]
     geometry = (xy, inverse_z, scene.faces, face_of)
     color = np.zeros(shape, np.uint8)
-    lamp = _light_matrix(light, camera)
-    shade(geometry, scene.attributes, scene.materials, lamp, _noise(), behind, supersample, color)
+    look = (scene.attributes, scene.materials, _light_matrix(light, camera), _noise())
+    shade(geometry, look, behind, supersample, color)
     return color
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class Shape:
 def resample(polyline_m: F64, step_m: float) -> F64:
     """Put points on a polyline so that none are further apart than `step_m`; its corners stay."""
     points = [polyline_m[:1]]
-    for a, b in zip(polyline_m[:-1], polyline_m[1:], strict=True):
+    for a, b in pairwise(polyline_m):
         n = max(int(np.ceil(np.linalg.norm(b - a) / step_m)), 1)
         points.append(a + (b - a) * (np.arange(1, n + 1) / n)[:, None])
     return np.concatenate(points)
@@ -129,7 +130,8 @@ def _grid_faces(rings: int, sides: int, first_pole: int) -> NDArray[np.int32]:
     j = np.arange(sides)
     k = (j + 1) % sides
     bottom = np.stack([np.full(sides, first_pole), k, j], axis=-1)
-    top = np.stack([np.full(sides, first_pole + 1), j, k], axis=-1) + [0, (rings - 1) * sides, (rings - 1) * sides]
+    last = (rings - 1) * sides
+    top = np.stack([np.full(sides, first_pole + 1), last + j, last + k], axis=-1)
     i = np.arange(rings - 1)[:, None] * sides
     a, b, c, d = i + j, i + k, i + sides + j, i + sides + k
     walls = np.concatenate([np.stack([a, b, d], -1).reshape(-1, 3), np.stack([a, d, c], -1).reshape(-1, 3)])
