@@ -1,0 +1,194 @@
+"""Errors of joints, meshes and object poses: pure functions on numpy arrays or torch tensors.
+
+Inputs are metres; a result in millimetres says so in its name. A point counts where it is finite in both inputs
+(and `valid`, where given); a mean over nothing is NaN.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from hoi_core.types import F64, Bool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Array = NDArray[np.floating] | Tensor
+else:
+    Array = Any
+
+MM = 1000.0
+_TINY = 1e-8  # m; the FreiHAND evaluator's guard, which makes a prediction of zeros well defined
+
+
+def _numpy(x: Array) -> F64:
+    """float64 numpy from numpy or torch, on any device."""
+    if not isinstance(x, np.ndarray) and hasattr(x, "detach"):
+        x = x.detach().cpu().numpy()
+    return np.asarray(x, dtype=np.float64)
+
+
+def _pair(pred: Array, true: Array, valid: NDArray[np.bool_] | None) -> tuple[F64, F64, Bool]:
+    a, b = _numpy(pred), _numpy(true)
+    if a.shape != b.shape or a.ndim < 2 or a.shape[-1] != 3:
+        raise ValueError(f"points must be two arrays (..., N, 3) of one shape, got {a.shape} and {b.shape}")
+    good = np.asarray(np.isfinite(a).all(-1) & np.isfinite(b).all(-1), dtype=np.bool_)
+    if valid is not None:
+        good &= np.asarray(valid, dtype=np.bool_)
+    return a, b, good
+
+
+def _mean(values: F64) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def point_errors_mm(pred_m: Array, true_m: Array, valid: NDArray[np.bool_] | None = None) -> F64:
+    """Distance of each pair of points. `(..., N, 3) m, (..., N, 3) m -> (..., N) mm`, NaN where not valid."""
+    a, b, good = _pair(pred_m, true_m, valid)
+    return np.where(good, np.linalg.norm(a - b, axis=-1) * MM, np.nan)
+
+
+def mpjpe_mm(pred_m: Array, true_m: Array, valid: NDArray[np.bool_] | None = None, *, root: int | None = None) -> float:
+    """Mean distance of joints (or vertices) in millimetres.
+
+    Args:
+        pred_m: `(..., N, 3)` m.
+        true_m: `(..., N, 3)` m.
+        valid: `(..., N)`, or None.
+        root: joint that both are moved to the origin of first, or None for absolute positions.
+    """
+    a, b, good = _pair(pred_m, true_m, valid)
+    if root is not None:
+        a, b = a - a[..., root : root + 1, :], b - b[..., root : root + 1, :]
+        good = good & good[..., root : root + 1]
+    return _mean(point_errors_mm(a, b, good))
+
+
+def align_similarity(
+    pred_m: Array,
+    true_m: Array,
+    valid: NDArray[np.bool_] | None = None,
+    *,
+    allow_reflection: bool = False,
+    scale: bool = True,
+) -> F64:
+    """Move `pred` onto `true` by the similarity of least squares (Procrustes; Umeyama 1991 without reflection).
+
+    Args:
+        pred_m: `(..., N, 3)` m.
+        true_m: `(..., N, 3)` m.
+        valid: `(..., N)` points that decide the alignment, or None.
+        allow_reflection: also mirror, as the official FreiHAND evaluator does.
+        scale: also scale.
+
+    Returns:
+        `(..., N, 3)` m, all points of `pred` moved.
+    """
+    a, b, good = _pair(pred_m, true_m, valid)
+    weight = good[..., None].astype(np.float64)
+    n = np.maximum(weight.sum(-2, keepdims=True), 1.0)
+    a0, b0 = np.where(good[..., None], a, 0.0), np.where(good[..., None], b, 0.0)
+    mean_a, mean_b = a0.sum(-2, keepdims=True) / n, b0.sum(-2, keepdims=True) / n
+    ca, cb = (a0 - mean_a) * weight, (b0 - mean_b) * weight
+    size_a = np.linalg.norm(ca, axis=(-2, -1), keepdims=True) + _TINY
+    size_b = np.linalg.norm(cb, axis=(-2, -1), keepdims=True) + _TINY
+    u, s, vt = np.linalg.svd(np.swapaxes(cb / size_b, -1, -2) @ (ca / size_a))
+    sign = np.ones_like(s)
+    if not allow_reflection:
+        sign[..., -1] = np.where(np.linalg.det(u @ vt) < 0, -1.0, 1.0)
+    R = (u * sign[..., None, :]) @ vt
+    factor = (s * sign).sum(-1)[..., None, None] * size_b / size_a if scale else 1.0
+    return (a - mean_a) @ np.swapaxes(R, -1, -2) * factor + mean_b
+
+
+def pa_mpjpe_mm(
+    pred_m: Array, true_m: Array, allow_reflection: bool = False, *, valid: NDArray[np.bool_] | None = None
+) -> float:
+    """Mean distance in millimetres after the best similarity of each sample.
+
+    Args:
+        pred_m: `(..., N, 3)` m.
+        true_m: `(..., N, 3)` m.
+        allow_reflection: as the official FreiHAND evaluator, under which a mirrored hand has no error.
+        valid: `(..., N)`, or None.
+    """
+    aligned = align_similarity(pred_m, true_m, valid, allow_reflection=allow_reflection)
+    return mpjpe_mm(aligned, true_m, valid)
+
+
+def f_score(pred_m: Array, true_m: Array, threshold_mm: float) -> float:
+    """Harmonic mean of precision and recall of nearest points within a distance, mean over the samples.
+
+    Args:
+        pred_m: `(..., N, 3)` m.
+        true_m: `(..., M, 3)` m, the same leading axes.
+        threshold_mm: distance, mm.
+    """
+    a, b = _numpy(pred_m), _numpy(true_m)
+    if a.shape[:-2] != b.shape[:-2] or a.shape[-1] != 3 or b.shape[-1] != 3:
+        raise ValueError(f"points must be (..., N, 3) and (..., M, 3), got {a.shape} and {b.shape}")
+    pairs = zip(a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:]), strict=True)
+    return _mean(np.array([_f_score(p, t, threshold_mm / MM) for p, t in pairs]))
+
+
+def _f_score(pred_m: F64, true_m: F64, threshold_m: float) -> float:
+    pred_m, true_m = pred_m[np.isfinite(pred_m).all(-1)], true_m[np.isfinite(true_m).all(-1)]
+    if not len(pred_m) or not len(true_m):
+        return float("nan")
+    precision = float((cKDTree(true_m).query(pred_m)[0] < threshold_m).mean())
+    recall = float((cKDTree(pred_m).query(true_m)[0] < threshold_m).mean())
+    return 2.0 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def pck(errors_mm: F64, thresholds_mm: F64) -> F64:
+    """Share of points within each distance, mean over the points' shares.
+
+    Args:
+        errors_mm: `(B, N)` mm; NaN does not count.
+        thresholds_mm: `(T,)` mm.
+
+    Returns:
+        `(T,)` in [0, 1].
+    """
+    known = np.isfinite(errors_mm)
+    hits = np.stack([(np.where(known, errors_mm, np.inf) <= t).sum(0) for t in thresholds_mm])
+    counts = known.sum(0)
+    return (hits[:, counts > 0] / counts[counts > 0]).mean(1) if counts.any() else np.full(len(thresholds_mm), np.nan)
+
+
+def auc(errors_mm: F64, max_mm: float = 50.0, steps: int = 100) -> float:
+    """Area under the PCK curve from 0 to `max_mm`, in [0, 1]. `(B, N) mm`."""
+    thresholds = np.linspace(0.0, max_mm, steps)
+    return float(np.trapezoid(pck(errors_mm, thresholds), thresholds) / max_mm)
+
+
+def add(T_pred: Array, T_true: Array, vertices_m: Array) -> F64:
+    """Average distance of a model's points under two poses (ADD). `(..., 4, 4) x 2, (N, 3) m -> (...) m`."""
+    a, b = _posed(T_pred, vertices_m), _posed(T_true, vertices_m)
+    return np.linalg.norm(a - b, axis=-1).mean(-1)
+
+
+def add_s(T_pred: Array, T_true: Array, vertices_m: Array) -> F64:
+    """Average distance to the nearest point (ADD-S), for symmetric objects. `-> (...) m`."""
+    a, b = _posed(T_pred, vertices_m), _posed(T_true, vertices_m)
+    flat_a, flat_b = a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:])
+    values = [cKDTree(p).query(t)[0].mean() if np.isfinite(p).all() and np.isfinite(t).all() else np.nan
+              for p, t in zip(flat_a, flat_b, strict=True)]  # fmt: skip
+    return np.array(values).reshape(a.shape[:-2])
+
+
+def mean_corner_error_mm(T_pred: Array, T_true: Array, vertices_m: Array) -> F64:
+    """Mean distance of the eight corners of the model's axis-aligned box. `-> (...) mm`."""
+    points = _numpy(vertices_m)
+    low, high = points.min(0), points.max(0)
+    corners = np.array([[x, y, z] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+    return add(T_pred, T_true, corners) * MM
+
+
+def _posed(T: Array, vertices_m: Array) -> F64:
+    matrix, points = _numpy(T), _numpy(vertices_m)
+    return points @ np.swapaxes(matrix[..., :3, :3], -1, -2) + matrix[..., None, :3, 3]

@@ -1,0 +1,140 @@
+"""Sparse convolution by masking: dense kernels, sites tracked in a mask, MinkowskiEngine's semantics.
+
+A stride-1 layer keeps its sites; a stride-s layer's sites are `unique(floor(site / s))`. The mask is applied after
+convolution + batch norm (+ residual) + ReLU, so values off the sites never reach the next layer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def site_mask(image: Tensor, stride: int) -> Tensor:
+    """Sites of the input at a stride: cells that hold any non-zero pixel.
+
+    Args:
+        image: `(B, C, H, W)`, non-negative, zero off the sites.
+        stride: power of two that divides H and W.
+
+    Returns:
+        `(B, 1, H / stride, W / stride)`, 0 or 1.
+    """
+    return F.max_pool2d(image.amax(dim=1, keepdim=True), stride, stride).sign()
+
+
+class _SiteNorm(torch.autograd.Function):
+    """Batch norm whose statistics run over the sites; one fused forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
+        x, mask, weight, bias, eps = args
+        n = mask.sum().clamp(min=1.0)
+        mean = (x * mask).sum((0, 2, 3)) / n
+        centred = (x - mean[:, None, None]) * mask
+        variance = (centred * centred).sum((0, 2, 3)) / n
+        inverse = torch.rsqrt(variance + eps)
+        scale = weight * inverse
+        ctx.save_for_backward(centred, mask, weight, inverse, n)
+        return centred * scale[:, None, None] + bias[:, None, None], mean, variance
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
+        centred, mask, weight, inverse, n = ctx.saved_tensors
+        g = grads[0] * mask
+        grad_bias = g.sum((0, 2, 3))
+        grad_weight = (g * centred).sum((0, 2, 3)) * inverse
+        slope = grad_weight * inverse / n
+        grad_x = (g - (grad_bias / n)[:, None, None]) * mask - centred * slope[:, None, None]
+        return grad_x * (weight * inverse)[:, None, None], None, grad_weight, grad_bias, None
+
+
+class MaskedBatchNorm2d(nn.Module):
+    """Batch norm over the sites only; in evaluation an affine map that folds into the convolution before it."""
+
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.running_mean: Tensor
+        self.running_var: Tensor
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Normalise `(B, C, H, W)`; `mask (B, 1, H, W)` marks the sites. Values off the sites are meaningless."""
+        if not self.training:
+            scale = self.weight * torch.rsqrt(self.running_var + self.eps)
+            return x * scale[:, None, None] + (self.bias - self.running_mean * scale)[:, None, None]
+        out, mean, variance = _SiteNorm.apply(x, mask, self.weight, self.bias, self.eps)
+        with torch.no_grad():
+            n = mask.sum()
+            unbiased = variance * n / (n - 1).clamp(min=1.0)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(unbiased, self.momentum)
+        return out
+
+
+class SparseConv2d(nn.Module):
+    """Convolution + masked batch norm; the caller applies ReLU and the mask."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, bias=False)
+        self.norm: MaskedBatchNorm2d | None = MaskedBatchNorm2d(c_out)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """`(B, C_in, H, W)`, sites of the output `(B, 1, H / stride, W / stride)` -> `(B, C_out, ...)`."""
+        y = self.conv(x)
+        return y if self.norm is None else self.norm(y, mask)
+
+
+class SparseBlock(nn.Module):
+    """Residual block of ResNet-18 on sites."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv1 = SparseConv2d(c_in, c_out, 3, stride)
+        self.conv2 = SparseConv2d(c_out, c_out, 3)
+        self.shortcut = SparseConv2d(c_in, c_out, 1, stride) if stride != 1 or c_in != c_out else None
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """`(B, C_in, H, W)`, sites of the output -> `(B, C_out, H / stride, W / stride)`, zero off the sites."""
+        y = F.relu(self.conv1(x, mask)) * mask
+        y = self.conv2(y, mask)
+        kept = x if self.shortcut is None else self.shortcut(x, mask)
+        return F.relu(y + kept) * mask
+
+
+class DenseConv2d(nn.Module):
+    """Convolution + ordinary batch norm, for the dense heads."""
+
+    def __init__(self, c_in: int, c_out: int, kernel: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, bias=False)
+        self.norm: nn.BatchNorm2d | None = nn.BatchNorm2d(c_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C_in, H, W) -> (B, C_out, H, W)`."""
+        y = self.conv(x)
+        return y if self.norm is None else self.norm(y)
+
+
+@torch.no_grad()
+def fold_batch_norms(model: nn.Module) -> nn.Module:
+    """Fold every batch norm into the convolution before it, in place; the model then computes the same in eval."""
+    for module in model.modules():
+        if isinstance(module, (SparseConv2d, DenseConv2d)) and module.norm is not None:
+            norm, conv = module.norm, module.conv
+            if norm.running_mean is None or norm.running_var is None:
+                raise ValueError("only batch norms with running statistics fold")
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            conv.weight.mul_(scale[:, None, None, None])
+            conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+            module.norm = None
+    return model

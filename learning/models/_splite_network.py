@@ -1,0 +1,103 @@
+"""The network of `splite`: one float or quantised graph from the fused edges to joints and mesh."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hoi_core.conventions import N_JOINTS
+from learning.layers.mesh import SpliteDecoder
+from learning.layers.mesh_hierarchy import MeshHierarchy, build_hierarchy
+from learning.layers.sparse import DenseConv2d
+from learning.models._sparse_resnet import SparseResNet18
+from learning.models.splite import Config
+
+HEATMAP_STRIDE = 8
+
+
+class SpliteNetwork(nn.Module):
+    """Sparse encoder, dense heads, mesh decoder."""
+
+    FLOAT_LAYERS = ("heatmap", "depth_out", "soft_argmax", "gather", "decoder.head")
+    """Stay in float when the rest is quantised: soft-argmax, grid sampling, and the layers that give the outputs."""
+
+    def __init__(self, config: Config, hierarchy: MeshHierarchy | None = None) -> None:
+        super().__init__()
+        self.config = config
+        mesh = hierarchy or hand_hierarchy(config.spiral_length)
+        w, c = config.width, config.head_channels
+        self.encoder = SparseResNet18(w)
+        self.lateral32 = DenseConv2d(8 * w, c, 1)
+        self.lateral16 = DenseConv2d(4 * w, c, 1)
+        self.smooth16 = DenseConv2d(c, c, 3)
+        self.reduce16 = DenseConv2d(c, c // 2, 1)
+        self.lateral8 = DenseConv2d(2 * w, c // 2, 1)
+        self.smooth8 = DenseConv2d(c // 2, c // 2, 3)
+        self.heatmap = nn.Conv2d(c // 2, N_JOINTS, 1)
+        self.soft_argmax = SoftArgmax()
+        self.gather = GridSample()
+        self.depth_hidden = nn.Linear(8 * w, c)
+        self.depth_out = nn.Linear(c, N_JOINTS + 1)
+        self.decoder = SpliteDecoder(
+            tuple(reversed(mesh.upsampling)),
+            tuple(reversed(mesh.spirals[:-1])),
+            (c, c, c // 2, c // 4, c // 8),
+            part=config.part,
+            keep=config.partial == "keep",
+        )
+        with torch.no_grad():
+            self.depth_out.weight.mul_(0.1)
+            self.depth_out.bias.zero_()
+            self.depth_out.bias[N_JOINTS] = 1.0
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `learning.camera_space` for the units.
+
+        Args:
+            image: `(B, 3, S, S)` fused edges in [0, 1], zero off the sites.
+
+        Returns:
+            Joints `(B, 21, 2)` in [-1, 1]; depths `(B, 22)`, 21 relative and the root's; vertices `(B, 778, 3)`
+            relative to the wrist; confidence `(B, 21)` in [0, 1].
+        """
+        _, x8, x16, x32 = self.encoder(image)
+        p32 = F.relu(self.lateral32(x32))
+        p16 = F.interpolate(p32, scale_factor=2.0, mode="nearest") + self.lateral16(x16)
+        p16 = F.relu(self.smooth16(F.relu(p16)))
+        p8 = F.interpolate(self.reduce16(p16), scale_factor=2.0, mode="nearest") + self.lateral8(x8)
+        uv, confidence = self.soft_argmax(self.heatmap(F.relu(self.smooth8(F.relu(p8)))))
+        pooled = F.adaptive_avg_pool2d(x32, 1).reshape(-1, self.depth_hidden.in_features)
+        depth = self.depth_out(F.relu(self.depth_hidden(pooled)))
+        return uv, depth, self.decoder(self.gather(p16, uv)), confidence
+
+
+class SoftArgmax(nn.Module):
+    """Expectation of the softmax of each heatmap, and its peak."""
+
+    def forward(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """`(B, J, H, W)` -> `(B, J, 2)` x, y in [-1, 1] (the outer edges of the grid), `(B, J)` in [0, 1]."""
+        j, h, w = logits.shape[1:]
+        p = logits.reshape(-1, j, h * w).softmax(dim=-1)
+        confidence = p.amax(dim=-1)
+        p = p.reshape(-1, j, h, w)
+        x = (torch.arange(w, device=logits.device) * 2 + 1) / w - 1
+        y = (torch.arange(h, device=logits.device) * 2 + 1) / h - 1
+        uv = torch.stack([(p.sum(2) * x).sum(-1), (p.sum(3) * y).sum(-1)], dim=-1)
+        return uv, confidence
+
+
+class GridSample(nn.Module):
+    """Pose pooling: features at the joints."""
+
+    def forward(self, features: Tensor, uv: Tensor) -> Tensor:
+        """`(B, C, H, W)`, `(B, 21, 2)` in [-1, 1] -> `(B, C, 21, 1)`."""
+        return F.grid_sample(features, uv.unsqueeze(2), mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def hand_hierarchy(spiral_length: int) -> MeshHierarchy:
+    """Levels 778, 389, 195, 98, 49 of the right hand that the user has (MANO, or the stand-in)."""
+    from hoi_core.mano import ManoLayer
+
+    model = ManoLayer.from_env("right").model
+    return build_hierarchy(model.v_template, model.faces, spiral_length=spiral_length)

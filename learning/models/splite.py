@@ -1,0 +1,47 @@
+"""SPLite: sparse ResNet-18 on edges, heatmap and depth heads, partial spiral decoder (Hao et al. 2025)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from hoi_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+CARD = (
+    "SPLite Hand (arXiv 2510.16396), reimplemented from the paper. Input: two edge maps of a 128 x 128 hand crop. "
+    "Output: 21 joints and 778 vertices in the camera frame. Where the paper is silent the choice is ours."
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of SPLite."""
+
+    width: int = 64
+    """Channels of the first stage; 64 is ResNet-18."""
+    head_channels: int = 256
+    """Channels of the features that joints gather (the paper's C_g)."""
+    spiral_length: int = 9
+    """Vertices in a spiral, the centre included (the paper's Table 3 implies 10)."""
+    partial: Literal["keep", "drop"] = "keep"
+    """`keep`: untouched channels are mixed back in; `drop`: the literal count of the paper's Table 3."""
+    part: float = 0.25
+    """Share of the channels that the spiral convolution reads."""
+
+    def __post_init__(self) -> None:
+        """Refuse widths that cannot be built."""
+        if self.width < 4 or self.head_channels < 16 or not 0 < self.part <= 1 or not 2 <= self.spiral_length <= 49:
+            raise ConfigError(
+                "expected --width >= 4, --head-channels >= 16, 0 < --part <= 1, 2 <= --spiral-length <= 49.",
+                "Correct the flag.",
+            )
+
+
+def build(config: Config) -> nn.Module:
+    """Build the network with fresh weights, its mesh hierarchy from the user's hand model."""
+    from learning.models._splite_network import SpliteNetwork
+
+    return SpliteNetwork(config)

@@ -1,0 +1,149 @@
+"""Metrics against independent formulas: scipy's Procrustes, brute force, exactly known transforms."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import orthogonal_procrustes
+from scipy.spatial.transform import Rotation
+
+from hoi_core import metrics
+
+
+def freihand_align(true, pred):
+    """The official evaluator's alignment, written as it is published: no determinant correction."""
+    t1, t2 = true.mean(0), pred.mean(0)
+    a, b = true - t1, pred - t2
+    s1, s2 = np.linalg.norm(a) + 1e-8, np.linalg.norm(b) + 1e-8
+    R, s = orthogonal_procrustes(a / s1, b / s2)
+    return (b / s2) @ R.T * s * s1 + t1
+
+
+def hands(seed, n=4, points=21):
+    rng = np.random.default_rng(seed)
+    return rng.normal(0, 0.05, (n, points, 3)), rng.normal(0, 0.05, (n, points, 3))
+
+
+def test_mpjpe_is_the_mean_of_distances():
+    true = np.zeros((2, 21, 3))
+    pred = np.zeros((2, 21, 3))
+    pred[0, :, 0], pred[1, :, 1] = 0.003, 0.005
+    assert metrics.mpjpe_mm(pred, true) == pytest.approx(4.0)
+
+
+def test_root_relative_ignores_a_shift():
+    true, _ = hands(0)
+    assert metrics.mpjpe_mm(true + 0.1, true, root=0) == pytest.approx(0.0, abs=1e-9)
+    assert metrics.mpjpe_mm(true + 0.1, true) == pytest.approx(100 * np.sqrt(3))
+
+
+def test_missing_points_do_not_count():
+    true, pred = hands(1)
+    pred = true + np.array([0.0, 0.0, 0.007])
+    pred[0, 3] = np.nan
+    valid = np.ones((4, 21), bool)
+    valid[1, 4] = False
+    pred[1, 4] += 9.0
+    assert metrics.mpjpe_mm(pred, true, valid) == pytest.approx(7.0)
+    assert np.isnan(metrics.mpjpe_mm(np.full((1, 21, 3), np.nan), true[:1]))
+    assert metrics.pa_mpjpe_mm(pred, true, valid=valid) == pytest.approx(0.0, abs=1e-3)
+
+
+def test_alignment_with_reflection_is_the_official_one():
+    true, pred = hands(2, n=8)
+    ours = metrics.align_similarity(pred, true, allow_reflection=True)
+    official = np.stack([freihand_align(t, p) for t, p in zip(true, pred, strict=True)])
+    assert np.abs(ours - official).max() < 1e-8
+
+
+def test_proper_alignment_is_scipys_rotation():
+    true, pred = hands(3, n=5)
+    for t, p in zip(true, pred, strict=True):
+        ct, cp = t - t.mean(0), p - p.mean(0)
+        R = Rotation.align_vectors(ct, cp)[0].as_matrix()
+        s = (ct * (cp @ R.T)).sum() / (cp**2).sum()
+        assert np.abs(metrics.align_similarity(p, t) - (cp @ R.T * s + t.mean(0))).max() < 1e-6
+
+
+def test_mirrored_hand():
+    true, _ = hands(4)
+    mirrored = true * [-1.0, 1.0, 1.0]
+    assert metrics.pa_mpjpe_mm(mirrored, true, allow_reflection=True) < 1e-4
+    assert metrics.pa_mpjpe_mm(mirrored, true) > 10.0
+
+
+def test_prediction_of_zeros_is_well_defined():
+    true, _ = hands(5)
+    spread = np.linalg.norm(true - true.mean(1, keepdims=True), axis=-1).mean() * 1000
+    assert metrics.pa_mpjpe_mm(np.zeros_like(true), true) == pytest.approx(spread, rel=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6), st.floats(0.2, 5.0))
+def test_alignment_undoes_any_similarity(seed, scale):
+    true, noise = hands(seed, n=2)
+    rng = np.random.default_rng(seed)
+    R = Rotation.random(random_state=rng).as_matrix()
+    base = true + 0.1 * noise
+    moved = scale * base @ R.T + rng.normal(0, 1, 3)
+    assert metrics.pa_mpjpe_mm(moved, true) == pytest.approx(metrics.pa_mpjpe_mm(base, true), abs=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_reflection_never_hurts_and_alignment_never_leaves_more_squared_error(seed):
+    true, pred = hands(seed, n=1)
+    squared = [
+        ((metrics.align_similarity(pred, true, allow_reflection=flag) - true) ** 2).sum() for flag in (True, False)
+    ]
+    assert squared[0] <= squared[1] + 1e-12
+    assert squared[1] <= ((pred - true) ** 2).sum() + 1e-12
+
+
+def test_f_score_by_brute_force():
+    rng = np.random.default_rng(6)
+    true, pred = rng.normal(0, 0.02, (2, 40, 3)), rng.normal(0, 0.02, (2, 50, 3))
+    expected = []
+    for p, t in zip(pred, true, strict=True):
+        d = np.linalg.norm(p[:, None] - t[None], axis=-1)
+        precision, recall = (d.min(1) < 0.008).mean(), (d.min(0) < 0.008).mean()
+        expected.append(2 * precision * recall / (precision + recall))
+    assert metrics.f_score(pred, true, 8.0) == pytest.approx(np.mean(expected))
+    assert metrics.f_score(true, true, 1.0) == 1.0
+    assert metrics.f_score(true + 1.0, true, 1.0) == 0.0
+
+
+def test_auc_of_known_errors():
+    assert metrics.auc(np.zeros((3, 21))) == pytest.approx(1.0)
+    assert metrics.auc(np.full((3, 21), 60.0)) == 0.0
+    # Errors spread evenly over 0..50 mm give a straight PCK curve.
+    even = np.linspace(0, 50, 5001)[:, None]
+    assert metrics.auc(even) == pytest.approx(0.5, abs=1e-3)
+    half = np.where(np.arange(100) < 50, 0.0, 99.0)[:, None]
+    assert metrics.auc(half) == pytest.approx(0.5)
+
+
+def test_object_errors():
+    cube = np.array([[x, y, z] for x in (0, 0.1) for y in (0, 0.1) for z in (0, 0.1)], float)
+    centred = cube - 0.05
+    moved = np.eye(4)
+    moved[2, 3] = 0.02
+    assert metrics.add(moved, np.eye(4), cube) == pytest.approx(0.02)
+    assert metrics.mean_corner_error_mm(moved, np.eye(4), cube) == pytest.approx(20.0)
+    quarter = np.eye(4)
+    quarter[:3, :3] = Rotation.from_euler("z", 90, degrees=True).as_matrix()
+    assert metrics.add_s(quarter, np.eye(4), centred) == pytest.approx(0.0, abs=1e-12)
+    assert metrics.add(quarter, np.eye(4), centred) == pytest.approx(0.1)
+    assert metrics.add_s(np.stack([moved, quarter]), np.stack([np.eye(4)] * 2), centred).shape == (2,)
+
+
+def test_torch_tensors_are_accepted():
+    torch = pytest.importorskip("torch")
+    true, pred = hands(7)
+    ours = metrics.pa_mpjpe_mm(torch.tensor(pred, requires_grad=True), torch.tensor(true))
+    assert ours == pytest.approx(metrics.pa_mpjpe_mm(pred, true))
+
+
+def test_wrong_shapes_say_so():
+    with pytest.raises(ValueError, match="one shape"):
+        metrics.mpjpe_mm(np.zeros((2, 21, 3)), np.zeros((2, 20, 3)))
