@@ -1,0 +1,46 @@
+"""Recordings, annotations and truth on disk: the only package that knows the paths inside the HDF5 files."""
+
+from hoi_core.sequence.annotation import Annotation, Binding, open_annotation, write_revision
+from hoi_core.sequence.layout import (
+    annotation_path,
+    capture_path,
+    find_sequence,
+    list_sequences,
+    new_sequence_dir,
+    next_name,
+    sequence_dir,
+    truth_path,
+)
+from hoi_core.sequence.reader import Capture, Clock, Drop, ImageStream, Sensor, Sync, View, open_capture
+from hoi_core.sequence.recover import recover
+from hoi_core.sequence.truth import Truth, open_truth, write_truth
+from hoi_core.sequence.writer import CaptureHeader, CaptureWriter
+
+__all__ = [
+    "Annotation",
+    "Binding",
+    "Capture",
+    "CaptureHeader",
+    "CaptureWriter",
+    "Clock",
+    "Drop",
+    "ImageStream",
+    "Sensor",
+    "Sync",
+    "Truth",
+    "View",
+    "annotation_path",
+    "capture_path",
+    "find_sequence",
+    "list_sequences",
+    "new_sequence_dir",
+    "next_name",
+    "open_annotation",
+    "open_capture",
+    "open_truth",
+    "recover",
+    "sequence_dir",
+    "truth_path",
+    "write_revision",
+    "write_truth",
+]

@@ -1,0 +1,203 @@
+"""Opening our HDF5 files: formats and versions, unclean files, full disks, the codec, camera attributes."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoi_core.errors import SequenceError, StorageError
+from hoi_core.types import F64, Camera, StreamInfo
+
+# One thread per compressor: the recorder shares its cores with the cameras. Read when blosc first starts.
+os.environ.setdefault("BLOSC_NTHREADS", "1")
+
+import h5py
+import hdf5plugin
+
+log = logging.getLogger(__name__)
+
+CODEC = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.BITSHUFFLE))
+VERSIONS = {"hoi-capture": (1, 0), "hoi-annotation": (1, 0), "hoi-truth": (1, 0)}
+"""Newest (major, minor) that this program writes, by format."""
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_RECOVER = "Run `hoi-data recover {name}` to close it properly."
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether an error of h5py or of the system means that no more bytes can be written."""
+    if error.errno in _DISK_FULL:
+        return True
+    return any(f"errno = {code}" in str(error) for code in _DISK_FULL)
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turn failing writes into `StorageError`."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise StorageError(
+                f"no space left to write {path}; what was written before is kept.", "Free some space, then go on."
+            ) from error
+        raise StorageError(
+            f"cannot write {path}: {str(error).splitlines()[0]}.", "Check the disk and its permissions."
+        ) from error
+
+
+def stamp(file: h5py.File, kind: str) -> None:
+    """Write format and version into a new file."""
+    major, minor = VERSIONS[kind]
+    file.attrs["format"] = kind
+    file.attrs["format_version"] = f"{major}.{minor}"
+
+
+def open_checked(path: Path, kind: str) -> h5py.File:
+    """Open a file for reading and check that it is what the caller expects.
+
+    A file that its writer never closed is opened all the same, with a warning that names the remedy.
+
+    Raises:
+        SequenceError: missing, not HDF5, truncated, of another format, or of a version we cannot read.
+    """
+    if not path.is_file():
+        raise SequenceError(
+            f"expected a file {path}, found none.", "Check the path; `hoi-data list` shows what there is."
+        )
+    try:
+        file = _open(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        _check_version(path, file, kind)
+    except SequenceError:
+        file.close()
+        raise
+    return file
+
+
+def _open(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        # HDF5 names its own repair tool when the mark of an open writer is still set.
+        if "h5clear" not in str(error) and "already open" not in str(error):
+            raise
+    file = h5py.File(path, "r", swmr=True)
+    hint = _RECOVER.format(name=path.parent.name)
+    log.warning("%s was never closed: its recorder was killed, or is still running. %s", path, hint)
+    return file
+
+
+def _unreadable(path: Path, error: OSError) -> SequenceError:
+    text = str(error)
+    if "signature not found" in text:
+        return SequenceError(f"{path} is not an HDF5 file.", "Give a file that this program recorded.")
+    if "truncated" in text:
+        return SequenceError(f"{path} is truncated: its end is missing.", "Copy it again from where it was recorded.")
+    return SequenceError(f"{path} cannot be read: {text.splitlines()[0]}.", "Copy it again, or restore a backup.")
+
+
+def _check_version(path: Path, file: h5py.File, kind: str) -> None:
+    try:
+        found, text = str(file.attrs["format"]), str(file.attrs["format_version"])
+        major, minor = (int(part) for part in text.split("."))
+    except (KeyError, ValueError, OSError) as error:
+        raise SequenceError(
+            f"{path} is HDF5, but no {kind} file.", "Give a file that this program recorded."
+        ) from error
+    if found != kind:
+        raise SequenceError(f"expected {path} to be {kind}, it is {found}.", "Give the matching file.")
+    ours = VERSIONS[kind]
+    if major > ours[0]:
+        raise SequenceError(
+            f"{path} has format version {text}, this program reads up to {ours[0]}.x.", "Update the program."
+        )
+    if major < ours[0]:
+        raise SequenceError(
+            f"{path} has format version {text}, older than the oldest that can be read, {ours[0]}.0.",
+            "Open it with the version of the program that wrote it.",
+        )
+    if minor > ours[1]:
+        log.warning("%s has format version %s, newer than %d.%d: what is new in it is ignored.", path, text, *ours)
+
+
+def write_camera(attrs: h5py.AttributeManager, camera: Camera) -> None:
+    """Write intrinsics, distortion and pose as attributes."""
+    attrs["width"], attrs["height"] = camera.width, camera.height
+    for name in ("fx", "fy", "cx", "cy"):
+        attrs[name] = float(getattr(camera, name))
+    attrs["distortion"] = np.asarray(camera.distortion, dtype=np.float64)
+    attrs["distortion_model"] = camera.distortion_model
+    attrs["T_world_cam"] = np.asarray(camera.T_world_cam, dtype=np.float64)
+
+
+def read_camera(attrs: h5py.AttributeManager) -> Camera:
+    """Inverse of `write_camera`."""
+    k1, k2, p1, p2, k3 = (float(v) for v in attrs["distortion"])
+    return Camera(
+        width=int(attrs["width"]),
+        height=int(attrs["height"]),
+        fx=float(attrs["fx"]),
+        fy=float(attrs["fy"]),
+        cx=float(attrs["cx"]),
+        cy=float(attrs["cy"]),
+        distortion=(k1, k2, p1, p2, k3),
+        distortion_model=attrs["distortion_model"],
+        T_world_cam=np.asarray(attrs["T_world_cam"], dtype=np.float64),
+    )
+
+
+def write_stream_info(group: h5py.Group, info: StreamInfo) -> None:
+    """Write what is known of a stream before its first frame."""
+    write_camera(group.attrs, info.camera)
+    group.attrs["serial"] = info.serial
+    group.attrs["fps"] = float(info.fps)
+    if info.depth_scale_m is not None:
+        group.attrs["depth_scale_m"] = float(info.depth_scale_m)
+    if info.T_depth_color is not None:
+        group.attrs["T_depth_color"] = np.asarray(info.T_depth_color, dtype=np.float64)
+
+
+def read_stream_info(group: h5py.Group, name: str, kind: str) -> StreamInfo:
+    """Inverse of `write_stream_info`."""
+    frames, attrs = group["frames"], group.attrs
+    T_depth_color: F64 | None = np.asarray(attrs["T_depth_color"]) if "T_depth_color" in attrs else None
+    return StreamInfo(
+        name=name,
+        kind="sensor" if kind == "sensors" else "camera",
+        shape=tuple(frames.shape[1:]),
+        dtype=str(frames.dtype),
+        fps=float(attrs["fps"]),
+        camera=read_camera(attrs),
+        serial=str(attrs["serial"]),
+        depth_scale_m=float(attrs["depth_scale_m"]) if "depth_scale_m" in attrs else None,
+        T_depth_color=T_depth_color,
+    )
+
+
+def read_json(attrs: h5py.AttributeManager, name: str) -> dict[str, object]:
+    """A JSON object kept in a text attribute; empty where absent."""
+    value = json.loads(attrs.get(name, "{}"))
+    return value if isinstance(value, dict) else {}
+
+
+def left_delta(image: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """Each pixel minus its left neighbour, modulo the type's range: smooth depth becomes small numbers. `(H, W)`."""
+    out = image.copy()
+    out[:, 1:] -= image[:, :-1]
+    return out
+
+
+def undo_left_delta(image: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
+    """Inverse of `left_delta`, exact for unsigned integers. `(H, W)`."""
+    return np.add.accumulate(image, axis=1, dtype=image.dtype)

@@ -1,0 +1,127 @@
+"""Depth as the colour camera sees it: every depth pixel becomes a small square in the colour image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hoi_core.camera import inverse_rigid, rays
+from hoi_core.types import F32, F64, Camera
+
+_INVERSE_STEPS = 6
+# Neighbouring squares share a corner only at equal depth; this much overlap, in px, closes the cracks of slopes.
+_PAD_PX = 0.1
+
+
+@njit(cache=True, nogil=True)
+def _brown(x: float, y: float, d: F64) -> tuple[float, float]:
+    r2 = x * x + y * y
+    radial = 1.0 + r2 * (d[0] + r2 * (d[1] + r2 * d[4]))
+    return (
+        x * radial + 2.0 * d[2] * x * y + d[3] * (r2 + 2.0 * x * x),
+        y * radial + d[2] * (r2 + 2.0 * y * y) + 2.0 * d[3] * x * y,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _lens(x: float, y: float, d: F64, model: int) -> tuple[float, float]:
+    """Ideal to formed coordinates; model 0 none, 1 Brown, 2 inverse Brown."""
+    if model == 0:
+        return x, y
+    if model == 1:
+        return _brown(x, y, d)
+    u, v = x, y
+    for _ in range(_INVERSE_STEPS):
+        bu, bv = _brown(u, v, d)
+        u, v = u - (bu - x), v - (bv - y)
+    return u, v
+
+
+@njit(cache=True, nogil=True)
+def _splat(
+    depth: NDArray[np.uint16],
+    scale_m: float,
+    corners: F64,
+    T: F64,
+    intrinsics: F64,
+    lens: tuple[F64, int],
+    out: F32,
+) -> None:
+    """Fill `out` (H, W) with the nearest depth; `corners` (h, w, 4) are the rays of each pixel's two corners."""
+    height, width = out.shape
+    d, model = lens
+    for i in range(depth.shape[0]):
+        for j in range(depth.shape[1]):
+            if depth[i, j] == 0:
+                continue
+            z = depth[i, j] * scale_m
+            ray = corners[i, j]
+            near, u0, v0, u1, v1 = 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(2):
+                x, y = ray[2 * k] * z, ray[2 * k + 1] * z
+                px = T[0, 0] * x + T[0, 1] * y + T[0, 2] * z + T[0, 3]
+                py = T[1, 0] * x + T[1, 1] * y + T[1, 2] * z + T[1, 3]
+                pz = T[2, 0] * x + T[2, 1] * y + T[2, 2] * z + T[2, 3]
+                if pz <= 0.0:
+                    near = -1.0
+                    break
+                near += 0.5 * pz
+                a, b = _lens(px / pz, py / pz, d, model)
+                u, v = intrinsics[0] * a + intrinsics[2], intrinsics[1] * b + intrinsics[3]
+                if k == 0:
+                    u0, v0 = u, v
+                else:
+                    u1, v1 = u, v
+            if near <= 0.0:
+                continue
+            left, right = (
+                max(int(np.ceil(min(u0, u1) - _PAD_PX)), 0),
+                min(int(np.floor(max(u0, u1) + _PAD_PX)), width - 1),
+            )
+            top, bottom = (
+                max(int(np.ceil(min(v0, v1) - _PAD_PX)), 0),
+                min(int(np.floor(max(v0, v1) + _PAD_PX)), height - 1),
+            )
+            for v_px in range(top, bottom + 1):
+                for u_px in range(left, right + 1):
+                    if out[v_px, u_px] == 0.0 or near < out[v_px, u_px]:
+                        out[v_px, u_px] = near
+
+
+def _corner_rays(camera: Camera) -> F64:
+    """(H, W, 4): x and y of the rays through each pixel's upper left and lower right corner."""
+    v, u = np.mgrid[0 : camera.height + 1, 0 : camera.width + 1] - 0.5
+    grid = rays(camera, np.stack([u, v], axis=-1))[..., :2]
+    return np.ascontiguousarray(np.concatenate([grid[:-1, :-1], grid[1:, 1:]], axis=-1))
+
+
+def aligner(
+    depth: Camera, color: Camera, T_depth_color: F64, scale_m: float
+) -> Callable[[NDArray[np.unsignedinteger]], F32]:
+    """A function that aligns depth images to colour; what depends on the cameras is computed once.
+
+    Args:
+        depth: camera of the depth stream.
+        color: camera of the colour stream.
+        T_depth_color: (4, 4) colour to depth imager, m.
+        scale_m: metres per depth unit.
+
+    Returns:
+        `(h, w) uint16 -> (H, W) float32 m` along the colour camera's z; 0 where nothing was measured.
+    """
+    corners = _corner_rays(depth)
+    T_color_depth = np.ascontiguousarray(inverse_rigid(np.asarray(T_depth_color, dtype=np.float64)))
+    intrinsics = np.array([color.fx, color.fy, color.cx, color.cy])
+    coefficients = np.asarray(color.distortion, dtype=np.float64)
+    bent = color.distortion_model != "none" and bool(coefficients.any())
+    model = 0 if not bent else (2 if color.distortion_model == "inverse_brown_conrady" else 1)
+
+    def align(image: NDArray[np.unsignedinteger]) -> F32:
+        out = np.zeros((color.height, color.width), dtype=np.float32)
+        _splat(np.ascontiguousarray(image), scale_m, corners, T_color_depth, intrinsics, (coefficients, model), out)
+        return out
+
+    return align

@@ -1,0 +1,200 @@
+"""`annotation.h5`: revisions that are only ever added, and a pointer to the current one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+
+import hoi_core
+from hoi_core.conventions import DEFAULT_TIPS
+from hoi_core.errors import SequenceError
+from hoi_core.plugins import unknown_name
+from hoi_core.sequence._files import open_checked, stamp, storage_errors
+from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
+from hoi_core.sequence.layout import ANNOTATION
+from hoi_core.types import Revision
+
+_REVISIONS = "revisions"
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What the labels of a file hold for; it never changes within a file."""
+
+    capture_hash: str
+    """`Capture.content_hash()` of the recording."""
+    mano_source: str = "stand-in"
+    """`stand-in`, or the SHA-256 of the MANO file."""
+    tips: str = DEFAULT_TIPS
+    """Fingertip set, a key of `conventions.FINGERTIP_VERTICES`."""
+    joint_order: str = "openpose21"
+    """A key of `conventions.JOINT_ORDERS`."""
+    flat_hand_mean: bool = True
+    """Poses are absolute: zero is the flat hand."""
+    shapedirs_fixed: bool = False
+    """Whether the left-hand shape fix was applied."""
+
+
+def read_binding(attrs: h5py.AttributeManager) -> Binding:
+    """The binding kept in a file's root attributes."""
+    return Binding(
+        capture_hash=str(attrs["capture_hash"]),
+        mano_source=str(attrs["mano_source"]),
+        tips=str(attrs["tips"]),
+        joint_order=str(attrs["joint_order"]),
+        flat_hand_mean=bool(attrs["flat_hand_mean"]),
+        shapedirs_fixed=bool(attrs["shapedirs_fixed"]),
+    )
+
+
+def write_binding(attrs: h5py.AttributeManager, binding: Binding) -> None:
+    """Inverse of `read_binding`."""
+    for name, value in asdict(binding).items():
+        attrs[name] = value
+
+
+class Annotation:
+    """An open annotation file; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_checked(path, "hoi-annotation")
+        try:
+            self.binding = read_binding(self._file.attrs)
+            self.current = str(self._file.attrs["current"])
+            self.revisions = sorted(self._file[_REVISIONS])
+        except (KeyError, OSError, ValueError) as error:
+            self._file.close()
+            raise SequenceError(f"{path} is damaged: {error}.", "Restore a backup, or annotate again.") from error
+
+    def load(self, name: str | None = None) -> Revision:
+        """A revision, by default the current one.
+
+        Raises:
+            ConfigError: no such revision.
+            SequenceError: the revision is damaged.
+        """
+        name = name or self.current
+        if name not in self.revisions:
+            raise unknown_name("revision", name, self.revisions)
+        try:
+            return read_revision_group(self._file[f"{_REVISIONS}/{name}"])
+        except (KeyError, OSError, ValueError, TypeError) as error:
+            raise SequenceError(
+                f"revision {name} of {self.path} is damaged: {str(error).splitlines()[0]}.",
+                "Load another revision, or annotate again.",
+            ) from error
+
+    def about(self, name: str) -> dict[str, str]:
+        """Author, parent, comment, tool version and time of a revision, as text."""
+        attrs = self._file[f"{_REVISIONS}/{name}"].attrs
+        return {key: str(attrs[key]) for key in ("author", "parent", "comment", "software", "created")}
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Annotation:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def open_annotation(path: Path | str) -> Annotation:
+    """Open an annotation file for reading.
+
+    Args:
+        path: an `annotation.h5`, or the folder of a sequence.
+
+    Raises:
+        SequenceError: missing, not HDF5, truncated, foreign, or of a version that this program cannot read.
+    """
+    path = Path(path)
+    return Annotation(path / ANNOTATION if path.is_dir() else path)
+
+
+def write_revision(path: Path | str, revision: Revision, *, binding: Binding | None = None) -> str:
+    """Add a revision and make it the current one; makes the file if there is none.
+
+    The new file takes the place of the old one in one step, so a crash at any point leaves the old one whole.
+
+    Args:
+        path: an `annotation.h5`, or the folder of a sequence.
+        revision: the labels.
+        binding: what they hold for; needed for the first revision, later ones must agree with it.
+
+    Returns:
+        The name of the revision, such as `r001`.
+
+    Raises:
+        SequenceError: the revision is malformed, or the labels hold for something else than the file's.
+        StorageError: the disk is full; the file is as before.
+    """
+    path = Path(path)
+    path = path / ANNOTATION if path.is_dir() else path
+    check_revision(revision)
+    with storage_errors(path), _alone(path.parent):
+        draft = path.with_suffix(".h5.part")
+        try:
+            name = _write_draft(path, draft, revision, binding)
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return name
+
+
+def _write_draft(path: Path, draft: Path, revision: Revision, binding: Binding | None) -> str:
+    if path.exists():
+        with open_annotation(path) as old:
+            _check_binding(path, old.binding, binding)
+        shutil.copyfile(path, draft)
+    elif binding is None:
+        raise SequenceError(f"{path} does not exist yet.", "Give the binding with the first revision.")
+    with h5py.File(draft, "a", libver="v110") as file:
+        if binding is not None and "format" not in file.attrs:
+            stamp(file, "hoi-annotation")
+            write_binding(file.attrs, binding)
+        revisions = file.require_group(_REVISIONS)
+        name = f"r{max((int(r[1:]) for r in revisions), default=-1) + 1:03d}"
+        write_revision_group(revisions.create_group(name), revision)
+        attrs = revisions[name].attrs
+        attrs["software"] = f"hoi-toolkit {hoi_core.__version__}"
+        attrs["created"] = datetime.now(UTC).isoformat(timespec="seconds")
+        file.attrs["current"] = name
+    with draft.open("rb") as written:
+        os.fsync(written.fileno())
+    return name
+
+
+def _check_binding(path: Path, held: Binding, given: Binding | None) -> None:
+    if given is None or given == held:
+        return
+    differs = [f.name for f in fields(Binding) if getattr(held, f.name) != getattr(given, f.name)]
+    raise SequenceError(
+        f"{path} holds labels for another {' and '.join(differs)}.",
+        f"Annotate with the same one, or move {path.name} aside to start afresh.",
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on the sequence, so that two writers cannot lose each other's revision."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

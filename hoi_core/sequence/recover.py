@@ -1,0 +1,98 @@
+"""Bring a recording whose recorder was killed back to a clean file."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from hoi_core.errors import SequenceError, StorageError
+from hoi_core.sequence._files import storage_errors
+from hoi_core.sequence.layout import CAPTURE
+from hoi_core.sequence.reader import open_capture
+from hoi_core.sequence.writer import FIELDS, RESERVE_BYTES, group_path
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What `recover` found and kept."""
+
+    needed: bool
+    """Whether the file was unclean; if not, nothing was changed."""
+    frames: dict[str, int]
+    """Whole frames kept, by stream."""
+    cut: dict[str, int]
+    """Images cut off because their times had not been written yet, by stream."""
+    moments: int
+    """Moments kept."""
+
+
+def recover(path: Path | str) -> Recovery:
+    """Copy what a killed recorder left into a clean file and put it in the old one's place.
+
+    Streams are trimmed to whole frames and the mark of the open writer is gone. The recording stays marked as
+    incomplete, since it is. The content hash is the same before and after.
+
+    Args:
+        path: a `capture.h5`, or the folder of a sequence. A recording that is still running must not be recovered.
+
+    Raises:
+        SequenceError: the file is missing, foreign, or its recorder is still writing.
+        StorageError: no space for the copy; the file is as before.
+    """
+    path = Path(path)
+    path = path / CAPTURE if path.is_dir() else path
+    with open_capture(path) as capture:
+        frames = {name: len(stream) for name, stream in capture.streams.items()}
+        places = {name: group_path(stream.info) for name, stream in capture.streams.items()}
+        index = capture.sync.index
+        moments = len(capture.sync)
+        columns = np.stack(list(index.values()), axis=-1) if index else np.zeros((moments, 0), dtype=np.int64)
+        source: h5py.File = capture._file
+        cut = {name: len(source[f"{place}/frames"]) - frames[name] for name, place in places.items()}
+        if not source.swmr_mode and not any(cut.values()):
+            return Recovery(False, frames, cut, moments)
+        _check_space(path)
+        draft = path.with_suffix(".h5.part")
+        try:
+            with storage_errors(draft), h5py.File(draft, "w", libver="v110") as clean:
+                _copy(source, clean, frames, places, columns)
+            _check_still(path, frames, places)
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+    return Recovery(True, frames, cut, moments)
+
+
+def _copy(
+    source: h5py.File, clean: h5py.File, frames: dict[str, int], places: dict[str, str], columns: np.ndarray
+) -> None:
+    for name, value in source.attrs.items():
+        clean.attrs[name] = value
+    for name in source:
+        source.copy(name, clean)
+    for name, place in places.items():
+        for dataset in ("frames", *FIELDS):
+            clean[f"{place}/{dataset}"].resize(frames[name], axis=0)
+    for dataset in ("t_ns", "index", "skew_ns"):
+        clean[f"sync/{dataset}"].resize(len(columns), axis=0)
+    clean["sync/index"][...] = columns
+
+
+def _check_space(path: Path) -> None:
+    need, free = path.stat().st_size + RESERVE_BYTES, shutil.disk_usage(path.parent).free
+    if free < need:
+        raise StorageError(
+            f"recovering {path} needs {need / 1e6:.0f} MB beside it, {free / 1e6:.0f} MB are free.", "Free some space."
+        )
+
+
+def _check_still(path: Path, frames: dict[str, int], places: dict[str, str]) -> None:
+    """A file that grew while it was copied has a living recorder."""
+    with open_capture(path) as now:
+        if any(len(stream) > frames[name] for name, stream in now.streams.items() if name in places):
+            raise SequenceError(f"{path} is still being recorded.", "Stop the recorder first.")

@@ -1,0 +1,116 @@
+"""`truth.h5` of simulated recordings: what really happened; only checks read it, never the annotator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import h5py
+import numpy as np
+
+from hoi_core.errors import SequenceError
+from hoi_core.sequence._files import CODEC, open_checked, read_camera, stamp, storage_errors, write_camera
+from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
+from hoi_core.sequence.layout import TRUTH
+from hoi_core.sequence.reader import Drop
+from hoi_core.sequence.writer import DROP
+from hoi_core.types import F32, I64, Camera, Revision
+
+
+def write_truth(
+    path: Path | str,
+    revision: Revision,
+    *,
+    vertices_m: F32,
+    cameras: Mapping[str, Camera],
+    clocks: Mapping[str, tuple[I64, I64]],
+    drops: Sequence[tuple[str, int, str]] = (),
+) -> None:
+    """Write the truth of a simulated recording.
+
+    Args:
+        path: a `truth.h5`, or the folder of a sequence.
+        revision: the truth at the simulator's M moments.
+        vertices_m: (M, 778, 3) m, world: the surface that was rendered.
+        cameras: stream -> the camera that rendered it.
+        clocks: stream -> (frame numbers, true mid-exposure times in ns).
+        drops: (stream, frame number, reason) of every frame that was withheld.
+
+    Raises:
+        SequenceError: the revision is malformed.
+        StorageError: the disk is full.
+    """
+    path = Path(path)
+    path = path / TRUTH if path.is_dir() else path
+    check_revision(revision)
+    with storage_errors(path), h5py.File(path, "w", libver="v110") as file:
+        stamp(file, "hoi-truth")
+        write_revision_group(file.create_group("revision"), revision)
+        file.create_dataset("vertices_m", data=np.asarray(vertices_m, dtype=np.float32), **CODEC)
+        for stream, camera in cameras.items():
+            write_camera(file.create_group(f"cameras/{stream}").attrs, camera)
+        for stream, (numbers, t_true_ns) in clocks.items():
+            file.create_dataset(f"clocks/{stream}/frame_number", data=np.asarray(numbers, dtype=np.int64))
+            file.create_dataset(f"clocks/{stream}/t_true_ns", data=np.asarray(t_true_ns, dtype=np.int64))
+        rows = [(stream.encode(), number, 0, reason.encode()) for stream, number, reason in drops]
+        file.create_dataset("drops", data=np.array(rows, dtype=DROP))
+
+
+class Truth:
+    """An open truth file; a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = open_checked(path, "hoi-truth")
+        try:
+            self._read()
+        except (KeyError, OSError, ValueError) as error:
+            self._file.close()
+            raise SequenceError(f"{path} is damaged: {error}.", "Record the simulated sequence again.") from error
+
+    def _read(self) -> None:
+        file = self._file
+        self.vertices_m: F32 = file["vertices_m"][()]
+        self.cameras = {name: read_camera(group.attrs) for name, group in _leaves(file, "cameras")}
+        self.clocks: dict[str, tuple[I64, I64]] = {
+            name: (group["frame_number"][()], group["t_true_ns"][()]) for name, group in _leaves(file, "clocks")
+        }
+        self.drops = [
+            Drop(row["stream"].decode(), int(row["frame_number"]), int(row["t_ns"]), row["reason"].decode())
+            for row in file["drops"][:]
+        ]
+
+    def load(self) -> Revision:
+        """The truth at the simulator's moments, laid out as a revision."""
+        return read_revision_group(self._file["revision"])
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Truth:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _leaves(file: h5py.File, kind: str) -> list[tuple[str, h5py.Group]]:
+    """(`view/stream`, group) pairs two levels below `kind`."""
+    return [(f"{view}/{part}", group[part]) for view, group in file.get(kind, {}).items() for part in group]
+
+
+def open_truth(path: Path | str) -> Truth:
+    """Open a truth file for reading.
+
+    Args:
+        path: a `truth.h5`, or the folder of a sequence.
+
+    Raises:
+        SequenceError: missing, not HDF5, truncated, foreign, or of a version that this program cannot read.
+    """
+    path = Path(path)
+    return Truth(path / TRUTH if path.is_dir() else path)
