@@ -54,6 +54,9 @@ install_system_packages() {
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# pip with one line per package, so that a slow download shows what it is at.
+pip_install() { "$VENV/bin/pip" install -c constraints.txt "$@" | sed -un 's/^Collecting \([^ ]*\).*/    \1/p'; }
+
 # PyPI's Linux wheel of torch needs gigabytes of CUDA. Without a GPU take a CPU build: one that lies on this
 # machine where pip offers it, else PyTorch's CPU index if it answers within seconds, else say so and go on.
 install_torch() {
@@ -61,15 +64,15 @@ install_torch() {
   pin="$(grep '^torch==' constraints.txt)"
   if command -v nvidia-smi >/dev/null && nvidia-smi >/dev/null 2>&1; then
     say "Installing $pin with CUDA (a GPU was found)"
-    "$VENV/bin/pip" install -q "$pin" -c constraints.txt; return
+    pip_install "$pin"; return
   fi
   offer="$("$VENV/bin/python" scripts/torch_offer.py "$pin" "$index")"
   case "$offer" in
-    local) say "Installing $pin (a CPU build on this machine)"; "$VENV/bin/pip" install -q "$pin" -c constraints.txt ;;
+    local) say "Installing $pin (a CPU build on this machine)"; pip_install "$pin" ;;
     index) say "Installing $pin (CPU build, about 200 MB)"
-           "$VENV/bin/pip" install -q "$pin" -c constraints.txt --index-url "$index" --extra-index-url https://pypi.org/simple ;;
+           pip_install "$pin" --index-url "$index" --extra-index-url https://pypi.org/simple ;;
     *) say "PyTorch's CPU index does not answer: installing $pin from PyPI, which downloads about 3 GB of CUDA libraries"
-       "$VENV/bin/pip" install -q "$pin" -c constraints.txt ;;
+       pip_install "$pin" ;;
   esac
 }
 
@@ -83,7 +86,7 @@ install_all() {
   export PIP_DISABLE_PIP_VERSION_CHECK=1
   "$VENV/bin/python" -c 'import torch' 2>/dev/null || install_torch
   say "Installing the other pinned packages (about 1 GB; some minutes the first time)"
-  "$VENV/bin/pip" install -q --progress-bar on -e ".[$EXTRAS]" -c constraints.txt
+  pip_install -e ".[$EXTRAS]"
   echo "$want" >"$STAMP"
   say "Installed into $VENV ($(du -sh "$VENV" | cut -f1))"
 }
