@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PyQt5 windows over capture and annotate: the only Qt in the project."""
+"""Windows over `capture` and `annotate`; the only package that uses Qt. Importing it starts nothing."""

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A message across the top of a window that does not stop the work: what happened, what to do, copy the details."""
+
+from __future__ import annotations
+
+import platform
+from typing import Literal
+
+from hoi_core import __version__
+from hoi_core.errors import HoiError
+
+from .qt import QtCore, QtWidgets
+from .theme import Theme
+
+Kind = Literal["info", "good", "warn", "bad"]
+
+
+class Banner(QtWidgets.QFrame):
+    """Hidden until `show_error` or `show_message`; a new message replaces the old one."""
+
+    def __init__(self, theme: Theme, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = theme
+        self.details = ""
+        self.setObjectName("banner")
+        self.title = QtWidgets.QLabel()
+        self.hint = QtWidgets.QLabel(objectName="muted")
+        for text in (self.title, self.hint):
+            text.setWordWrap(True)
+            text.setTextInteractionFlags(QtCore.Qt.TextSelectableByMouse)
+        self.copy = QtWidgets.QPushButton("Copy details")
+        self.copy.setToolTip("Copy the message, its kind and the versions, to paste into a report.")
+        self.copy.clicked.connect(self._copy)
+        self.dismiss = QtWidgets.QPushButton("Dismiss")
+        self.dismiss.clicked.connect(self.hide)
+        words = QtWidgets.QVBoxLayout()
+        words.setSpacing(1)
+        words.addWidget(self.title)
+        words.addWidget(self.hint)
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(14, 8, 10, 8)
+        row.addLayout(words, 1)
+        row.addWidget(self.copy)
+        row.addWidget(self.dismiss)
+        self._timer = QtCore.QTimer(self, singleShot=True)
+        self._timer.timeout.connect(self.hide)
+        self.hide()
+
+    def show_error(self, error: HoiError) -> None:
+        """Show what went wrong and what to do; stays until dismissed."""
+        self.details = (
+            f"{type(error).__name__}: {error.message}\nhint: {error.hint}\n"
+            f"hoi-toolkit {__version__}, Python {platform.python_version()}, {platform.platform()}"
+        )
+        self._show("bad", _sentence(error.message), error.hint)
+        self.copy.show()
+
+    def show_message(self, kind: Kind, title: str, hint: str = "", seconds: float = 0.0) -> None:
+        """Show good or neutral news, for a while or until dismissed."""
+        self.details = f"{title}\n{hint}"
+        self._show(kind, title, hint)
+        self.copy.hide()
+        if seconds > 0:
+            self._timer.start(int(seconds * 1000))
+
+    def _show(self, kind: Kind, title: str, hint: str) -> None:
+        self._timer.stop()
+        theme = self._theme
+        edge = {"info": theme.accent, "good": theme.good, "warn": theme.warn, "bad": theme.bad}[kind]
+        self.setStyleSheet(
+            f"QFrame#banner {{ background: {theme.surface}; border: 1px solid {theme.border};"
+            f" border-left: 4px solid {edge}; border-radius: 7px; }}"
+        )
+        self.title.setText(title)
+        self.hint.setText(hint)
+        self.hint.setVisible(bool(hint))
+        self.show()
+
+    def _copy(self) -> None:
+        QtWidgets.QApplication.clipboard().setText(self.details)
+
+
+def _sentence(message: str) -> str:
+    return message[:1].upper() + message[1:]

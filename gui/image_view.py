@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shows the newest image of a stream, scaled to fit, with a caption; zooms with the wheel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hoi_core.types import U8
+
+from .qt import Qt, QtCore, QtGui, QtWidgets
+from .theme import Level, Theme, colour
+
+_MAX_ZOOM = 12.0
+
+
+class ImageView(QtWidgets.QWidget):
+    """A picture with a caption, a state light and a message while there is nothing to show.
+
+    Setting an image only remembers it; painting happens when the screen is ready, so a fast stream never queues.
+    """
+
+    def __init__(self, theme: Theme, title: str, *, smooth: bool = True, zoomable: bool = False) -> None:
+        super().__init__()
+        self._theme, self._smooth, self._zoomable = theme, smooth, zoomable
+        self.title, self.note, self.empty_text = title, "", "waiting for images"
+        self.level: Level = "idle"
+        self._image: QtGui.QImage | None = None
+        self._pixels: U8 | None = None
+        self._zoom = 1.0
+        self._centre = QtCore.QPointF(0.5, 0.5)
+        self._grip: QtCore.QPointF | None = None
+        self.setMinimumSize(120, 90)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Expanding)
+        if zoomable:
+            self.setToolTip("Wheel: zoom. Drag: move. Double click: fit.")
+
+    @property
+    def has_image(self) -> bool:
+        """Whether an image is shown."""
+        return self._image is not None
+
+    def set_image(self, image: U8 | None) -> None:
+        """Show `(H, W, 3)` RGB or `(H, W)` gray uint8; None clears. The array must not be changed afterwards."""
+        if image is None:
+            self._image = self._pixels = None
+        else:
+            pixels = np.ascontiguousarray(image)
+            kind = QtGui.QImage.Format_Grayscale8 if pixels.ndim == 2 else QtGui.QImage.Format_RGB888
+            # QImage only borrows the memory: keep the array alive as long as the image.
+            self._pixels = pixels
+            self._image = QtGui.QImage(pixels.data, pixels.shape[1], pixels.shape[0], pixels.strides[0], kind)
+        self.update()
+
+    def set_state(self, level: Level, note: str) -> None:
+        """Set the light and the note on the right of the caption."""
+        if (level, note) != (self.level, self.note):
+            self.level, self.note = level, note
+            self.update()
+
+    def target(self) -> QtCore.QRectF:
+        """Where the image lies in the widget, px."""
+        area = QtCore.QRectF(self.rect())
+        if self._image is None:
+            return area
+        scale = self._zoom * min(area.width() / self._image.width(), area.height() / self._image.height())
+        width, height = self._image.width() * scale, self._image.height() * scale
+        left = area.center().x() - self._centre.x() * width
+        top = area.center().y() - self._centre.y() * height
+        return QtCore.QRectF(left, top, width, height)
+
+    def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
+        """Paint the image, the caption and the light."""
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        area = QtCore.QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        shape = QtGui.QPainterPath()
+        shape.addRoundedRect(area, 8, 8)
+        painter.fillPath(shape, QtGui.QColor(self._theme.canvas))
+        painter.save()
+        painter.setClipPath(shape)
+        if self._image is not None:
+            painter.setRenderHint(QtGui.QPainter.SmoothPixmapTransform, self._smooth)
+            painter.drawImage(self.target(), self._image)
+        else:
+            painter.setPen(colour("#aab3c0"))
+            painter.drawText(area, int(Qt.AlignCenter | Qt.TextWordWrap), self.empty_text)
+        self._paint_caption(painter, area)
+        painter.restore()
+        painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.border), 1.0))
+        painter.drawPath(shape)
+        painter.end()
+
+    def _paint_caption(self, painter: QtGui.QPainter, area: QtCore.QRectF) -> None:
+        strip = QtCore.QRectF(area.left(), area.top(), area.width(), 28)
+        painter.fillRect(strip, QtGui.QColor(8, 10, 13, 165))
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(QtGui.QColor(self._theme.level(self.level)))
+        painter.drawEllipse(QtCore.QPointF(strip.left() + 14, strip.center().y()), 4, 4)
+        inner = strip.adjusted(26, 0, -11, 0)
+        painter.setPen(QtGui.QColor("#f1f3f6"))
+        painter.drawText(inner, int(Qt.AlignVCenter | Qt.AlignLeft), self.title)
+        metrics = painter.fontMetrics()
+        room = inner.width() - metrics.horizontalAdvance(self.title) - 12
+        painter.setPen(QtGui.QColor("#b6bfcc"))
+        note = metrics.elidedText(self.note, Qt.ElideLeft, int(max(room, 0)))
+        painter.drawText(inner, int(Qt.AlignVCenter | Qt.AlignRight), note)
+
+    def wheelEvent(self, event: QtGui.QWheelEvent | None) -> None:
+        """Zoom about the pointer."""
+        if event is None or not self._zoomable or self._image is None:
+            return
+        before = self.target()
+        at = event.position()
+        share = QtCore.QPointF((at.x() - before.x()) / before.width(), (at.y() - before.y()) / before.height())
+        self._zoom = min(max(self._zoom * 1.0015 ** event.angleDelta().y(), 1.0), _MAX_ZOOM)
+        after = self.target()
+        middle = QtCore.QRectF(self.rect()).center()
+        # The point under the pointer stays there.
+        self._move_to(
+            share.x() + (middle.x() - at.x()) / after.width(), share.y() + (middle.y() - at.y()) / after.height()
+        )
+        event.accept()
+
+    def mousePressEvent(self, event: QtGui.QMouseEvent | None) -> None:
+        """Begin to drag the zoomed image."""
+        if event is not None and self._zoomable:
+            self._grip = event.localPos()
+
+    def mouseMoveEvent(self, event: QtGui.QMouseEvent | None) -> None:
+        """Drag the zoomed image."""
+        if event is None or self._grip is None or self._image is None:
+            return
+        step, where = event.localPos() - self._grip, self.target()
+        self._grip = event.localPos()
+        self._move_to(self._centre.x() - step.x() / where.width(), self._centre.y() - step.y() / where.height())
+
+    def mouseReleaseEvent(self, _event: QtGui.QMouseEvent | None) -> None:
+        """End the drag."""
+        self._grip = None
+
+    def mouseDoubleClickEvent(self, _event: QtGui.QMouseEvent | None) -> None:
+        """Fit the image again."""
+        self._zoom = 1.0
+        self._move_to(0.5, 0.5)
+
+    def _move_to(self, x: float, y: float) -> None:
+        room = 0.5 / self._zoom
+        self._centre = QtCore.QPointF(min(max(x, room), 1.0 - room), min(max(y, room), 1.0 - room))
+        self.update()
