@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# The main job, from the camera to the deployed model, on a machine with no camera: ends with demo/report.html.
+# A second run reuses what is there; `bash scripts/demo.sh --fresh` starts again. HOI_DEMO names another folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bash scripts/install.sh dev
+# From here on every command is the user's own, as the README has it.
+bin="$PWD/${HOI_VENV:-.venv}/bin"
+demo="${HOI_DEMO:-demo}"
+data="$demo/data" results="$demo/results" runs="$demo/runs"
+[ "${1:-}" = --fresh ] && rm -rf "$demo"
+mkdir -p "$results"
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}" OPENBLAS_NUM_THREADS=1
+
+# step RESULT TITLE COMMAND...: runs the command unless its result is there.
+step() {
+  local result="$1" title="$2" began=$SECONDS
+  shift 2
+  if [ -e "$result" ]; then printf '\033[2m==> %s: reusing %s\033[0m\n' "$title" "$result"; return; fi
+  printf '\033[1m==> %s\033[0m\n    %s\n' "$title" "${*/#$bin\//}"
+  "$@"
+  printf '\033[2m    %s s\033[0m\n' $((SECONDS - began))
+  printf '{"title": "%s", "seconds": %s}\n' "$title" $((SECONDS - began)) >>"$results/steps.jsonl"
+}
+
+record() { # sequence object seed
+  step "$data/sequences/$1/truth.h5" "Record $1 with the simulated rig" \
+    "$bin/hoi-capture" --headless --rig simulated --seconds 6 --sequence "$1" --participant "$4" --object "$2" \
+    --scenario s1 --seed "$3" --data "$data" --json "$results/capture_$1.json"
+}
+record seq_001 o01 0 p01
+record seq_002 o03 1 p02
+
+for sequence in seq_001 seq_002; do
+  step "$results/annotate_$sequence.json" "Annotate $sequence" \
+    "$bin/hoi-annotate" "$sequence" --auto --data "$data" --json "$results/annotate_$sequence.json"
+  step "$results/compare_$sequence.json" "Compare $sequence with the truth" \
+    "$bin/hoi-data" compare "$sequence" --data "$data" --json "$results/compare_$sequence.json"
+done
+
+step "$runs/float/checkpoints/last" "Train SPLite" \
+  "$bin/hoi-train" --dataset ours --model splite --steps "${HOI_DEMO_STEPS:-300}" --data "$data" --out "$runs/float"
+step "$runs/qat/checkpoints/last" "Train on with simulated int8 (QAT)" \
+  "$bin/hoi-train" --qat --from "$runs/float" --steps "${HOI_DEMO_QAT_STEPS:-60}" --data "$data" --out "$runs/qat"
+step "$demo/splite_fp32.onnx" "Export fp32" "$bin/hoi-export" "$runs/float" --data "$data" --out "$demo/splite_fp32.onnx"
+step "$demo/splite_int8.onnx" "Export int8" "$bin/hoi-export" "$runs/qat" --int8 --data "$data" --out "$demo/splite_int8.onnx"
+for precision in fp32 int8; do
+  step "$results/eval_$precision.json" "Evaluate $precision in ONNX Runtime" \
+    "$bin/hoi-eval" "$demo/splite_$precision.onnx" --dataset ours --data "$data" --json "$results/eval_$precision.json"
+done
+step "$results/bench.json" "Time fp32 against int8, interleaved" \
+  "$bin/hoi-bench" model "$demo/splite_fp32.onnx" "$demo/splite_int8.onnx" --json "$results/bench.json"
+
+"$bin/python" scripts/demo_report.py "$demo"
