@@ -13,6 +13,7 @@ from hoi_core.sequence.layout import (
 )
 from hoi_core.sequence.reader import Capture, Clock, Drop, ImageStream, Sensor, Sync, View, open_capture
 from hoi_core.sequence.recover import recover
+from hoi_core.sequence.tables import read_table, register_recording, set_row
 from hoi_core.sequence.truth import Truth, open_truth, write_truth
 from hoi_core.sequence.writer import CaptureHeader, CaptureWriter
 
@@ -38,8 +39,11 @@ __all__ = [
     "open_annotation",
     "open_capture",
     "open_truth",
+    "read_table",
     "recover",
+    "register_recording",
     "sequence_dir",
+    "set_row",
     "truth_path",
     "write_revision",
     "write_truth",

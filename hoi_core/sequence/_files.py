@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -54,6 +55,18 @@ def storage_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold a lock on a folder, so that two writers cannot lose each other's work."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def stamp(file: h5py.File, kind: str) -> None:
     """Write format and version into a new file."""
     major, minor = VERSIONS[kind]
@@ -88,14 +101,36 @@ def open_checked(path: Path, kind: str) -> h5py.File:
 def _open(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r")
-    except OSError as error:
-        # HDF5 names its own repair tool when the mark of an open writer is still set.
-        if "h5clear" not in str(error) and "already open" not in str(error):
+    except OSError:
+        if not _never_closed(path):
             raise
     file = h5py.File(path, "r", swmr=True)
     hint = _RECOVER.format(name=path.parent.name)
     log.warning("%s was never closed: its recorder was killed, or is still running. %s", path, hint)
     return file
+
+
+def _never_closed(path: Path) -> bool:
+    """Whether the superblock (version 2 or 3) still carries the mark of an open writer."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return len(head) == 12 and head[:8] == b"\x89HDF\r\n\x1a\n" and head[8] in (2, 3) and head[11] != 0
+
+
+def readable_rows(dataset: h5py.Dataset) -> int:
+    """Leading rows of a dataset that are on the disk; fewer than its length if the disk was full while recording."""
+    rows = len(dataset)
+    if not dataset.file.swmr_mode:
+        return rows
+    size = Path(dataset.file.filename).stat().st_size
+    step = dataset.chunks[0]
+    while rows:
+        first = (rows - 1) // step * step
+        chunk = dataset.id.get_chunk_info_by_coord((first, *(0 for _ in dataset.shape[1:])))
+        if chunk.byte_offset is not None and chunk.byte_offset + chunk.size <= size:
+            break
+        rows = first
+    return rows
 
 
 def _unreadable(path: Path, error: OSError) -> SequenceError:

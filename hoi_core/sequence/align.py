@@ -13,7 +13,7 @@ from hoi_core.types import F32, F64, Camera
 
 _INVERSE_STEPS = 6
 # Neighbouring squares share a corner only at equal depth; this much overlap, in px, closes the cracks of slopes.
-_PAD_PX = 0.1
+_PAD_PX = 0.05
 
 
 @njit(cache=True, nogil=True)

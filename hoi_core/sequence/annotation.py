@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +15,7 @@ import hoi_core
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import SequenceError
 from hoi_core.plugins import unknown_name
-from hoi_core.sequence._files import open_checked, stamp, storage_errors
+from hoi_core.sequence._files import alone, open_checked, stamp, storage_errors
 from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
 from hoi_core.sequence.layout import ANNOTATION
 from hoi_core.types import Revision
@@ -145,7 +142,7 @@ def write_revision(path: Path | str, revision: Revision, *, binding: Binding | N
     path = Path(path)
     path = path / ANNOTATION if path.is_dir() else path
     check_revision(revision)
-    with storage_errors(path), _alone(path.parent):
+    with storage_errors(path), alone(path.parent):
         draft = path.with_suffix(".h5.part")
         try:
             name = _write_draft(path, draft, revision, binding)
@@ -186,15 +183,3 @@ def _check_binding(path: Path, held: Binding, given: Binding | None) -> None:
         f"{path} holds labels for another {' and '.join(differs)}.",
         f"Annotate with the same one, or move {path.name} aside to start afresh.",
     )
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold a lock on the sequence, so that two writers cannot lose each other's revision."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

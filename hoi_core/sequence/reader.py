@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.errors import SequenceError
-from hoi_core.sequence._files import log, open_checked, read_json, read_stream_info, undo_left_delta
+from hoi_core.sequence._files import log, open_checked, read_json, read_stream_info, readable_rows, undo_left_delta
 from hoi_core.sequence.layout import CAPTURE
 from hoi_core.sequence.writer import FIELDS, CaptureHeader
 from hoi_core.types import F32, I64, Camera, ClockDomain, Frame, StreamInfo
@@ -81,7 +81,7 @@ class ImageStream:
         self._frames = group["frames"]
         self._delta = self._frames.attrs["filter"] == "left_delta"
         # A killed recorder leaves images whose numbers were not written yet: count whole frames only.
-        self._count = min(len(self._frames), *(len(group[field]) for field in FIELDS))
+        self._count = min(readable_rows(group[name]) for name in ("frames", *FIELDS))
         self._fields = {field: group[field][: self._count] for field in FIELDS}
         self._domains: list[ClockDomain] = list(group["clock_domain"].attrs["names"])
 
@@ -257,7 +257,7 @@ class Capture:
         """The moments of the recording."""
         group = self._file["sync"]
         names = [str(name) for name in group.attrs["streams"]]
-        count = min(len(group[name]) for name in ("t_ns", "index", "skew_ns"))
+        count = min(readable_rows(group[name]) for name in ("t_ns", "index", "skew_ns"))
         index, skew = group["index"][:count], group["skew_ns"][:count]
         limit = np.array([len(self.streams[name]) for name in names])
         # Of a killed recording, moments may name frames that did not make it to the disk.
@@ -271,9 +271,10 @@ class Capture:
     @cached_property
     def drops(self) -> list[Drop]:
         """Every frame that is missing, in the order in which it was noticed."""
+        rows = self._file["drops"]
         return [
             Drop(row["stream"].decode(), int(row["frame_number"]), int(row["t_ns"]), row["reason"].decode())
-            for row in self._file["drops"][:]
+            for row in rows[: readable_rows(rows)]
         ]
 
     @cached_property

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from hoi_core.errors import SequenceError, StorageError
 from hoi_core.sequence._files import storage_errors
 from hoi_core.sequence.layout import CAPTURE
-from hoi_core.sequence.reader import open_capture
+from hoi_core.sequence.reader import Capture, open_capture
 from hoi_core.sequence.writer import FIELDS, RESERVE_BYTES, group_path
 
 
@@ -49,9 +48,7 @@ def recover(path: Path | str) -> Recovery:
     with open_capture(path) as capture:
         frames = {name: len(stream) for name, stream in capture.streams.items()}
         places = {name: group_path(stream.info) for name, stream in capture.streams.items()}
-        index = capture.sync.index
         moments = len(capture.sync)
-        columns = np.stack(list(index.values()), axis=-1) if index else np.zeros((moments, 0), dtype=np.int64)
         source: h5py.File = capture._file
         cut = {name: len(source[f"{place}/frames"]) - frames[name] for name, place in places.items()}
         if not source.swmr_mode and not any(cut.values()):
@@ -60,7 +57,7 @@ def recover(path: Path | str) -> Recovery:
         draft = path.with_suffix(".h5.part")
         try:
             with storage_errors(draft), h5py.File(draft, "w", libver="v110") as clean:
-                _copy(source, clean, frames, places, columns)
+                _copy(source, clean, capture, places)
             _check_still(path, frames, places)
             os.replace(draft, path)
         finally:
@@ -68,19 +65,35 @@ def recover(path: Path | str) -> Recovery:
     return Recovery(True, frames, cut, moments)
 
 
-def _copy(
-    source: h5py.File, clean: h5py.File, frames: dict[str, int], places: dict[str, str], columns: np.ndarray
-) -> None:
-    for name, value in source.attrs.items():
-        clean.attrs[name] = value
-    for name in source:
-        source.copy(name, clean)
-    for name, place in places.items():
-        for dataset in ("frames", *FIELDS):
-            clean[f"{place}/{dataset}"].resize(frames[name], axis=0)
-    for dataset in ("t_ns", "index", "skew_ns"):
-        clean[f"sync/{dataset}"].resize(len(columns), axis=0)
-    clean["sync/index"][...] = columns
+def _copy(source: h5py.File, clean: h5py.File, capture: Capture, places: dict[str, str]) -> None:
+    clean.attrs.update(source.attrs)
+    for stream, place in places.items():
+        group = clean.create_group(place)
+        group.attrs.update(source[place].attrs)
+        for name in ("frames", *FIELDS):
+            _copy_rows(source[f"{place}/{name}"], group, name, len(capture.streams[stream]))
+        source.copy(f"clocks/{stream}", clean.require_group("clocks"), stream)
+    sync = clean.create_group("sync")
+    sync.attrs.update(source["sync"].attrs)
+    for name in ("t_ns", "index", "skew_ns"):
+        _copy_rows(source[f"sync/{name}"], sync, name, len(capture.sync))
+    # Moments may name frames that did not make it to the disk; the reader has struck those out.
+    for k, name in enumerate(sync.attrs["streams"]):
+        sync["index"][:, k] = capture.sync.index[name]
+    _copy_rows(source["drops"], clean, "drops", len(capture.drops))
+
+
+def _copy_rows(source: h5py.Dataset, group: h5py.Group, name: str, rows: int) -> None:
+    """Copy leading rows chunk by chunk: compressed images need not be unpacked, and missing chunks not read."""
+    tail = source.shape[1:]
+    space = h5py.h5s.create_simple((rows, *tail), (h5py.h5s.UNLIMITED, *tail))
+    plist = source.id.get_create_plist()
+    copy = h5py.Dataset(h5py.h5d.create(group.id, name.encode(), source.id.get_type(), space, dcpl=plist))
+    copy.attrs.update(source.attrs)
+    for first in range(0, rows, source.chunks[0]):
+        corner = (first, *(0 for _ in tail))
+        mask, packed = source.id.read_direct_chunk(corner)
+        copy.id.write_direct_chunk(corner, packed, mask)
 
 
 def _check_space(path: Path) -> None:
