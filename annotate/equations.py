@@ -1,0 +1,152 @@
+"""Normal equations of a sequence: 51 unknowns a moment in a band, and a few that all moments share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from annotate.hand import BLOCKS, DOF
+from hoi_core.conventions import N_BETAS
+from hoi_core.errors import FitError
+from hoi_core.types import F64
+
+VIEW_UNKNOWNS = 7
+"""Shared unknowns of a view: time offset (s), small rotation (rad) and shift (m) that correct its calibration."""
+_BAND = 2 * DOF + 3
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """`[[H, C], [C', Hs]] d = -[g, gs]`, summed by the terms of the fit."""
+
+    H: F64
+    """(M, 51, 51) of each moment; the lower triangle counts."""
+    near: F64
+    """(M - 1, 17, 3, 3) between the same three unknowns of moments m + 1 (rows) and m."""
+    far: F64
+    """(M - 2, 17, 3, 3) between those of moments m + 2 (rows) and m."""
+    g: F64
+    """(M, 51) gradient."""
+    C: F64
+    """(M, 51, S) between a moment and the shared unknowns."""
+    Hs: F64
+    """(S, S) of the shared unknowns: 10 shape coefficients, then 7 for each view."""
+    gs: F64
+    """(S,)."""
+
+
+def empty(moments: int, views: int) -> NormalEquations:
+    """Equations without any term."""
+    shared = N_BETAS + VIEW_UNKNOWNS * views
+    return NormalEquations(
+        H=np.zeros((moments, DOF, DOF)),
+        near=np.zeros((max(moments - 1, 0), BLOCKS, 3, 3)),
+        far=np.zeros((max(moments - 2, 0), BLOCKS, 3, 3)),
+        g=np.zeros((moments, DOF)),
+        C=np.zeros((moments, DOF, shared)),
+        Hs=np.zeros((shared, shared)),
+        gs=np.zeros(shared),
+    )
+
+
+def band(equations: NormalEquations, damping: float) -> F64:
+    """Lower band storage `(105, M * 51)` of the part that is not shared, the diagonal raised by `damping`."""
+    moments = len(equations.H)
+    out = np.zeros((_BAND, moments, DOF))
+    for offset in range(DOF):
+        out[offset, :, : DOF - offset] = np.diagonal(equations.H, -offset, axis1=1, axis2=2)
+    out[0] = out[0] * (1.0 + damping) + 1e-9
+    for apart, blocks in ((1, equations.near), (2, equations.far)):
+        for i in range(3):
+            for j in range(3):
+                out[apart * DOF + i - j, : len(blocks), j::3] += blocks[:, :, i, j]
+    return out.reshape(_BAND, -1)
+
+
+def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
+    """One damped Gauss-Newton step: banded Cholesky, and a Schur complement for the shared unknowns.
+
+    Returns:
+        `(M, 51)` step of each moment and `(S,)` step of the shared unknowns.
+
+    Raises:
+        FitError: the equations are not positive definite, which a prior on every unknown rules out.
+    """
+    factor = _factor(equations, damping)
+    moments, _, shared = equations.C.shape
+    C = equations.C.reshape(-1, shared)
+    right, _ = lapack.dpbtrs(factor, np.concatenate([equations.g.reshape(-1, 1), C], axis=1), lower=1)
+    schur = equations.Hs - C.T @ right[:, 1:]
+    own = -np.linalg.solve(schur, equations.gs - C.T @ right[:, 0])
+    step = -(right[:, 0] + right[:, 1:] @ own)
+    return step.reshape(moments, DOF), own
+
+
+def _factor(equations: NormalEquations, damping: float) -> F64:
+    factor, info = lapack.dpbtrf(band(equations, damping), lower=1)
+    if info != 0 or not np.isfinite(factor).all():
+        raise FitError(
+            "the equations of the fit are not positive definite.",
+            "Give every unknown a prior: keep the terms pose_prior, shape_prior and smooth.",
+        )
+    return factor
+
+
+def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:
+    """Covariance of the shared unknowns and how they move each moment. `(S, S)` and `(M, 51, S)`."""
+    moments, _, shared = equations.C.shape
+    C = equations.C.reshape(-1, shared)
+    moved, _ = lapack.dpbtrs(_factor(equations, 0.0), C, lower=1)
+    return np.linalg.inv(equations.Hs - C.T @ moved), moved.reshape(moments, DOF, shared)
+
+
+def moment_covariance(equations: NormalEquations) -> F64:
+    """`(M, 51, 51)` diagonal blocks of the inverse of the part that is not shared.
+
+    Two moments make one block of a block-tridiagonal matrix, whose inverse has a two-pass recursion
+    (Rybicki and Hummer 1991, appendix B).
+    """
+    diagonal, beside = _pairs(equations)
+    pairs = len(diagonal)
+    reduced, ratio = [diagonal[0]], []
+    for k in range(pairs - 1):
+        ratio.append(np.linalg.solve(reduced[k], beside[k].T))
+        reduced.append(diagonal[k + 1] - beside[k] @ ratio[k])
+    inverse = np.linalg.inv(reduced[-1])
+    found = [inverse]
+    for k in range(pairs - 2, -1, -1):
+        inverse = np.linalg.inv(reduced[k]) + ratio[k] @ inverse @ ratio[k].T
+        found.append(inverse)
+    blocks = np.stack(found[::-1])
+    moments = np.stack([blocks[:, :DOF, :DOF], blocks[:, DOF:, DOF:]], axis=1)
+    return moments.reshape(-1, DOF, DOF)[: len(equations.H)]
+
+
+def _pairs(equations: NormalEquations) -> tuple[F64, F64]:
+    """Blocks of two moments: `(P, 102, 102)` on the diagonal and `(P - 1, 102, 102)` below it."""
+    moments = len(equations.H)
+    pairs = (moments + 1) // 2
+    H = np.tril(equations.H) + np.swapaxes(np.tril(equations.H, -1), 1, 2)
+    near, far = _expand(equations.near), _expand(equations.far)
+    diagonal = np.zeros((pairs, 2 * DOF, 2 * DOF))
+    beside = np.zeros((max(pairs - 1, 0), 2 * DOF, 2 * DOF))
+    diagonal[:, DOF:, DOF:] = np.eye(DOF)
+    diagonal[:, :DOF, :DOF] = H[::2]
+    diagonal[: moments // 2, DOF:, DOF:] = H[1::2]
+    inner = near[::2]
+    diagonal[: len(inner), DOF:, :DOF] = inner
+    diagonal[: len(inner), :DOF, DOF:] = np.swapaxes(inner, 1, 2)
+    beside[: len(far[::2]), :DOF, :DOF] = far[::2]
+    beside[: len(near[1::2]), :DOF, DOF:] = near[1::2]
+    beside[: len(far[1::2]), DOF:, DOF:] = far[1::2]
+    return diagonal, beside
+
+
+def _expand(blocks: F64) -> F64:
+    """`(K, 17, 3, 3)` blocks to `(K, 51, 51)` matrices."""
+    out = np.zeros((len(blocks), DOF, DOF))
+    for b in range(BLOCKS):
+        out[:, 3 * b : 3 * b + 3, 3 * b : 3 * b + 3] = blocks[:, b]
+    return out

@@ -1,0 +1,108 @@
+"""What the cameras say about a hand, as plain arrays: the only input of the fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from hoi_core import camera as cameras
+from hoi_core.conventions import N_JOINTS
+from hoi_core.types import F64, I64, Bool, Camera
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """Depth points of one view over all moments, sorted by moment. K points."""
+
+    start: I64
+    """(M + 1,) the points of moment m are `start[m]:start[m + 1]`."""
+    points_m: F64
+    """(K, 3) m, world."""
+    normals: F64
+    """(K, 3) unit, towards the camera; zero where unknown."""
+    lag_s: F64
+    """(M,) s from the moment to the mid-exposure of the depth image; NaN where there is none."""
+    eye_m: F64
+    """(3,) m centre of the depth imager, world."""
+
+    @property
+    def moment(self) -> I64:
+        """(K,) moment of each point."""
+        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Keypoints and depth of V views over M moments."""
+
+    t_s: F64
+    """(M,) s time of each moment, ascending."""
+    views: tuple[str, ...]
+    """Names of the views."""
+    cameras: tuple[Camera, ...]
+    """The views' colour cameras without distortion; the first one is trusted."""
+    keypoints_px: F64
+    """(M, V, 21, 2) px with the distortion removed; NaN where absent."""
+    confidence: F64
+    """(M, V, 21) in [0, 1]."""
+    lag_s: F64
+    """(M, V) s from the moment to the mid-exposure of the view's colour image; NaN where it has none."""
+    clouds: Mapping[int, Cloud] = field(default_factory=dict)
+    """Depth points by index of the view; empty before there is a hand to look around."""
+    joints_m: F64 | None = None
+    """(M, 21, 3) m triangulated joints, world; NaN where there are none. Only the first guess uses them."""
+
+    @property
+    def seen(self) -> Bool:
+        """(M, V, 21) whether there is a keypoint."""
+        there = np.all(np.isfinite(self.keypoints_px), axis=-1)
+        return np.asarray(there & (self.confidence > 0))
+
+    def taken(self, moments: I64) -> Evidence:
+        """The evidence of some of the moments, ascending."""
+        return replace(
+            self,
+            t_s=self.t_s[moments],
+            keypoints_px=self.keypoints_px[moments],
+            confidence=self.confidence[moments],
+            lag_s=self.lag_s[moments],
+            joints_m=None if self.joints_m is None else self.joints_m[moments],
+            clouds={v: take_cloud(cloud, moments) for v, cloud in self.clouds.items()},
+        )
+
+
+def take_cloud(cloud: Cloud, moments: I64) -> Cloud:
+    """The points of some of the moments."""
+    sizes = np.diff(cloud.start)[moments]
+    kept = np.concatenate([np.arange(cloud.start[m], cloud.start[m + 1]) for m in moments] or [np.zeros(0, int)])
+    kept = kept.astype(np.int64)
+    return Cloud(
+        start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        points_m=cloud.points_m[kept],
+        normals=cloud.normals[kept],
+        lag_s=cloud.lag_s[moments],
+        eye_m=cloud.eye_m,
+    )
+
+
+def without_distortion(camera: Camera) -> Camera:
+    """The pinhole camera that sees undistorted pixels."""
+    return replace(camera, distortion=(0.0,) * 5, distortion_model="none")
+
+
+def undistorted_px(camera: Camera, pixels: F64) -> F64:
+    """Where `without_distortion(camera)` sees what the camera sees at `pixels`. `(..., 2) px -> (..., 2) px`."""
+    missing: Bool = np.any(~np.isfinite(pixels), axis=-1)
+    rays = cameras.rays(camera, np.where(missing[..., None], 0.0, pixels))
+    ideal = rays[..., :2] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+    return np.where(missing[..., None], np.nan, ideal)
+
+
+def keypoint_gap(evidence: Evidence) -> F64:
+    """(M,) s to the nearest moment with at least half the joints in some view; inf where there is none."""
+    full = evidence.t_s[(evidence.seen.sum(-1) * 2 >= N_JOINTS).any(1)]
+    if not len(full):
+        return np.full(len(evidence.t_s), np.inf)
+    return np.abs(evidence.t_s[:, None] - full).min(1)

@@ -1,0 +1,141 @@
+"""Robust Levenberg-Marquardt over a whole sequence; the terms are plug-ins of `annotate.terms`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from annotate import equations as normal
+from annotate.equations import NormalEquations
+from annotate.evidence import Evidence
+from annotate.stage import SEQUENCE, Stage
+from annotate.state import FitState
+from hoi_core import plugins
+from hoi_core.config import from_dict
+from hoi_core.errors import FitError
+
+log = logging.getLogger(__name__)
+TERMS = "annotate.terms"
+_TRIES = 6
+_START_DAMPING = 1e-3
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term and how it is set."""
+
+    module: ModuleType
+    """The plug-in."""
+    config: Any
+    """Its `Config`."""
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Where the fit ended."""
+
+    state: FitState
+    """The unknowns."""
+    equations: NormalEquations
+    """Normal equations there, for the covariance."""
+    cost: float
+    """Half the sum of squared residuals in sigmas."""
+    iterations: int
+    """Steps tried."""
+
+
+def load_terms(settings: Mapping[str, Mapping[str, float]] | None = None) -> dict[str, Term]:
+    """Every term of the folder with its defaults, except for what `settings` (term -> field -> value) says.
+
+    Raises:
+        ConfigError: a term or a field that does not exist.
+    """
+    settings = settings or {}
+    for name in settings:
+        plugins.load(TERMS, name)
+    terms = {}
+    for name in plugins.names(TERMS):
+        module = plugins.load(TERMS, name)
+        terms[name] = Term(module, from_dict(module.Config, dict(settings.get(name, {})), f"term {name}"))
+    return terms
+
+
+def fit(
+    evidence: Evidence,
+    state: FitState,
+    terms: Mapping[str, Term],
+    stages: Sequence[Stage] = SEQUENCE,
+    *,
+    tolerance: float = 1e-4,
+    on_step: Callable[[int, int], None] | None = None,
+) -> FitResult:
+    """Fit the hand to the evidence, one damped Gauss-Newton step for each stage.
+
+    Args:
+        evidence: what the cameras say.
+        state: where to start.
+        terms: from `load_terms`.
+        stages: strictness of each iteration; equal stages at the end stop early once the cost settles.
+        tolerance: relative decrease of the cost that counts as settled.
+        on_step: called with (iterations done, of at most).
+
+    Raises:
+        FitError: nothing to fit, or the cost is not finite.
+    """
+    if not len(evidence.t_s):
+        raise FitError("the fit needs at least one moment, the evidence has none.", "Check the recording.")
+    damping = _START_DAMPING
+    cost = np.inf
+    for i, stage in enumerate(stages):
+        prepared = _prepare(terms, evidence, state, stage)
+        state, before, cost, damping = _step(prepared, evidence, state, damping)
+        log.debug("fit %d: cost %.1f -> %.1f, damping %.0e", i, before, cost, damping)
+        if on_step is not None:
+            on_step(i + 1, len(stages))
+        if i and stage == stages[-1] == stages[i - 1] and before - cost < tolerance * before:
+            break
+    prepared = _prepare(terms, evidence, state, stages[-1])
+    equations, cost = _evaluate(prepared, evidence, state)
+    return FitResult(state, equations, cost, i + 1)
+
+
+_Prepared = list[tuple[ModuleType, Any]]
+
+
+def _prepare(terms: Mapping[str, Term], evidence: Evidence, state: FitState, stage: Stage) -> _Prepared:
+    made = [(term.module, term.module.prepare(term.config, evidence, state, stage)) for term in terms.values()]
+    return [(module, prepared) for module, prepared in made if prepared is not None]
+
+
+def _cost(prepared: _Prepared, state: FitState) -> float:
+    return sum(module.accumulate(made, state, None) for module, made in prepared)
+
+
+def _evaluate(prepared: _Prepared, evidence: Evidence, state: FitState) -> tuple[NormalEquations, float]:
+    equations = normal.empty(len(evidence.t_s), len(evidence.views))
+    return equations, sum(module.accumulate(made, state, equations) for module, made in prepared)
+
+
+def _step(
+    prepared: _Prepared, evidence: Evidence, state: FitState, damping: float
+) -> tuple[FitState, float, float, float]:
+    """One accepted step, or none where no damping helps. Returns state, cost before, cost after, damping."""
+    equations, before = _evaluate(prepared, evidence, state)
+    if not np.isfinite(before):
+        raise FitError(
+            "the cost of the fit is not a number.",
+            "Look for broken keypoints or cameras with `hoi-data check`.",
+        )
+    for _ in range(_TRIES):
+        step, shared = normal.solve(equations, damping)
+        tried = state.moved(step, shared)
+        after = _cost(prepared, tried)
+        if after <= before:
+            return tried, before, after, max(damping * 0.2, 1e-7)
+        damping = max(damping * 10.0, 1e-5)
+    return state, before, before, damping

@@ -1,0 +1,208 @@
+"""The hand as the fit sees it: rotations as matrices, every vertex and joint a skinned point, and their derivatives.
+
+Vertices and joints share one table of `N = 778 + 16` points: a joint is a point fixed to its parent. The fit turns
+joint j by `R_j <- R_j exp(d_j)`, so a point x skinned with weights w moves by
+`(W_j d_j) x sum_k w_k (x_k - p_j)`, where k runs over j and what hangs on it.
+Equations: linear blend skinning as in Romero et al. 2017 (MANO), section 3.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+
+from hoi_core import rotation
+from hoi_core.conventions import MANO_PARENTS, N_BETAS, N_MANO_JOINTS, N_VERTICES, fingertips, permutation
+from hoi_core.types import F64
+
+if TYPE_CHECKING:
+    from hoi_core.mano import ManoModel
+
+DOF = 3 + 3 * N_MANO_JOINTS
+"""Unknowns of one moment: 3 translation, 3 global rotation, 45 pose."""
+BLOCKS = 1 + N_MANO_JOINTS
+"""The unknowns in threes: translation, then the rotation of each joint."""
+_NO_WEIGHT = 1e-6
+
+
+@dataclass(frozen=True)
+class Hand:
+    """Constant arrays of a hand model. N points, S joints at most that move a point."""
+
+    template_m: F64
+    """(N, 3) m rest positions of the vertices and the joints."""
+    shape_m: F64
+    """(N, 3, 10) m per unit of each shape coefficient."""
+    pose_m: F64
+    """(135, 778 * 3) m pose corrections of the vertices."""
+    weights: F64
+    """(N, 16) skinning weights; a joint has 1 on its parent."""
+    faces: NDArray[np.int32]
+    """(F, 3) vertex ids."""
+    around: csr_array
+    """(778, F) 1 where the face has the vertex."""
+    openpose: NDArray[np.intp]
+    """(21,) points that are the joints of `openpose21`."""
+    support: NDArray[np.int32]
+    """(N, S) joints whose weight is not zero, ascending; -1 beyond."""
+    chain: NDArray[np.int32]
+    """(N, 16) joints whose rotation moves the point, ascending; -1 beyond."""
+    below: NDArray[np.bool_]
+    """(16, 16) `below[j, k]`: joint k is j or hangs on it."""
+
+    @property
+    def n_points(self) -> int:
+        """Number of points in the table."""
+        return len(self.template_m)
+
+    @property
+    def joints_rest_m(self) -> F64:
+        """(16, 3) m joints of the template."""
+        return self.template_m[N_VERTICES:]
+
+
+def from_mano(model: ManoModel) -> Hand:
+    """Arrange the arrays of a MANO file for the fit."""
+    regress = np.asarray(model.J_regressor, dtype=np.float64)
+    template = np.asarray(model.v_template, dtype=np.float64)
+    shape = np.asarray(model.shapedirs, dtype=np.float64)[..., :N_BETAS]
+    to_parent = np.zeros((N_MANO_JOINTS, N_MANO_JOINTS))
+    to_parent[np.arange(N_MANO_JOINTS), np.maximum(MANO_PARENTS, 0)] = 1.0
+    weights = np.concatenate([np.asarray(model.weights, dtype=np.float64), to_parent])
+    below = np.eye(N_MANO_JOINTS, dtype=bool)
+    for joint in range(N_MANO_JOINTS - 1, 0, -1):
+        below[MANO_PARENTS[joint]] |= below[joint]
+    tips = dict(zip(range(N_MANO_JOINTS, 21), fingertips(), strict=True))
+    raw = [tips.get(i, N_VERTICES + i) for i in range(21)]
+    faces = np.asarray(model.faces, dtype=np.int32)
+    posedirs = np.asarray(model.posedirs, dtype=np.float64).reshape(N_VERTICES * 3, -1).T
+    return Hand(
+        template_m=np.concatenate([template, regress @ template]),
+        shape_m=np.concatenate([shape, np.einsum("jv,vcs->jcs", regress, shape)]),
+        pose_m=np.ascontiguousarray(posedirs),
+        weights=weights,
+        faces=faces,
+        around=csr_array((np.ones(faces.size), (faces.ravel(), np.arange(faces.size) // 3)), (N_VERTICES, len(faces))),
+        openpose=np.array(raw, dtype=np.intp)[permutation("mano21", "openpose21")],
+        support=_lists(weights > _NO_WEIGHT),
+        chain=_lists((weights > _NO_WEIGHT) @ below.T),
+        below=below,
+    )
+
+
+def _lists(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Indices of the true entries of each row, ascending, padded with -1."""
+    out = np.full((len(mask), int(mask.sum(1).max())), -1, dtype=np.int32)
+    for row, entries in enumerate(mask):
+        found = np.flatnonzero(entries)
+        out[row, : len(found)] = found
+    return out
+
+
+@dataclass(frozen=True)
+class HandState:
+    """The hand over M moments, with everything that follows from the unknowns."""
+
+    hand: Hand
+    trans_m: F64
+    """(M, 3) m."""
+    rotations: F64
+    """(M, 16, 3, 3) global rotation, then the pose rotation of each joint."""
+    betas: F64
+    """(10,)."""
+
+    @cached_property
+    def rest_m(self) -> F64:
+        """(M, N, 3) m shaped and pose-corrected rest positions."""
+        shaped = self.hand.template_m + self.hand.shape_m @ self.betas
+        features = (self.rotations[:, 1:] - np.eye(3)).reshape(len(self.trans_m), -1)
+        rest = np.repeat(shaped[None], len(self.trans_m), axis=0)
+        rest[:, :N_VERTICES] += (features @ self.hand.pose_m).reshape(-1, N_VERTICES, 3)
+        return rest
+
+    @cached_property
+    def joints_rest_m(self) -> F64:
+        """(16, 3) m shaped joints before posing."""
+        return self.hand.joints_rest_m + self.hand.shape_m[N_VERTICES:] @ self.betas
+
+    @cached_property
+    def world_rotations(self) -> F64:
+        """(M, 16, 3, 3) from each joint's rest frame to the world."""
+        out = self.rotations.copy()
+        for joint in range(1, N_MANO_JOINTS):
+            out[:, joint] = out[:, MANO_PARENTS[joint]] @ self.rotations[:, joint]
+        return out
+
+    @cached_property
+    def positions_m(self) -> F64:
+        """(M, 16, 3) m of the joints in the world."""
+        rest, turned = self.joints_rest_m, self.world_rotations
+        out = np.empty((len(self.trans_m), N_MANO_JOINTS, 3))
+        out[:, 0] = rest[0] + self.trans_m
+        for joint in range(1, N_MANO_JOINTS):
+            parent = MANO_PARENTS[joint]
+            out[:, joint] = out[:, parent] + turned[:, parent] @ (rest[joint] - rest[parent])
+        return out
+
+    @cached_property
+    def positions_by_shape(self) -> F64:
+        """(M, 16, 3, 10) m per unit of each shape coefficient."""
+        step, turned = self.hand.shape_m[N_VERTICES:], self.world_rotations
+        out = np.empty((len(self.trans_m), N_MANO_JOINTS, 3, N_BETAS))
+        out[:, 0] = step[0]
+        for joint in range(1, N_MANO_JOINTS):
+            parent = MANO_PARENTS[joint]
+            out[:, joint] = out[:, parent] + turned[:, parent] @ (step[joint] - step[parent])
+        return out
+
+    @cached_property
+    def points_m(self) -> F64:
+        """(M, N, 3) m vertices and joints in the world."""
+        moved = self.positions_m - np.einsum("mjab,jb->mja", self.world_rotations, self.joints_rest_m)
+        transforms = np.concatenate([self.world_rotations, moved[..., None]], axis=-1)
+        blended = (self.hand.weights @ transforms.reshape(len(moved), N_MANO_JOINTS, 12)).reshape(len(moved), -1, 3, 4)
+        return np.einsum("mnab,mnb->mna", blended[..., :3], self.rest_m) + blended[..., 3]
+
+    @property
+    def vertices_m(self) -> F64:
+        """(M, 778, 3) m."""
+        return self.points_m[:, :N_VERTICES]
+
+    @property
+    def joints_m(self) -> F64:
+        """(M, 21, 3) m, openpose21."""
+        return self.points_m[:, self.hand.openpose]
+
+    @cached_property
+    def normals(self) -> F64:
+        """(M, 778, 3) outward unit normals of the vertices."""
+        corner = [self.vertices_m[:, self.hand.faces[:, i]] for i in range(3)]
+        area = np.cross(corner[1] - corner[0], corner[2] - corner[0])
+        summed = self.hand.around @ np.moveaxis(area, 0, 1).reshape(len(self.hand.faces), -1)
+        out = np.moveaxis(summed.reshape(N_VERTICES, -1, 3), 0, 1)
+        return out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-12)
+
+    def moved(self, step: F64, betas_step: F64) -> HandState:
+        """The state after a step in the tangent space. `(M, 51), (10,)`."""
+        turn = rotation.exp_so3(step[:, 3:].reshape(-1, N_MANO_JOINTS, 3))
+        return replace(
+            self,
+            trans_m=self.trans_m + step[:, :3],
+            rotations=self.rotations @ turn,
+            betas=self.betas + betas_step,
+        )
+
+    def taken(self, moments: NDArray[np.integer] | NDArray[np.bool_]) -> HandState:
+        """The state at some of the moments."""
+        return replace(self, trans_m=self.trans_m[moments], rotations=self.rotations[moments])
+
+
+def state_from_axis_angle(hand: Hand, orient: F64, pose: F64, betas: F64, trans_m: F64) -> HandState:
+    """Build a state from MANO parameters. `(M, 3) rad, (M, 45) rad, (10,), (M, 3) m`."""
+    axis_angle = np.concatenate([orient, pose], axis=-1).reshape(len(orient), N_MANO_JOINTS, 3)
+    return HandState(hand, np.asarray(trans_m, dtype=np.float64), rotation.exp_so3(axis_angle), np.asarray(betas))

@@ -1,0 +1,123 @@
+"""A first guess: align the palm, fit the moments that have keypoints one by one, interpolate the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from annotate.equations import VIEW_UNKNOWNS
+from annotate.evidence import Evidence
+from annotate.fit import Term, fit
+from annotate.hand import Hand, HandState
+from annotate.stage import KEYPOINTS_ONLY
+from annotate.state import FitState
+from annotate.triangulate import triangulate
+from hoi_core import rotation
+from hoi_core.conventions import N_BETAS, N_MANO_JOINTS
+from hoi_core.errors import FitError
+from hoi_core.types import F64, I64, Bool
+
+PALM = (0, 1, 5, 9, 13, 17)
+"""Joints of `openpose21` that move with the palm (the base of the thumb nearly)."""
+_FEWEST_PALM = 4
+_FEWEST_JOINTS = 8
+_PALM_SPREAD_M = 0.012
+_WORST_PALM_M = 0.03
+
+
+def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
+    """Guess the hand over all moments.
+
+    Args:
+        hand: the hand model.
+        evidence: with keypoints in some of the moments.
+        terms: from `fit.load_terms`; those of neighbouring moments and of depth are left out here.
+
+    Raises:
+        FitError: no moment has enough keypoints to place the palm.
+    """
+    key = np.flatnonzero(evidence.seen.any(1).sum(-1) >= _FEWEST_JOINTS)
+    some = evidence.taken(key)
+    joints_m = triangulate(some).joints_m
+    rest = _rest(hand, len(key))
+    trans_m, turn, good = _align_palm(rest.joints_m[:, list(PALM)], joints_m[:, list(PALM)])
+    if not good.any():
+        raise FitError(
+            f"the fit needs {_FEWEST_PALM} palm joints seen by two views (or one with depth) in some moment, "
+            f"and found none in {len(evidence.t_s)} moments.",
+            "Click wrist and knuckles in both views of one frame, or record with the hand visible.",
+        )
+    key, some = key[good], replace(some.taken(np.flatnonzero(good)), joints_m=joints_m[good])
+    start = rest.taken(np.flatnonzero(good))
+    rotations = start.rotations.copy()
+    rotations[:, 0] = turn[good]
+    root = start.positions_m[:, 0]
+    start = replace(start, rotations=rotations, trans_m=trans_m[good] + (turn[good] @ root[..., None])[..., 0] - root)
+    alone = {name: term for name, term in terms.items() if name not in ("smooth", "depth")}
+    fitted = fit(some, _with_views(start, evidence), alone, KEYPOINTS_ONLY).state
+    kept = _trustworthy(fitted, some)
+    return _spread(fitted, evidence.t_s[key], evidence.t_s, kept)
+
+
+def _rest(hand: Hand, moments: int) -> HandState:
+    rotations = np.tile(np.eye(3), (moments, N_MANO_JOINTS, 1, 1))
+    return HandState(hand, np.zeros((moments, 3)), rotations, np.zeros(N_BETAS))
+
+
+def _with_views(hands: HandState, evidence: Evidence) -> FitState:
+    return FitState(hands, np.zeros((len(evidence.views), VIEW_UNKNOWNS)))
+
+
+def _align_palm(model_m: F64, seen_m: F64) -> tuple[F64, F64, Bool]:
+    """Robust rigid alignment of each moment: `seen = turn @ model + trans`. `(M, P, 3) m -> ..., (M,)`."""
+    moments = len(seen_m)
+    trans_m, turn, good = np.zeros((moments, 3)), np.tile(np.eye(3), (moments, 1, 1)), np.zeros(moments, dtype=bool)
+    for m in range(moments):
+        there = np.isfinite(seen_m[m]).all(-1)
+        if there.sum() < _FEWEST_PALM:
+            continue
+        source, target = model_m[m, there], seen_m[m, there]
+        weight = np.ones(len(source))
+        for _ in range(4):
+            turn[m], trans_m[m] = kabsch(source, target, weight)
+            miss = np.linalg.norm(source @ turn[m].T + trans_m[m] - target, axis=-1)
+            weight = 1.0 / (1.0 + (miss / _PALM_SPREAD_M) ** 2) ** 2
+        good[m] = np.median(miss) < _WORST_PALM_M
+    return trans_m, turn, good
+
+
+def kabsch(source_m: F64, target_m: F64, weight: F64) -> tuple[F64, F64]:
+    """Rotation and shift that take one set of points to another (Kabsch 1976). `(P, 3) m, (P, 3) m, (P,)`."""
+    weight = weight / weight.sum()
+    from_m, to_m = weight @ source_m, weight @ target_m
+    u, _, vt = np.linalg.svd((source_m - from_m).T @ ((target_m - to_m) * weight[:, None]))
+    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(vt.T @ u.T))])
+    R = vt.T @ flip @ u.T
+    return R, to_m - R @ from_m
+
+
+def _trustworthy(state: FitState, evidence: Evidence) -> I64:
+    """Moments whose fitted joints lie near the triangulated ones; all of them if few do."""
+    target = evidence.joints_m if evidence.joints_m is not None else state.hands.joints_m
+    with np.errstate(invalid="ignore"):
+        miss = np.linalg.norm(state.hands.joints_m - target, axis=-1)
+    middle = np.nanmedian(np.where(np.isfinite(miss).any(1, keepdims=True), miss, np.inf), axis=1)
+    kept = np.flatnonzero(middle < 2.0 * _PALM_SPREAD_M)
+    return kept if len(kept) else np.arange(len(middle))
+
+
+def _spread(state: FitState, key_s: F64, t_s: F64, kept: I64) -> FitState:
+    """Interpolate between moments: monotone cubics for positions, SLERP for rotations; held at the ends."""
+    hands, key_s = state.hands.taken(kept), key_s[kept]
+    at = np.clip(t_s, key_s[0], key_s[-1])
+    if len(key_s) == 1:
+        index = np.zeros(len(t_s), dtype=np.int64)
+        return replace(state, hands=hands.taken(index))
+    trans_m = PchipInterpolator(key_s, hands.trans_m, axis=0)(at)
+    after = np.clip(np.searchsorted(key_s, at, side="right"), 1, len(key_s) - 1)
+    share = (at - key_s[after - 1]) / (key_s[after] - key_s[after - 1])
+    rotations = rotation.slerp(hands.rotations[after - 1], hands.rotations[after], share[:, None])
+    return replace(state, hands=replace(hands, trans_m=trans_m, rotations=rotations))

@@ -1,0 +1,27 @@
+"""How strict the fit is at each iteration: robust terms and gates tighten step by step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Strictness of one iteration."""
+
+    robust_scale: float
+    """Residuals beyond this many sigmas lose their pull (Geman-McClure)."""
+    gate_m: float
+    """Depth points farther than this from the hand are not its own, m; 0 leaves depth out."""
+
+
+KEYPOINTS_ONLY = tuple(Stage(scale, 0.0) for scale in (40.0, 25.0, 15.0, 10.0, 7.0, 5.0, 4.0))
+"""For the first fit of moments with keypoints, one by one."""
+SEQUENCE = (
+    Stage(10.0, 0.0),
+    Stage(7.0, 0.05),
+    Stage(5.0, 0.035),
+    Stage(4.0, 0.025),
+    *(Stage(4.0, 0.015) for _ in range(9)),
+)
+"""For the whole sequence; the last stage repeats until the cost settles."""

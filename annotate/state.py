@@ -1,0 +1,122 @@
+"""The unknowns of a fit, and what a view observes of a point of the hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from annotate import _kernels
+from annotate.equations import VIEW_UNKNOWNS, NormalEquations
+from annotate.hand import HandState
+from hoi_core.conventions import N_BETAS
+from hoi_core.types import F64, I64, Camera
+
+
+@dataclass(frozen=True)
+class FitState:
+    """The hand over M moments and the corrections of V views."""
+
+    hands: HandState
+    """The hand."""
+    views: F64
+    """(V, 7) s, rad and m: time offset, small rotation about the camera's centre, shift."""
+
+    def moved(self, step: F64, shared: F64) -> FitState:
+        """The state after a step of the equations. `(M, 51), (S,)`."""
+        return replace(
+            self,
+            hands=self.hands.moved(step, shared[:N_BETAS]),
+            views=self.views + shared[N_BETAS:].reshape(-1, VIEW_UNKNOWNS),
+        )
+
+
+class Points(NamedTuple):
+    """Points of the hand that one view observes, K of them, sorted by moment."""
+
+    view: int
+    """Index of the view."""
+    eye_m: F64
+    """(3,) m centre of the camera, about which its correction turns."""
+    moment: I64
+    """(K,)."""
+    point: I64
+    """(K,) index into the hand's table of points."""
+    velocity: F64
+    """(K, 3) m/s of the point, held constant while the equations are solved."""
+    lag_s: F64
+    """(K,) s from the moment to the observation."""
+
+
+def observed(state: FitState, points: Points) -> F64:
+    """Where the view's corrected camera meets the points, at its own time. `(K, 3)` m, world."""
+    _, turn, shift = _split(state.views[points.view])
+    x = _at_own_time(state, points)
+    return x + np.cross(turn, x - points.eye_m) + shift
+
+
+def add_rows(
+    equations: NormalEquations, state: FitState, points: Points, direction: F64, residual: F64, weight: F64
+) -> None:
+    """Add rows `residual(observed point)` to the equations.
+
+    Args:
+        equations: added to.
+        state: where the rows were evaluated.
+        points: the K points.
+        direction: `(K, 3)` derivative of each residual by the observed point.
+        residual: `(K,)`.
+        weight: `(K,)` of the squared residual, robust weight included.
+    """
+    _, turn, _ = _split(state.views[points.view])
+    x = _at_own_time(state, points)
+    in_world = direction + np.cross(direction, turn)
+    shared = np.concatenate(
+        [
+            (in_world * points.velocity).sum(-1, keepdims=True),
+            np.cross(x - points.eye_m, direction),
+            direction,
+        ],
+        axis=-1,
+    )
+    column = np.full(len(residual), N_BETAS + VIEW_UNKNOWNS * points.view)
+    hands, hand = state.hands, state.hands.hand
+    _kernels.add_rows(
+        (points.moment, points.point, in_world, residual, weight, shared, column),
+        (hand.support, hand.weights, hand.chain, hand.below, hand.shape_m),
+        (hands.rest_m, hands.joints_rest_m, hands.positions_m, hands.world_rotations, hands.positions_by_shape),
+        (equations.H, equations.g, equations.C, equations.Hs, equations.gs),
+    )
+
+
+def _at_own_time(state: FitState, points: Points) -> F64:
+    """(K, 3) m, world: the points when the view looks."""
+    offset, _, _ = _split(state.views[points.view])
+    x = state.hands.points_m[points.moment, points.point]
+    return x + (points.lag_s + offset)[:, None] * points.velocity
+
+
+def _split(view: F64) -> tuple[float, F64, F64]:
+    return float(view[0]), view[1:4], view[4:7]
+
+
+def velocities(hands: HandState, t_s: F64) -> F64:
+    """(M, N, 3) m/s of every point, by central differences."""
+    if len(t_s) < 2:
+        return np.zeros_like(hands.points_m)
+    return np.gradient(hands.points_m, t_s, axis=0)
+
+
+def eye(camera: Camera) -> F64:
+    """(3,) m centre of a camera in the world."""
+    return camera.T_world_cam[:3, 3]
+
+
+def geman_mcclure(squared: F64, scale: float) -> tuple[F64, F64]:
+    """Robust cost and weight of squared residuals in sigmas (Geman and McClure 1987). `(K,) -> (K,), (K,)`.
+
+    The cost is `s / (1 + s / scale^2)`: quadratic at first, `scale^2` at most.
+    """
+    part = 1.0 / (1.0 + squared / (scale * scale))
+    return squared * part, part * part

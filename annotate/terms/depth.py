@@ -1,0 +1,82 @@
+"""Depth points against the visible side of the hand's surface, point to plane."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotate import _kernels
+from annotate.equations import NormalEquations
+from annotate.evidence import Cloud, Evidence
+from annotate.stage import Stage
+from annotate.state import FitState, Points, add_rows, geman_mcclure, observed, velocities
+from hoi_core.types import F64
+
+
+@dataclass(frozen=True)
+class Config:
+    """Depth."""
+
+    weight: float = 0.1
+    """Weight of the term; well below 1, as errors of neighbouring points are alike."""
+    sigma_m: float = 0.003
+    """Expected distance of a point from the surface, m."""
+    largest_sigmas: float = 3.0
+    """Points farther out lose their pull: they are the object's, or noise."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    weight: float
+    sigma_m: float
+    scale: float
+    views: tuple[tuple[Points, F64, F64], ...]
+    """Vertices, normals (K, 3) and depth points (K, 3)."""
+
+
+def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
+    """Find the vertex of each depth point."""
+    if config.weight <= 0 or stage.gate_m <= 0 or not evidence.clouds:
+        return None
+    velocity = velocities(state.hands, evidence.t_s)
+    views = []
+    for v, cloud in evidence.clouds.items():
+        vertex = match(cloud, state, stage.gate_m)
+        found = np.flatnonzero(vertex >= 0)
+        moment, point = cloud.moment[found], vertex[found].astype(np.int64)
+        points = Points(v, cloud.eye_m, moment, point, velocity[moment, point], cloud.lag_s[moment])
+        views.append((points, state.hands.normals[moment, point], cloud.points_m[found]))
+    scale = min(stage.robust_scale, config.largest_sigmas) if stage.gate_m < _WIDE_M else stage.robust_scale
+    return _Prepared(config.weight, config.sigma_m, scale, tuple(views))
+
+
+_WIDE_M = 0.03
+
+
+def match(cloud: Cloud, state: FitState, gate_m: float) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """(K,) nearest visible vertex of each depth point within the gate, or -1."""
+    single = np.float32
+    return _kernels.match_points(
+        cloud.start,
+        cloud.points_m.astype(single),
+        cloud.normals.astype(single),
+        state.hands.vertices_m.astype(single),
+        state.hands.normals.astype(single),
+        cloud.eye_m.astype(single),
+        gate_m,
+    )
+
+
+def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
+    """Cost of the distances to the tangent planes; adds to `equations` where given."""
+    total = 0.0
+    for points, normals, target_m in prepared.views:
+        if not len(target_m):
+            continue
+        residual = (normals * (observed(state, points) - target_m)).sum(-1) / prepared.sigma_m
+        cost, robust = geman_mcclure(residual**2, prepared.scale)
+        total += 0.5 * prepared.weight * float(cost.sum())
+        if equations is not None:
+            add_rows(equations, state, points, normals / prepared.sigma_m, residual, prepared.weight * robust)
+    return total

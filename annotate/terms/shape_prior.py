@@ -1,0 +1,58 @@
+"""Shape coefficients near zero, and calibration corrections near none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotate.equations import VIEW_UNKNOWNS, NormalEquations
+from annotate.evidence import Evidence
+from annotate.stage import Stage
+from annotate.state import FitState
+from hoi_core.conventions import N_BETAS
+from hoi_core.types import F64
+
+_FIXED = 1e-6
+
+
+@dataclass(frozen=True)
+class Config:
+    """What all moments share."""
+
+    weight: float = 1.0
+    """Weight of the term."""
+    sigma_betas: float = 1.0
+    """Spread of the shape coefficients."""
+    sigma_offset_s: float = 0.002
+    """Spread of a camera's time offset, s."""
+    sigma_turn_rad: float = 0.0008
+    """Spread of a camera's orientation error, rad."""
+    sigma_shift_m: float = 0.001
+    """Spread of a camera's position error, m."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    precision: F64
+    """(S,) weight of each shared unknown."""
+
+
+def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
+    """Precision of each shared unknown; the first view defines the time and the world."""
+    sigma = np.empty(N_BETAS + VIEW_UNKNOWNS * len(evidence.views))
+    sigma[:N_BETAS] = config.sigma_betas
+    view = [config.sigma_offset_s, *(config.sigma_turn_rad,) * 3, *(config.sigma_shift_m,) * 3]
+    sigma[N_BETAS:] = np.tile(view, len(evidence.views))
+    sigma[N_BETAS : N_BETAS + VIEW_UNKNOWNS] = _FIXED
+    return _Prepared(max(config.weight, _FIXED) / sigma**2)
+
+
+def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
+    """Cost of the shared unknowns; adds to `equations` where given."""
+    value = np.concatenate([state.hands.betas, state.views.ravel()])
+    if equations is not None:
+        diagonal = np.arange(len(value))
+        equations.Hs[diagonal, diagonal] += prepared.precision
+        equations.gs[:] += prepared.precision * value
+    return 0.5 * float((prepared.precision * value**2).sum())

@@ -1,0 +1,76 @@
+"""Keypoints of two or more views to points in space, with a gate; one view and its depth where the others fail."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from annotate.evidence import Evidence
+from hoi_core import camera as cameras
+from hoi_core.types import F64, Bool, Camera
+
+GATE_PX = 25.0
+"""A point that misses one of its keypoints by more is no point."""
+_BEHIND_SURFACE_M = 0.009
+_NEAR_PX = 12.0
+
+
+class Triangulated(NamedTuple):
+    """Joints in space."""
+
+    joints_m: F64
+    """(M, 21, 3) m, world; NaN where there is none."""
+    error_px: F64
+    """(M, 21) largest reprojection error over the views, px; NaN where no two views agree."""
+    lifted: Bool
+    """(M, 21) from one view and depth."""
+
+
+def triangulate(evidence: Evidence, gate_px: float = GATE_PX) -> Triangulated:
+    """Joints of every moment, from all views that see them (DLT), gated by reprojection.
+
+    Args:
+        evidence: its keypoints, and its clouds where it has any.
+        gate_px: largest reprojection error, px.
+    """
+    pixels = np.moveaxis(np.where(evidence.seen[..., None], evidence.keypoints_px, np.nan), 1, 0)
+    joints_m = cameras.triangulate(list(evidence.cameras), pixels)
+    errors = np.stack([_error(camera, joints_m, seen) for camera, seen in zip(evidence.cameras, pixels, strict=True)])
+    with np.errstate(invalid="ignore"):
+        worst = np.where(np.isfinite(errors).any(0), np.nanmax(np.nan_to_num(errors, nan=-1.0), axis=0), np.nan)
+        good = worst <= gate_px
+    joints_m = np.where(good[..., None], joints_m, np.nan)
+    lifted = _lift(evidence)
+    use = ~good & np.isfinite(lifted).all(-1)
+    return Triangulated(np.where(use[..., None], lifted, joints_m), np.where(good, worst, np.nan), use)
+
+
+def _error(camera: Camera, joints_m: F64, pixels: F64) -> F64:
+    """(M, 21) px; NaN where the view has no keypoint, infinite behind the camera."""
+    local = cameras.transform(camera.T_cam_world, joints_m)
+    miss = np.linalg.norm(cameras.project(camera, local) - pixels, axis=-1)
+    behind = np.isfinite(pixels).all(-1) & ~(local[..., 2] > 0) & np.isfinite(joints_m).all(-1)
+    return np.where(behind, np.inf, miss)
+
+
+def _lift(evidence: Evidence) -> F64:
+    """(M, 21, 3) m: the depth point nearest to a keypoint in the image, plus a little towards the bone."""
+    out = np.full((*evidence.seen[:, 0].shape, 3), np.nan)
+    for v, cloud in evidence.clouds.items():
+        camera = evidence.cameras[v]
+        local = cameras.transform(camera.T_cam_world, cloud.points_m)
+        at_px = cameras.project(camera, local)
+        for m in range(len(out)):
+            rows = slice(cloud.start[m], cloud.start[m + 1])
+            wanted = np.flatnonzero(evidence.seen[m, v] & np.isnan(out[m, :, 0]))
+            if rows.start == rows.stop or not len(wanted):
+                continue
+            pixels = evidence.keypoints_px[m, v, wanted]
+            far = np.linalg.norm(at_px[rows][None] - pixels[:, None], axis=-1)
+            nearest = far.argmin(1)
+            close = far[np.arange(len(wanted)), nearest] < _NEAR_PX
+            depth = local[rows][nearest, 2] + _BEHIND_SURFACE_M
+            points = cameras.transform(camera.T_world_cam, cameras.unproject(camera, pixels, depth))
+            out[m, wanted[close]] = points[close]
+    return out

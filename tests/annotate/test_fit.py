@@ -1,0 +1,81 @@
+"""The fit finds the hand again, also an unkind one, and with evidence missing or wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from annotate import fit as fitting
+from annotate.initialise import initialise
+from hoi_core.errors import ConfigError, FitError
+
+
+def run(made, **settings):
+    terms = fitting.load_terms(settings)
+    start = initialise(made.truth.hands.hand, made.evidence, terms)
+    return fitting.fit(made.evidence, start, terms)
+
+
+def error_mm(result, made) -> float:
+    return 1e3 * float(np.linalg.norm(result.state.hands.joints_m - made.joints_m, axis=-1).mean())
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_kind_hand_is_found_within_a_millimetre(seed: int, scene) -> None:
+    made = scene(seed)
+    assert error_mm(run(made), made) < 1.0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_unkind_hand_is_found_within_five_millimetres(seed: int, scene, unkind) -> None:
+    made = scene(seed, unkind=unkind)
+    assert error_mm(run(made), made) < 5.0
+
+
+def test_one_view_with_depth_is_enough(scene, unkind) -> None:
+    made = scene(2, unkind=unkind)
+    pixels = made.evidence.keypoints_px.copy()
+    pixels[:, 1] = np.nan
+    clouds = {0: made.evidence.clouds[0]}
+    made = replace(made, evidence=replace(made.evidence, keypoints_px=pixels, clouds=clouds))
+    assert error_mm(run(made), made) < 8.0
+
+
+def test_outliers_do_not_pull(scene, unkind) -> None:
+    made = scene(4, unkind=unkind)
+    rng = np.random.default_rng(0)
+    pixels = made.evidence.keypoints_px.copy()
+    wrong = rng.uniform(size=pixels.shape[:3]) < 0.1
+    pixels[wrong] += rng.choice([-50.0, 50.0], size=(int(wrong.sum()), 2))
+    made = replace(made, evidence=replace(made.evidence, keypoints_px=pixels))
+    assert error_mm(run(made), made) < 6.0
+
+
+def test_a_time_offset_of_one_camera_is_modelled(scene) -> None:
+    made = scene(5)
+    lag = np.zeros((40, 2))
+    lag[:, 1] = 0.016
+    speed = np.gradient(made.joints_m, made.evidence.t_s, axis=0)
+    camera = made.evidence.cameras[1]
+    from hoi_core import camera as cameras
+
+    later = cameras.project(camera, cameras.transform(camera.T_cam_world, made.joints_m + 0.016 * speed))
+    pixels = made.evidence.keypoints_px.copy()
+    pixels[::5, 1] = later[::5]
+    clouds = {0: made.evidence.clouds[0]}
+    told = replace(made, evidence=replace(made.evidence, keypoints_px=pixels, clouds=clouds, lag_s=lag))
+    untold = replace(told, evidence=replace(told.evidence, lag_s=0 * lag))
+    assert error_mm(run(told), told) < 1.0
+    assert error_mm(run(told), told) < error_mm(run(untold), untold)
+
+
+def test_no_keypoints_is_an_error_that_says_what_to_do(scene) -> None:
+    made = scene(0, 5)
+    empty = replace(made.evidence, keypoints_px=np.full_like(made.evidence.keypoints_px, np.nan))
+    with pytest.raises(FitError, match="Click"):
+        initialise(made.truth.hands.hand, empty, fitting.load_terms())
+
+
+def test_unknown_term_is_named() -> None:
+    with pytest.raises(ConfigError, match="depth"):
+        fitting.load_terms({"deph": {"weight": 1.0}})
