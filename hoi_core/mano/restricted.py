@@ -1,0 +1,264 @@
+"""Read the arrays of a licensed MANO pickle without chumpy and without running anything that the file names.
+
+A pickle is a program: it names functions and calls them. Here every name it may use leads to an inert object of
+this module, which only stores what it is given; any other name ends the reading. Arrays, sparse matrices and chumpy
+objects are rebuilt afterwards from what was stored, with their sizes checked.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hoi_core.errors import AssetError
+
+_MAX_BYTES = 64 * 2**20
+_MAX_DEPTH = 8
+_NUMBER = re.compile(r"[fiu][1248]|b1")
+_ARRAY_MODULES = (
+    "numpy",
+    "numpy.core.multiarray",
+    "numpy._core.multiarray",
+    "numpy.core.numeric",
+    "numpy._core.numeric",
+)
+_HINT = "Use the original file from https://mano.is.tue.mpg.de (free registration)."
+
+
+class _Inert:
+    """Takes the place of an instance: keeps its arguments and its state, does nothing."""
+
+    __slots__ = ("args", "name", "state")
+
+    def __init__(self, name: str, args: tuple[object, ...] = ()) -> None:
+        self.name, self.args, self.state = name, args, None
+
+    def __setstate__(self, state: object) -> None:
+        self.state = state
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # A pickle may fill dictionaries and lists in place; what is put into an inert object is dropped.
+    def __setitem__(self, key: object, value: object) -> None:
+        return None
+
+    def append(self, value: object) -> None:
+        """Drop the value."""
+
+    def extend(self, values: object) -> None:
+        """Drop the values."""
+
+
+class _Name:
+    """Takes the place of a class or function: calling it makes an inert instance."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *args: object) -> _Inert:
+        return _Inert(self.name, args)
+
+    def __setstate__(self, state: object) -> None:
+        raise pickle.UnpicklingError(f"tries to change {self.name}")
+
+
+def _class_of(name: str) -> type:
+    """A fresh class for one file: pickle's NEWOBJ demands a real class."""
+
+    def new(cls: type, *args: object) -> _Inert:
+        return _Inert(name, args)
+
+    return type("InertClass", (), {"__new__": new, "__slots__": ()})
+
+
+def _reconstructor(kind: object, *rest: object) -> _Inert:
+    """What `copyreg._reconstructor` would do, for inert classes only."""
+    made = kind() if isinstance(kind, type) and kind.__name__ == "InertClass" else None
+    if not isinstance(made, _Inert):
+        raise pickle.UnpicklingError("rebuilds an object that is not an array")
+    return made
+
+
+def _encode(text: object, encoding: object = "latin1") -> bytes:
+    """What `_codecs.encode` does for the bytes of an array in an old protocol."""
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError("encodes something other than bytes")
+    return text.encode("latin1")
+
+
+class _Locked:
+    """A function that the file may call but not alter."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self._function = function
+
+    def __call__(self, *args: object) -> object:
+        return self._function(*args)
+
+    def __setstate__(self, state: object) -> None:
+        raise pickle.UnpicklingError("tries to change a function")
+
+
+class _Reader(pickle.Unpickler):
+    """Resolves the few names that MANO files use to inert objects."""
+
+    def find_class(self, module: str, name: str) -> object:  # type: ignore[override]
+        """The inert stand-in of `module.name`; anything unknown ends the reading."""
+        full = f"{module}.{name}"
+        if module in _ARRAY_MODULES and name in ("_reconstruct", "scalar", "_frombuffer", "dtype", "ndarray"):
+            return _Name(name)
+        sparse = re.fullmatch(r"scipy\.sparse\.(_?(csc|csr)\.)?(csc|csr)_(matrix|array)", full)
+        if sparse:
+            return _class_of(f"sparse {sparse.group(3)}")
+        if module.split(".")[0] == "chumpy":
+            return _class_of(f"chumpy {name}")
+        if full in ("copyreg._reconstructor", "copy_reg._reconstructor"):
+            return _Locked(_reconstructor)
+        if full == "_codecs.encode":
+            return _Locked(_encode)
+        if full in ("builtins.object", "__builtin__.object"):
+            return _Name("object")
+        if full in ("builtins.set", "__builtin__.set", "weakref.WeakKeyDictionary", "collections.OrderedDict"):
+            return _class_of("container")  # inside chumpy's caches, which are not read
+        raise pickle.UnpicklingError(f"names {full}, which no hand model needs")
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
+    """All arrays of a MANO pickle by their keys; entries that are no numeric arrays are left out.
+
+    Raises:
+        AssetError: the file is missing, is no pickle of a hand model, is truncated, or names anything but arrays.
+    """
+    data = read_bytes(path)
+    try:
+        content = _Reader(io.BytesIO(data), encoding="latin1").load()
+    except pickle.UnpicklingError as error:
+        message = f"{path}: expected a hand model's arrays only, but the file is damaged or unsafe: it {error}."
+        raise AssetError(message, f"Do not load it with other tools. {_HINT}") from error
+    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
+        message = f"{path}: expected a MANO pickle, found a damaged one ({type(error).__name__}: {error})."
+        raise AssetError(message, _HINT) from error
+    if not isinstance(content, dict):
+        raise AssetError(f"{path}: expected a mapping of arrays, found {type(content).__name__}.", _HINT)
+    arrays = {}
+    for key, value in content.items():
+        try:
+            arrays[str(key)] = _resolve(value)
+        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+            continue  # such as bs_style, a text; a needed array is then reported as missing
+    return arrays
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file that should be a MANO pickle.
+
+    Raises:
+        AssetError: it is missing, not readable, or far too large.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise AssetError(f"{path}: expected a MANO file of a few MB, found {path.stat().st_size >> 20} MB.", _HINT)
+        return path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise AssetError(
+            f"expected a MANO file at {path}, but: {reason}.",
+            f"Put it there or name another folder in HOI_MANO. {_HINT}",
+        ) from error
+
+
+def _resolve(value: object, depth: int = 0) -> NDArray[np.generic]:
+    """The numeric array that an unpickled value stands for."""
+    if depth > _MAX_DEPTH:
+        raise RecursionError("nested too deeply")
+    if isinstance(value, (list, tuple)):
+        if all(isinstance(v, (int, float, list, tuple)) for v in value):
+            return np.asarray(value, dtype=np.float64)
+        raise TypeError("not numeric")
+    if not isinstance(value, _Inert):
+        raise TypeError("not an array")
+    if value.name in ("_reconstruct", "_frombuffer", "ndarray"):
+        return _dense(value)
+    if value.name.startswith("sparse"):
+        return _sparse(value, depth)
+    if value.name.startswith("chumpy"):
+        return _chumpy(value, depth)
+    raise TypeError("not an array")
+
+
+def _dtype(value: object) -> np.dtype[np.generic]:
+    if not (isinstance(value, _Inert) and value.name == "dtype" and value.args and isinstance(value.args[0], str)):
+        raise TypeError("not a numpy dtype")
+    code = value.args[0]
+    order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "<"
+    if not _NUMBER.fullmatch(code) or order not in ("<", ">", "|", "="):
+        raise TypeError(f"not a numeric dtype: {code}")
+    return np.dtype(f"{order}{code}")
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    shape = value if isinstance(value, tuple) else (value,)
+    if not all(isinstance(n, int) and n >= 0 for n in shape):
+        raise TypeError("not a shape")
+    return tuple(int(n) for n in shape)  # type: ignore[call-overload]
+
+
+def _dense(value: _Inert) -> NDArray[np.generic]:
+    if value.name == "_frombuffer":
+        raw, kind, shape, order = value.args
+    elif isinstance(value.state, tuple) and len(value.state) == 5:
+        _, shape, kind, fortran, raw = value.state
+        order = "F" if fortran else "C"
+    else:
+        raise TypeError("an array without content")
+    if isinstance(raw, str):
+        raw = raw.encode("latin1")  # Python 2's strings
+    if not isinstance(raw, (bytes, bytearray)):
+        raise TypeError("an array of objects")
+    flat = np.frombuffer(bytes(raw), dtype=_dtype(kind))
+    return flat.reshape(_shape(shape), order="F" if order == "F" else "C")
+
+
+def _sparse(value: _Inert, depth: int) -> NDArray[np.generic]:
+    state = value.state
+    if not isinstance(state, dict):
+        raise TypeError("a sparse matrix without content")
+    rows, columns = _shape(state.get("_shape", state.get("shape")))
+    data, indices, pointers = (_resolve(state[k], depth + 1) for k in ("data", "indices", "indptr"))
+    by_column = value.name == "sparse csc"
+    major = columns if by_column else rows
+    if rows * columns * 8 > _MAX_BYTES or pointers.shape != (major + 1,) or data.shape != indices.shape:
+        raise ValueError("a sparse matrix whose parts do not fit")
+    counts = np.diff(pointers.astype(np.int64))
+    if (counts < 0).any() or counts.sum() != len(data):
+        raise ValueError("a sparse matrix whose parts do not fit")
+    outer, inner = np.repeat(np.arange(major), counts), indices.astype(np.int64)
+    if (inner < 0).any():
+        raise ValueError("a sparse matrix with a negative index")
+    dense = np.zeros((rows, columns))
+    np.add.at(dense, (inner, outer) if by_column else (outer, inner), data.astype(np.float64))
+    return dense
+
+
+def _chumpy(value: _Inert, depth: int) -> NDArray[np.generic]:
+    """A chumpy array holds its numbers in `x`; a selection holds another array and the chosen flat indices."""
+    state = value.state
+    if not isinstance(state, dict):
+        raise TypeError("a chumpy object without content")
+    if "x" in state:
+        return _resolve(state["x"], depth + 1)
+    source, chosen = _resolve(state["a"], depth + 1), _resolve(state["idxs"], depth + 1)
+    picked = source.ravel()[chosen.astype(np.int64).ravel()]
+    shape = state.get("preferred_shape")
+    return picked if shape is None else picked.reshape(_shape(shape))
