@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from hoi_core import rotation
+from hoi_core.biomechanics import axes_of_skeleton
 from hoi_core.conventions import MANO_PARENTS, N_BETAS, N_MANO_JOINTS, N_VERTICES, fingertips, permutation
 from hoi_core.types import F64
 
@@ -46,6 +47,8 @@ class Hand:
     """(F, 3) vertex ids."""
     around: csr_array
     """(778, F) 1 where the face has the vertex."""
+    anatomy: F64
+    """(15, 3, 3) axes of flexion, abduction and twist of each finger joint, in columns."""
     openpose: NDArray[np.intp]
     """(21,) points that are the joints of `openpose21`."""
     support: NDArray[np.int32]
@@ -68,6 +71,7 @@ class Hand:
 
 def from_mano(model: ManoModel) -> Hand:
     """Arrange the arrays of a MANO file for the fit."""
+    tips_m = np.asarray(model.v_template)[list(fingertips())]
     regress = np.asarray(model.J_regressor, dtype=np.float64)
     template = np.asarray(model.v_template, dtype=np.float64)
     shape = np.asarray(model.shapedirs, dtype=np.float64)[..., :N_BETAS]
@@ -88,6 +92,7 @@ def from_mano(model: ManoModel) -> Hand:
         weights=weights,
         faces=faces,
         around=csr_array((np.ones(faces.size), (faces.ravel(), np.arange(faces.size) // 3)), (N_VERTICES, len(faces))),
+        anatomy=axes_of_skeleton(regress @ template, tips_m, model.side),
         openpose=np.array(raw, dtype=np.intp)[permutation("mano21", "openpose21")],
         support=_lists(weights > _NO_WEIGHT),
         chain=_lists((weights > _NO_WEIGHT) @ below.T),

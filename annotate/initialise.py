@@ -40,16 +40,14 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
         FitError: no moment has enough keypoints to place the palm.
     """
     key = np.flatnonzero(evidence.seen.any(1).sum(-1) >= _FEWEST_JOINTS)
+    if not len(key):
+        raise _nothing_to_start_from(evidence)
     some = evidence.taken(key)
     joints_m = triangulate(some).joints_m
     rest = _rest(hand, len(key))
     trans_m, turn, good = _align_palm(rest.joints_m[:, list(PALM)], joints_m[:, list(PALM)])
     if not good.any():
-        raise FitError(
-            f"the fit needs {_FEWEST_PALM} palm joints seen by two views (or one with depth) in some moment, "
-            f"and found none in {len(evidence.t_s)} moments.",
-            "Click wrist and knuckles in both views of one frame, or record with the hand visible.",
-        )
+        raise _nothing_to_start_from(evidence)
     key, some = key[good], replace(some.taken(np.flatnonzero(good)), joints_m=joints_m[good])
     start = rest.taken(np.flatnonzero(good))
     rotations = start.rotations.copy()
@@ -60,6 +58,14 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
     fitted = fit(some, _with_views(start, evidence), alone, KEYPOINTS_ONLY).state
     kept = _trustworthy(fitted, some)
     return _spread(fitted, evidence.t_s[key], evidence.t_s, kept)
+
+
+def _nothing_to_start_from(evidence: Evidence) -> FitError:
+    return FitError(
+        f"the fit needs {_FEWEST_PALM} palm joints seen by two views (or one with depth) in some moment, "
+        f"and found none in {len(evidence.t_s)} moments.",
+        "Click wrist and knuckles in both views of one frame, or record with the hand visible.",
+    )
 
 
 def _rest(hand: Hand, moments: int) -> HandState:

@@ -1,4 +1,4 @@
-"""Joint rotations near a relaxed hand."""
+"""Joint angles near a relaxed hand: holds what no camera sees."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotate.equations import DOF, NormalEquations
+from annotate.angles import add_angle_rows, angles_and_slopes
+from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
-from annotate.rotation_slopes import right_jacobian_inverse
 from annotate.stage import Stage
 from annotate.state import FitState
-from hoi_core import rotation
 from hoi_core.types import F64
+
+_LEAST = 1e-6
+_FINGER_FLEXION = (0.45, 0.55, 0.35)  # rad, base to end, of a relaxed hand
+_THUMB_FLEXION = (0.1, 0.2, 0.25)
 
 
 @dataclass(frozen=True)
@@ -21,41 +24,40 @@ class Config:
 
     weight: float = 1.0
     """Weight of the term."""
-    sigma_rad: float = 0.6
-    """Spread of a joint's rotation, rad."""
+    sigma_flexion_rad: float = 0.6
+    """Spread of flexion, rad."""
+    sigma_abduction_rad: float = 0.25
+    """Spread of abduction, rad."""
+    sigma_twist_rad: float = 0.15
+    """Spread of twist, rad."""
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    precision: float
+    precision: F64
+    """(3,)."""
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
-    """Precision of each angle."""
-    return _Prepared(max(config.weight, 1e-6) / config.sigma_rad**2)
+    """Precision of each kind of angle; it never falls to zero, or the equations could not be solved."""
+    sigma = np.array([config.sigma_flexion_rad, config.sigma_abduction_rad, config.sigma_twist_rad])
+    return _Prepared(max(config.weight, _LEAST) / sigma**2)
 
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
-    """Cost of the joint angles; adds to `equations` where given."""
-    residual = rotation.log_so3(state.hands.rotations[:, 1:])
+    """Cost of the angles; adds to `equations` where given."""
+    angles, slopes = angles_and_slopes(state.hands.rotations[:, 1:], state.hands.hand.anatomy)
+    residual = angles - RELAXED_RAD
     if equations is not None:
-        add_pose_rows(equations, right_jacobian_inverse(residual), residual, np.full(3, prepared.precision))
-    return 0.5 * prepared.precision * float((residual**2).sum())
+        add_angle_rows(equations, slopes, residual, prepared.precision)
+    return 0.5 * float((prepared.precision * residual**2).sum())
 
 
-def add_pose_rows(equations: NormalEquations, slopes: F64, residual: F64, weight: F64) -> None:
-    """Add three residuals of each joint that depend on its own rotation.
+def _relaxed() -> F64:
+    angles = np.zeros((15, 3))
+    angles[:, 0] = [*_FINGER_FLEXION * 4, *_THUMB_FLEXION]
+    return angles
 
-    Args:
-        equations: added to.
-        slopes: `(M, 15, 3, 3)` residual by the joint's step.
-        residual: `(M, 15, 3)`.
-        weight: of the squared residuals, broadcast to `(M, 15, 3)`.
-    """
-    weight = np.broadcast_to(weight, residual.shape)
-    weighted = np.swapaxes(slopes, -1, -2) * weight[..., None, :]
-    equations.g[:, 6:DOF] += (weighted @ residual[..., None])[..., 0].reshape(len(residual), -1)
-    own = weighted @ slopes
-    for joint in range(own.shape[1]):
-        at = slice(6 + 3 * joint, 9 + 3 * joint)
-        equations.H[:, at, at] += own[:, joint]
+
+RELAXED_RAD = _relaxed()
+"""(15, 3) rad flexion, abduction and twist of a relaxed hand."""

@@ -11,8 +11,8 @@ from annotate import hand as hands
 from annotate.evidence import Cloud, Evidence
 from annotate.hand import Hand, HandState
 from annotate.state import FitState
+from hoi_core import biomechanics, rotation
 from hoi_core import camera as cameras
-from hoi_core import rotation
 from hoi_core.mano import ManoLayer
 from hoi_core.types import Camera
 
@@ -64,9 +64,9 @@ def trajectory(layer: ManoLayer, hand: Hand, seed: int, moments: int) -> HandSta
     def wander(n: int, spread: float) -> np.ndarray:
         return CubicSpline(knots, rng.normal(size=(len(knots), n)) * spread)(t)
 
-    pose = layer.pca_to_pose(wander(6, 0.5), flat_hand_mean=False) if hasattr(layer, "pca_to_pose") else None
-    if pose is None:
-        pose = layer.model.hands_mean + wander(45, 0.1)
+    angles = wander(45, 0.25).reshape(moments, 15, 3) * biomechanics.DOF_MASK
+    angles[..., 0] += 0.6
+    pose = biomechanics.pose_from_angles(layer, biomechanics.clip_to_limits(angles))
     return hands.state_from_axis_angle(hand, wander(3, 0.4), pose, rng.normal(size=10) * 0.7, wander(3, 0.04))
 
 
