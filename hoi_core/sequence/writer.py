@@ -7,8 +7,8 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -138,6 +138,7 @@ class CaptureWriter:
         self._streams = {info.name: _StreamWriter(file, info) for info in streams}
         self._names = list(self._streams)
         self._open = True
+        self._broken = False
         self._write_header(header)
         self._make_tables()
         file.swmr_mode = True
@@ -198,11 +199,11 @@ class CaptureWriter:
         stream = self._streams.get(frame.stream)
         if stream is None:
             raise SequenceError(f"no stream {frame.stream!r} in this recording.", f"Streams: {', '.join(self._names)}.")
-        with storage_errors(self.path):
+        with self._writing():
             stream.append(frame)
-            self.bytes_written += frame.image.nbytes
-            if time.monotonic() - self._last_flush > FLUSH_S:
-                self.flush()
+        self.bytes_written += frame.image.nbytes
+        if time.monotonic() - self._last_flush > FLUSH_S:
+            self.flush()
         return stream.count - 1
 
     def drop(self, stream: str, frame_number: int, t_ns: int, reason: str) -> None:
@@ -237,27 +238,26 @@ class CaptureWriter:
         missing, still = np.full(len(t_ns), -1), np.zeros(len(t_ns), dtype=np.int64)
         columns = np.stack([index.get(name, missing) for name in self._names], axis=-1)
         skews = np.stack([skew_ns.get(name, still) for name in self._names], axis=-1)
-        with storage_errors(self.path):
-            if replace:
-                for name in ("t_ns", "index", "skew_ns"):
-                    self._file[f"sync/{name}"].resize(0, axis=0)
-            self._extend("sync/index", columns)
-            self._extend("sync/skew_ns", skews)
-            self._extend("sync/t_ns", np.asarray(t_ns))
+        for name, rows in (("index", columns), ("skew_ns", skews), ("t_ns", np.asarray(t_ns))):
+            self._extend(f"sync/{name}", rows, first=0 if replace else None)
 
     def clock(
         self, stream: str, offset_ns: int, drift_ppm: float, residual_ns: float, *, reference_ns: int = 0
     ) -> None:
         """Set a stream's clock model: `t = t_device + offset + drift * (t_device - reference)`."""
-        with storage_errors(self.path):
+        with self._writing():
             self._file[f"clocks/{stream}"][()] = np.array(
                 (reference_ns, offset_ns, drift_ppm, residual_ns), dtype=CLOCK
             )
 
     def flush(self) -> None:
-        """Make everything written so far readable, also if the program is killed right after."""
-        with storage_errors(self.path):
-            _check_space(self.path)
+        """Make everything written so far readable, also if the program is killed right after.
+
+        Raises:
+            StorageError: the disk is (nearly) full; what was written stays readable.
+        """
+        _check_space(self.path)
+        with self._writing():
             for stream in self._streams.values():
                 stream.write_fields()
             self._file.flush()
@@ -266,6 +266,9 @@ class CaptureWriter:
     def close(self, *, complete: bool = True) -> None:
         """Flush, mark the recording complete (or leave it unmarked) and close; does nothing the second time."""
         if not self._open:
+            return
+        if self._broken:
+            self.abandon()
             return
         self._open = False
         with storage_errors(self.path):
@@ -287,12 +290,23 @@ class CaptureWriter:
         with suppress(OSError, RuntimeError):
             self._file.close()
 
-    def _extend(self, name: str, rows: np.ndarray) -> None:
-        with storage_errors(self.path):
+    def _extend(self, name: str, rows: np.ndarray, first: int | None = None) -> None:
+        """Append rows to a table, or let it hold just these from row `first` on."""
+        with self._writing():
             dataset = self._file[name]
-            start = len(dataset)
+            start = len(dataset) if first is None else first
             dataset.resize(start + len(rows), axis=0)
             dataset[start:] = rows
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Typed errors; after a failed write the file must not be touched again."""
+        try:
+            with storage_errors(self.path):
+                yield
+        except StorageError:
+            self._broken = True
+            raise
 
     def __enter__(self) -> CaptureWriter:
         return self
@@ -300,10 +314,7 @@ class CaptureWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if isinstance(error, StorageError):
-            self.abandon()
-        else:
-            self.close(complete=kind is None)
+        self.close(complete=kind is None)
 
 
 def _check_space(path: Path) -> None:

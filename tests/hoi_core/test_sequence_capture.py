@@ -96,6 +96,19 @@ def test_everything_written_is_read_back(tmp_path):
             left.color[5]
 
 
+def test_moments_can_be_replaced_while_recording(tmp_path):
+    writer = record(tmp_path / "capture.h5", 5, close=False)
+    for moments in (7, 4):
+        t_ns = np.arange(moments) * 10
+        writer.extend_sync(t_ns, {"left/color": np.zeros(moments, int)}, {}, replace=True)
+        writer.flush()
+    writer.close()
+    with open_capture(tmp_path) as capture:
+        np.testing.assert_array_equal(capture.sync.t_ns, [0, 10, 20, 30])
+        np.testing.assert_array_equal(capture.sync.index["left/color"], [0] * 4)
+        np.testing.assert_array_equal(capture.sync.index["left/depth"], [-1] * 4)
+
+
 def test_a_view_without_depth_says_which_streams_it_has(tmp_path):
     with CaptureWriter.create(tmp_path / "capture.h5", HEADER, streams()[:1]):
         pass
@@ -328,7 +341,7 @@ try:
 except StorageError as error:
     sys.stdout.write(str(error))
     sys.stdout.flush()
-    writer.abandon()
+    writer.close()
 """
 
 
