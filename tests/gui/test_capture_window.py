@@ -1,0 +1,111 @@
+"""The recording window over a session in memory."""
+
+from pathlib import Path
+
+import pytest
+
+from gui import capture_window, theme
+from hoi_core.errors import StorageError
+
+pytestmark = pytest.mark.gui
+CONFIG = capture_window.CaptureWindowConfig(Path("data"))
+
+
+@pytest.fixture
+def window(qtbot, capture_session):
+    made = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.DARK)
+    qtbot.addWidget(made, before_close_func=lambda w: _close(qtbot, w))
+    made.show()
+    qtbot.waitUntil(lambda: made.state == "ready")
+    return made
+
+
+def _close(qtbot, window):
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+
+
+def test_opens_with_the_next_free_name_and_live_pictures(qtbot, window, capture_session):
+    assert capture_session.calls == ["start"]
+    assert window.panel.sequence.text() == "seq_002"
+    qtbot.waitUntil(lambda: all(view.has_image for view in (*window.views.large, *window.views.small)))
+    qtbot.waitUntil(lambda: len(window.health_bar.cells) == 7)
+    assert window.health_bar.cells[0].value.text() == "30.0 fps"
+    assert "good" in window.health_bar.cells[0].word.text()
+
+
+def test_space_records_and_stops(qtbot, window, capture_session):
+    window.panel.objects.setText("o01, o07")
+    window.actions_by_id["record.toggle"].trigger()
+    assert window.state == "recording"
+    assert capture_session.request.objects == ("o01", "o07")
+    assert capture_session.request.seconds is None
+    assert not window.panel.sequence.isEnabled()
+    window.actions_by_id["record.toggle"].trigger()
+    qtbot.waitUntil(lambda: window.state == "ready")
+    assert capture_session.calls == ["start", "record", "save"]
+    assert "seq_002 is saved" in window.banner.title.text()
+    assert window.panel.sequence.text() == "seq_003"
+
+
+def test_a_recording_that_ends_by_itself_is_saved(qtbot, window, capture_session):
+    window.toggle_recording()
+    capture_session.recording = False
+    qtbot.waitUntil(lambda: window.state == "ready")
+    assert capture_session.calls[-1] == "save"
+
+
+def test_a_countdown_can_be_cancelled_and_runs_out(qtbot, window, capture_session):
+    window.panel.countdown.setValue(10)
+    window.toggle_recording()
+    assert window.state == "countdown"
+    window.toggle_recording()
+    assert window.state == "ready"
+    window.toggle_recording()
+    window._count_left = 0.05
+    qtbot.waitUntil(lambda: window.state == "recording")
+    assert capture_session.calls == ["start", "record"]
+
+
+def test_a_taken_name_shows_an_error_and_stays_ready(window):
+    window.panel.sequence.setText("seq_001")
+    window.toggle_recording()
+    assert window.state == "ready"
+    assert window.banner.isVisible()
+    assert "exists" in window.banner.title.text()
+    assert window.banner.hint.text() == "Choose another name."
+
+
+def test_a_background_error_becomes_a_banner_with_details(qtbot, window, capture_session):
+    capture_session.error = StorageError("the disk is full.", "Free some space.")
+    qtbot.waitUntil(window.banner.isVisible)
+    assert window.banner.title.text() == "The disk is full."
+    assert "StorageError" in window.banner.details
+    assert "Python" in window.banner.details
+
+
+def test_closing_while_recording_completes_the_file_first(qtbot, window, capture_session):
+    window.toggle_recording()
+    window.close()
+    assert window.isVisible()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert capture_session.calls == ["start", "record", "stop while recording"]
+
+
+def test_no_camera_offers_another_try(qtbot, capture_session):
+    capture_session.fail_open = True
+    window = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.LIGHT)
+    qtbot.addWidget(window, before_close_func=lambda w: _close(qtbot, w))
+    window.show()
+    qtbot.waitUntil(lambda: window.state == "failed")
+    assert window.banner.hint.text() == "Plug one in."
+    capture_session.fail_open = False
+    window.toggle_recording()
+    qtbot.waitUntil(lambda: window.state == "ready")
+
+
+def test_depth_swaps_the_large_views(window):
+    window.actions_by_id["view.depth"].trigger()
+    assert [view.title for view in window.views.large] == ["Left depth", "Right depth"]
+    window.actions_by_id["view.depth"].trigger()
+    assert [view.title for view in window.views.large] == ["Left colour", "Right colour"]
