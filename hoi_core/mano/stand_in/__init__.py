@@ -11,10 +11,10 @@ import numpy as np
 
 from hoi_core.conventions import Side, mirror_axis_angle
 from hoi_core.mano.model import ManoModel
-from hoi_core.mano.stand_in.blend import shape_directions
+from hoi_core.mano.stand_in.blend import pose_directions, shape_directions
 from hoi_core.mano.stand_in.mesh import build_mesh
 from hoi_core.mano.stand_in.poses import components
-from hoi_core.mano.stand_in.rig import regressor, weights
+from hoi_core.mano.stand_in.rig import regressor, smooth, weights
 
 
 def build(side: Side) -> ManoModel:
@@ -26,7 +26,7 @@ def build(side: Side) -> ManoModel:
         side="right",
         v_template=vertices,
         shapedirs=shape_directions(vertices, skinning),
-        posedirs=np.zeros((778, 3, 135)),
+        posedirs=pose_directions(vertices, skinning, lambda values: smooth(values, faces, 1)),
         J_regressor=regressor(vertices),
         weights=skinning,
         faces=faces,

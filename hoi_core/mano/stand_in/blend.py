@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from hoi_core.biomechanics import LIMITS_RAD
 from hoi_core.conventions import MANO_PARENTS
-from hoi_core.mano.stand_in.poses import _frames
+from hoi_core.mano.stand_in.poses import skeleton_frames
 from hoi_core.mano.stand_in.skeleton import Finger, fingers, joints_m
 from hoi_core.mano.stand_in.surface import gradient, hand_distance
 from hoi_core.rotation import exp_so3
@@ -100,14 +103,51 @@ def _world(joints: F64, rotations: F64) -> F64:
 
 
 def _correction(vertices: F64, weights: F64, rotations: F64) -> F64:
-    """Rest-pose offsets that put the skinned vertices on the posed distance field. `(778, 3)` m."""
+    """Rest-pose offsets that put the skinned vertices on the posed distance field. `(N, 3) m -> (N, 3)` m."""
     T = _world(joints_m(), rotations)
     blended = np.einsum("vj,jab->vab", weights, T)
     posed = np.einsum("vab,vb->va", blended[:, :3, :3], vertices) + blended[:, :3, 3]
-    to_rest = np.linalg.inv(T)
-    target = posed
-    for _ in range(2):
-        target = target - np.clip(hand_distance(target, to_rest), -3e-3, 3e-3)[:, None] * gradient(target, to_rest)
-    offset = np.linalg.solve(blended[:, :3, :3], (target - posed)[..., None])[..., 0]
-    length = np.linalg.norm(offset, axis=-1, keepdims=True)
-    return offset * np.minimum(1.0, _LIMIT_M / np.maximum(length, 1e-12))
+    to_rest: F64 = np.linalg.inv(T)
+    gap = np.clip(hand_distance(posed, to_rest), -_LIMIT_M, _LIMIT_M)
+    target = posed - gap[:, None] * gradient(posed, to_rest)
+    return np.linalg.solve(blended[:, :3, :3], (target - posed)[..., None])[..., 0]
+
+
+def pose_directions(vertices: F64, weights: F64, smooth: Callable[[F64], F64]) -> F64:
+    """Corrections linear in the joints' rotation matrices (SMPL eq. 9). `-> (778, 3, 135)` m.
+
+    Each joint is bent on its own through its range; the offsets that keep the skin on the posed distance field are
+    fitted by ridge regression to the nine entries of `R - I`.
+
+    Args:
+        vertices: `(778, 3)` m.
+        weights: `(778, 16)`.
+        smooth: averages `(778, K)` values over the mesh.
+    """
+    out = np.zeros((len(vertices), 3, 135))
+    frames = skeleton_frames()
+    for joint in range(1, 16):
+        moved = (weights[:, joint] > 0.01) & (weights[:, joint] < 0.999)
+        rotations = exp_so3(_bends(joint) @ frames[joint - 1].T)
+        offsets = np.zeros((len(rotations), len(vertices), 3))
+        for n, R in enumerate(rotations):
+            alone = np.tile(np.eye(3), (16, 1, 1))
+            alone[joint] = R
+            offsets[n, moved] = _correction(vertices[moved], weights[moved], alone)
+            offsets[n] = smooth(offsets[n])
+        feature = (rotations - np.eye(3)).reshape(len(rotations), 9)
+        normal = feature.T @ feature + _RIDGE * np.eye(9)
+        fit = np.linalg.solve(normal, feature.T @ offsets.reshape(len(rotations), -1))
+        out[..., 9 * (joint - 1) : 9 * joint] = fit.reshape(9, -1, 3).transpose(1, 2, 0)
+    return out
+
+
+def _bends(joint: int) -> F64:
+    """Rotation vectors in the joint's anatomical frame that cover its range. `-> (n, 3)` rad."""
+    low, high = LIMITS_RAD[joint - 1, 0]
+    bends = [(f, 0.0, 0.0) for f in (low, *np.linspace(0.25, 1.0, 4) * min(high, 1.5))]
+    for axis in (1, 2):
+        for angle in LIMITS_RAD[joint - 1, axis]:
+            if angle:
+                bends.append((0.0, angle, 0.0) if axis == 1 else (0.0, 0.0, angle))
+    return np.array(bends)

@@ -98,11 +98,14 @@ def _grow_finger(draft: _Draft, finger: Finger, base: Ring, start_m: float, turn
     length = float(np.linalg.norm(np.diff(finger.points_m, axis=0), axis=-1).sum())
     count = _STATIONS[finger.name]
     ring = base
-    for u in np.linspace(start_m, length - 0.8 * finger.radii_m[3], count + 1)[1:]:
-        nxt = draft.add(_tube_ring(finger, float(u), _RING, turn))
+    end_radius = float(finger.radii_m[3])
+    stations = [*np.linspace(start_m, length - 1.35 * end_radius, count)[1:], length - 0.45 * end_radius]
+    for u in stations:
+        shrink = 1.0 if u < length - end_radius else 0.85
+        nxt = draft.add(_tube_ring(finger, float(u), _RING, turn, shrink))
         draft.stitch(ring, nxt)
         ring = nxt
-    crown = draft.add(_tube_ring(finger, length - 0.15 * float(finger.radii_m[3]), 5, turn, 0.55))
+    crown = draft.add(_tube_ring(finger, length - 0.1 * end_radius, 5, turn, 0.45))
     draft.stitch(ring, crown)
     tip = draft.add(finger.points_m[3:4])[0]
     draft.cap(crown, tip)
@@ -232,7 +235,7 @@ def _number(vertices: F64, faces: I64, tips: dict[str, int]) -> tuple[F64, I64]:
 def build_mesh() -> tuple[F64, I64]:
     """The right hand's template. `(778, 3) m`, `(1538, 3)` with outward orientation, open at the wrist."""
     draft, wrist, tips = _assemble()
-    fixed = np.array([*wrist, *tips.values()])
+    fixed = np.array(wrist)
     vertices, faces = np.array(draft.vertices), np.array(draft.faces, dtype=np.int64)
     keep_x = vertices[wrist, 0].copy()
     vertices = pull_to_surface(vertices, 4)

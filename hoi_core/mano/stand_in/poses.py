@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from hoi_core.biomechanics import angles_to_rotations, axes_of_skeleton, clip_to_limits
@@ -29,7 +31,9 @@ NAMES = tuple(_POSES)
 """The named poses."""
 
 
-def _frames() -> F64:
+@lru_cache(maxsize=1)
+def skeleton_frames() -> F64:
+    """Anatomical frames of the right stand-in hand's joints. `-> (15, 3, 3)`."""
     order = {finger.name: finger.points_m[3] for finger in fingers()}
     tips = np.stack([order[name] for name in ("thumb", "index", "middle", "ring", "little")])
     return axes_of_skeleton(joints_m(), tips, "right")
@@ -53,7 +57,7 @@ def named_angles(name: str) -> F64:
 
 def pose_of(angles: F64) -> F64:
     """Axis-angle of the right stand-in hand's joints. `(..., 15, 3) rad -> (..., 45) rad`."""
-    return log_so3(angles_to_rotations(angles, _frames())).reshape(*angles.shape[:-2], 45)
+    return log_so3(angles_to_rotations(angles, skeleton_frames())).reshape(*angles.shape[:-2], 45)
 
 
 def grasp_family() -> F64:

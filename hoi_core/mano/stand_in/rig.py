@@ -77,7 +77,7 @@ def weights(vertices: F64, faces: I64) -> F64:
         out[:, finger.joints[0]] = base * (1.0 - passed[1])
         out[:, finger.joints[1]] = base * passed[1] * (1.0 - passed[2])
         out[:, finger.joints[2]] = base * passed[1] * passed[2]
-    out = _smooth(out, faces)
+    out = smooth(out, faces)
     out[:, 0] = 0.0
     out[out < 1e-3] = 0.0
     total = out.sum(-1)
@@ -97,12 +97,12 @@ def _thumb_share(vertices: F64, thumb: Finger) -> F64:
     return closer * _step((along - 8e-3) / 16e-3)
 
 
-def _smooth(values: F64, faces: I64) -> F64:
+def smooth(values: F64, faces: I64, steps: int = _SMOOTHING) -> F64:
     """Average with the neighbours on the mesh. `(N, K) -> (N, K)`."""
     pairs = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=-1), axis=0)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     degree = np.bincount(both[:, 0], minlength=len(values))[:, None]
-    for _ in range(_SMOOTHING):
+    for _ in range(steps):
         sums = np.zeros_like(values)
         np.add.at(sums, both[:, 0], values[both[:, 1]])
         values = 0.5 * values + 0.5 * sums / degree
