@@ -51,8 +51,8 @@ class NoiseBanks:
         white = rng.standard_normal((_BANK, _BANK)).astype(np.float32)
         patch = rng.standard_normal((_BANK, _BANK)).astype(np.float32)
         # Matching windows of several pixels make neighbouring errors alike.
-        smooth = cv2.GaussianBlur(white, (0, 0), 1.2)
-        patch = cv2.GaussianBlur(patch, (0, 0), 2.5)
+        smooth = np.asarray(cv2.GaussianBlur(white, (0, 0), 1.2), np.float32)
+        patch = np.asarray(cv2.GaussianBlur(patch, (0, 0), 2.5), np.float32)
         self.matching: F32 = np.ascontiguousarray(smooth / smooth.std(), np.float32)
         self.patches: F32 = np.ascontiguousarray(patch / patch.std(), np.float32)
         self.uniform: F32 = rng.random((_BANK, _BANK), np.float32)
@@ -181,7 +181,7 @@ def _neighbourhood(z: float, left: float, right: float, up: float, down: float) 
     # A jump of more than 2 % of the distance between neighbours is an edge, not a slope.
     jump = 0.02 * z
     a, b, c, d = abs(left - z), abs(right - z), abs(up - z), abs(down - z)
-    slope = max(max(a, b), max(c, d))
+    slope = max(a, b, c, d)
     other = 0.0 * z
     if slope > jump:
         other = left if a > jump else (right if b > jump else (up if c > jump else down))
