@@ -37,7 +37,8 @@ class _Inert:
     __slots__ = ("args", "name", "state")
 
     def __init__(self, name: str, args: tuple[object, ...] = ()) -> None:
-        self.name, self.args, self.state = name, args, None
+        self.name, self.args = name, args
+        self.state: object = None
 
     def __setstate__(self, state: object) -> None:
         self.state = state
@@ -113,7 +114,7 @@ class _Locked:
 class _Reader(pickle.Unpickler):
     """Resolves the few names that MANO files use to inert objects."""
 
-    def find_class(self, module: str, name: str) -> object:  # type: ignore[override]
+    def find_class(self, module: str, name: str) -> object:
         """The inert stand-in of `module.name`; anything unknown ends the reading."""
         full = f"{module}.{name}"
         if module in _ARRAY_MODULES and name in ("_reconstruct", "scalar", "_frombuffer", "dtype", "ndarray"):
@@ -121,7 +122,7 @@ class _Reader(pickle.Unpickler):
         sparse = re.fullmatch(r"scipy\.sparse\.(_?(csc|csr)\.)?(csc|csr)_(matrix|array)", full)
         if sparse:
             return _class_of(f"sparse {sparse.group(3)}")
-        if module.split(".")[0] == "chumpy":
+        if module.partition(".")[0] == "chumpy":
             return _class_of(f"chumpy {name}")
         if full in ("copyreg._reconstructor", "copy_reg._reconstructor"):
             return _Locked(_reconstructor)
@@ -146,7 +147,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     except pickle.UnpicklingError as error:
         message = f"{path}: expected a hand model's arrays only, but the file is damaged or unsafe: it {error}."
         raise AssetError(message, f"Do not load it with other tools. {_HINT}") from error
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise anything
+    except Exception as error:  # a damaged pickle can raise anything
         message = f"{path}: expected a MANO pickle, found a damaged one ({type(error).__name__}: {error})."
         raise AssetError(message, _HINT) from error
     if not isinstance(content, dict):
@@ -211,7 +212,7 @@ def _shape(value: object) -> tuple[int, ...]:
     shape = value if isinstance(value, tuple) else (value,)
     if not all(isinstance(n, int) and n >= 0 for n in shape):
         raise TypeError("not a shape")
-    return tuple(int(n) for n in shape)  # type: ignore[call-overload]
+    return tuple(int(n) for n in shape)
 
 
 def _dense(value: _Inert) -> NDArray[np.generic]:

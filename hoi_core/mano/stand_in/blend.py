@@ -73,9 +73,9 @@ def shape_directions(vertices: F64, weights: F64) -> F64:
     fields = [
         0.045 * (vertices - joints_m()[0]),
         longer(index=0.05, middle=0.05, ring=0.05, little=0.05, thumb=0.03),
-        0.07 * np.sum(radial, axis=0) + _palm(vertices, share, (0.0, 0.05, 0.0)),
+        0.09 * np.sum(radial, axis=0),
         _palm(vertices, share, (0.0, 0.0, 0.05)),
-        _palm(vertices, share, (0.04, 0.0, 0.0)),
+        _palm(vertices, share, (0.05, 0.0, 0.0)),
         longer(thumb=0.06),
         longer(index=0.04, ring=-0.04),
         longer(little=0.06),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -121,7 +122,9 @@ def _web_row(draft: _Draft) -> tuple[Ring, list[Ring], list[float]]:
         for i, f in enumerate(four)
     ]
     rings = [_tube_ring(f, s, _RING, 0.0) for f, s in zip(four, starts, strict=True)]
-    back, front, gaps = [], [], []
+    back: list[F64] = []
+    front: list[F64] = []
+    gaps: list[F64] = []
     for i in range(4):
         for k in range(4):
             shared = k == 0 and i > 0
@@ -152,7 +155,7 @@ def _assemble() -> tuple[_Draft, Ring, dict[str, int]]:
     """All rings and triangles, not yet on the surface; the wrist's ring and the tips."""
     draft = _Draft()
     sections = [draft.add(_section(*row)) for row in _PALM_TO_THUMB]
-    for lower, upper in zip(sections[:-1], sections[1:], strict=True):
+    for lower, upper in pairwise(sections):
         draft.stitch(lower, upper)
     branch = sections[-1]
     thumb = fingers()[4]

@@ -129,7 +129,7 @@ def palm_group() -> Group:
         toward = toward / np.linalg.norm(toward)
         root = _mm(8, 0, 0) + np.array([0.0, 0.0, 0.42 * knuckle[2]])
         r = 13.2 * one if finger.name != "little" else 11.8 * one
-        cones.append(Cone(0, root + [0, -1.5 * one, 0], knuckle - [0, 3.5 * one, 0], 15 * one, r, y, 0.92))
+        cones.append(Cone(0, root - [0, 1.5 * one, 0], knuckle - [0, 3.5 * one, 0], 15 * one, r, y, 0.92))
         cones.append(
             Cone(
                 0,
