@@ -36,21 +36,23 @@ def resample(polyline_m: F64, step_m: float) -> F64:
     return np.concatenate(points)
 
 
-def revolve(profile_m: F64, sides: int = 48) -> Shape:
+def revolve(profile_m: F64, sides: int = 48, step_m: float = 0.005) -> Shape:
     """Turn a profile about the z axis.
 
     Args:
         profile_m: `(K, 2)` radius and height m, from one point on the axis to another, so that outside lies
             to the right when walking along it (for a convex body: from the bottom to the top).
         sides: vertices around the axis.
+        step_m: greatest distance between rings.
     """
+    fine = resample(profile_m, step_m)
     angle = np.arange(sides) * (2.0 * np.pi / sides)
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    inner = profile_m[1:-1]
+    inner = fine[1:-1]
     rings = np.concatenate(
         [inner[:, None, :1] * ring, np.broadcast_to(inner[:, None, 1:], (len(inner), sides, 1))], axis=-1
     )
-    ends = np.array([[0.0, 0.0, profile_m[0, 1]], [0.0, 0.0, profile_m[-1, 1]]])
+    ends = np.array([[0.0, 0.0, fine[0, 1]], [0.0, 0.0, fine[-1, 1]]])
     vertices = np.concatenate([rings.reshape(-1, 3), ends])
     faces = _grid_faces(len(inner), sides, first_pole=len(vertices) - 2)
 

@@ -20,14 +20,15 @@ from hoi_core.types import F64
 DEEPEST_M = 0.0015
 """How far skin may sink into an object: fingertips are soft."""
 _TOUCH_M = 0.004
-_LEVELS = 28
+_LEVELS = 24
+_CURL_RAD = np.deg2rad(30.0)
 _CANDIDATES = 5
 
 # Flexion, abduction (towards the thumb) and twist in degrees of the three joints, base to tip.
 _Posture = dict[str, tuple[tuple[float, float, float], ...]]
 _REST: _Posture = {"finger": ((20, 0, 0), (26, 0, 0), (14, 0, 0)), "thumb": ((8, 2, 10), (12, 0, 0), (14, 0, 0))}
-_OPEN: _Posture = {"finger": ((8, 0, 0), (14, 0, 0), (7, 0, 0)), "thumb": ((14, 26, 34), (-4, 0, 0), (2, 0, 0))}
-_CLOSED: _Posture = {"finger": ((84, 0, 0), (102, 0, 0), (66, 0, 0)), "thumb": ((42, 6, 40), (58, 0, 0), (72, 0, 0))}
+_OPEN: _Posture = {"finger": ((8, 0, 0), (14, 0, 0), (7, 0, 0)), "thumb": ((16, 16, 36), (-4, 0, 0), (2, 0, 0))}
+_CLOSED: _Posture = {"finger": ((84, 0, 0), (102, 0, 0), (66, 0, 0)), "thumb": ((44, -6, 42), (58, 0, 0), (72, 0, 0))}
 _SPREAD_DEG = {"thumb": 0.0, "index": 4.0, "middle": 0.0, "ring": -4.0, "little": -8.0}
 
 
@@ -104,6 +105,9 @@ def _candidate(
     reach = knuckle + goal[:, 1] * rng.uniform(0.008, 0.020) - goal[:, 0] * rng.uniform(-0.004, 0.010)
     hand = layer(rotation.log_so3(R)[None], pose_from_angles(layer, open_rad[None]), betas)
     local = hand.vertices_m[0] - hand.joints_m[0, 0]
+    if hint.approach == "side":
+        # The lowest finger stays above the table.
+        centre[2] += max(0.004 - float((local + centre - reach)[:, 2].min()), 0.0)
     standoff = _standoff(model, local, centre - reach, goal[:, 2])
     wrist = centre - reach - standoff * goal[:, 2]
     closed_rad, gap = _close(layer, betas, model, (R, wrist), open_rad)
@@ -139,14 +143,14 @@ def _distance(model: ObjectModel, points_m: F64) -> F64:
 
 def _standoff(model: ObjectModel, local_m: F64, start_m: F64, palm: F64) -> float:
     """Smallest distance along the palm's normal at which the open hand touches nothing, m."""
-    steps = np.linspace(0.0, 0.16, 65)
-    near = np.array([_distance(model, local_m + start_m - s * palm).min() for s in steps])
-    blocked = np.flatnonzero(near < 0.001)
+    steps = np.linspace(0.0, 0.15, 51)
+    near = np.array([_distance(model, local_m[::2] + start_m - s * palm).min() for s in steps])
+    blocked = np.flatnonzero(near < 0.0015)
     return float(steps[min(blocked[-1] + 1, len(steps) - 1)]) if len(blocked) else 0.0
 
 
 def _close(layer: ManoLayer, betas: F64, model: ObjectModel, place: tuple[F64, F64], open_rad: F64) -> tuple[F64, F64]:
-    """Bend whole fingers until they touch, then their outer joints. `-> (15, 3) rad, (5,) m` gaps."""
+    """Bend whole fingers until they touch, then their outer joints a little more. `-> (15, 3) rad, (5,) m` gaps."""
     closed_rad = _angles_rad(_CLOSED)
     now, gap = open_rad.copy(), np.full(5, np.inf)
     owner, phalanx = finger_of_vertices(layer), phalanx_of_vertices(layer)
@@ -154,7 +158,10 @@ def _close(layer: ManoLayer, betas: F64, model: ObjectModel, place: tuple[F64, F
         goal = now.copy()
         for finger in FINGERS:
             rows = mano_rows(finger)
-            goal[rows][first_joint:] = closed_rad[rows][first_joint:]
+            further = closed_rad[rows][first_joint:]
+            if first_joint:
+                further = np.minimum(further, now[rows][first_joint:] + _CURL_RAD)
+            goal[rows][first_joint:] = further
         share = np.linspace(0.0, 1.0, _LEVELS)
         path = now + share[:, None, None] * (goal - now)
         near = _nearest_by_level(layer, betas, model, place, path)
@@ -167,6 +174,11 @@ def _close(layer: ManoLayer, betas: F64, model: ObjectModel, place: tuple[F64, F
             last = max(int(bad[0]) - 1, 0) if len(bad) else _LEVELS - 1
             now[rows] = path[last, rows]
             gap[i] = min(gap[i], float(near[last, owner == i].min()))
+    # A finger that finds nothing to hold stays half open instead of making a fist.
+    for i, finger in enumerate(FINGERS):
+        if gap[i] > _TOUCH_M:
+            rows = mano_rows(finger)
+            now[rows] = open_rad[rows] + 0.3 * (closed_rad[rows] - open_rad[rows])
     return now, gap
 
 

@@ -17,8 +17,6 @@ from hoi_core.render import Mesh
 from hoi_core.scene import _shapes as shapes
 from hoi_core.types import F64, U8
 
-_STEP_M = 0.005
-
 
 @dataclass(frozen=True)
 class GraspHint:
@@ -114,7 +112,7 @@ def _box() -> _Parts:
 def _can() -> _Parts:
     profile = np.array([[0, 0.002], [0.026, 0.002], [0.030, 0.0], [0.033, 0.005], [0.033, 0.096], [0.030, 0.102]])
     profile = np.concatenate([profile, [[0.028, 0.102], [0.027, 0.099], [0.0, 0.099]]])
-    shape = shapes.revolve(shapes.resample(profile, _STEP_M))
+    shape = shapes.revolve(profile)
     x, y, z = shape.vertices_m.T
     radius, angle = np.hypot(x, y), np.arctan2(y, x) * 0.033
     colors = _paint(len(x), (30, 110, 70))
@@ -129,7 +127,7 @@ def _mug() -> _Parts:
         [[0, 0.003], [0.034, 0.003], [0.036, 0.0], [0.039, 0.004], [0.040, 0.088], [0.0385, 0.091], [0.036, 0.089]]
     )
     profile = np.concatenate([profile, [[0.0355, 0.010], [0.030, 0.006], [0.0, 0.006]]])
-    body = shapes.revolve(shapes.resample(profile, _STEP_M))
+    body = shapes.revolve(profile)
     turn = np.linspace(-0.5 * np.pi, 0.5 * np.pi, 21)
     centres = np.stack([0.0385 + 0.030 * np.cos(turn), np.zeros(21), 0.047 + 0.028 * np.sin(turn)], axis=-1)
     shape = shapes.union(body, shapes.tube(centres, np.full(21, 0.0055), 16))
@@ -138,7 +136,7 @@ def _mug() -> _Parts:
     outside = (np.hypot(x, y) > 0.0365) & (np.arange(len(x)) < len(body.vertices_m))
     colors[outside & (z > 0.02) & (z < 0.072)] = (54, 92, 150)
     colors[outside & (z > 0.034) & (z < 0.058) & _blocks(np.arctan2(y, x) * 0.04, z, 8, (0.02, 0.008))] = (240, 200, 80)
-    return shape, colors, 0.35, 0.02, (GraspHint("side", (0.0, 0.0, 0.048), 180.0),)
+    return shape, colors, 0.35, 0.02, (GraspHint("side", (0.0, 0.0, 0.050)),)
 
 
 def _bottle() -> _Parts:
@@ -146,7 +144,7 @@ def _bottle() -> _Parts:
         [[0, 0.004], [0.028, 0.0], [0.032, 0.005], [0.032, 0.12], [0.028, 0.14], [0.016, 0.165], [0.0125, 0.175]]
     )
     profile = np.concatenate([profile, [[0.0125, 0.185], [0.0155, 0.186], [0.0155, 0.203], [0.014, 0.205], [0, 0.205]]])
-    shape = shapes.revolve(shapes.resample(profile, _STEP_M))
+    shape = shapes.revolve(profile)
     x, y, z = shape.vertices_m.T
     colors = _paint(len(x), (90, 150, 175))
     colors[(z > 0.045) & (z < 0.115)] = (238, 238, 232)
@@ -189,12 +187,12 @@ def _banana() -> _Parts:
 def _bowl() -> _Parts:
     outer = np.array([[0, 0.0], [0.022, 0.0], [0.026, 0.004], [0.036, 0.018], [0.043, 0.034], [0.046, 0.048]])
     inner = np.array([[0.0445, 0.050], [0.043, 0.048], [0.040, 0.034], [0.033, 0.019], [0.022, 0.008], [0.0, 0.005]])
-    shape = shapes.revolve(shapes.resample(np.concatenate([outer, inner]), _STEP_M), 56)
+    shape = shapes.revolve(np.concatenate([outer, inner]) * [1.0, 1.5], 56)
     x, y, z = shape.vertices_m.T
     colors = _paint(len(x), (170, 205, 180))
-    colors[np.sin(np.arctan2(y, x) * 12.0) * np.cos(z * 220.0) > 0.35] = (40, 95, 90)
-    colors[z > 0.044] = (120, 60, 40)
-    return shape, colors, 0.35, 0.03, (GraspHint("top", (0.0, 0.0, 0.036)),)
+    colors[np.sin(np.arctan2(y, x) * 12.0) * np.cos(z * 150.0) > 0.35] = (40, 95, 90)
+    colors[z > 0.068] = (120, 60, 40)
+    return shape, colors, 0.35, 0.03, (GraspHint("side", (0.0, 0.0, 0.052)),)
 
 
 def _remote() -> _Parts:

@@ -24,7 +24,7 @@ class Unkindness:
     """Spread of the smooth displacement of the surface, m."""
     field_size_m: float = 0.025
     """Size of its bumps, m."""
-    bone_share: float = 0.03
+    bone_share: float = 0.015
     """Spread of the change in length of each finger bone, relative."""
     tip_m: float = 0.0015
     """Length of the offset of each fingertip, m."""
