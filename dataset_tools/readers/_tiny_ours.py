@@ -1,0 +1,94 @@
+"""Writes a dataset of two one-frame recordings in our own layout, for tests and as an example of the format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hoi_core import camera as cameras
+from hoi_core import sequence as sequences
+from hoi_core.conventions import BONES, N_JOINTS, Side
+from hoi_core.edges import EdgeParams
+from hoi_core.mano import ManoLayer
+from hoi_core.types import F64, JOINT_SOURCES, STATUSES, U8, Camera, Frame, HandTrack, Revision, StreamInfo
+
+_VIEW = "left"
+
+
+def write(folder: Path, frames: int = 1) -> Path:
+    """Write `seq_001` (a right hand) and `seq_002` (a left hand), one view each.
+
+    Args:
+        folder: root of the new dataset.
+        frames: moments per sequence.
+
+    Returns:
+        The root.
+    """
+    hands: tuple[Side, Side] = ("right", "left")
+    for number, side in enumerate(hands, start=1):
+        _write_sequence(Path(folder), f"seq_{number:03d}", side, frames)
+    return Path(folder)
+
+
+def _write_sequence(root: Path, name: str, side: Side, frames: int) -> None:
+    pose = cameras.look_at(np.array([0.05, -0.35, 0.45]), np.array([0.0, 0.0, 0.05]), np.array([0.0, 0.0, 1.0]))
+    camera = Camera(320, 240, 300.0, 300.0, 159.5, 119.5, (0.0,) * 5, "inverse_brown_conrady", pose)
+    track = _hand(side, frames)
+    stream = StreamInfo(f"{_VIEW}/color", "camera", (240, 320, 3), "uint8", 30.0, camera, "000001")
+    folder = sequences.new_sequence_dir(root, name)
+    header = sequences.CaptureHeader(name, participant="p01", rig="tiny", edge_params=EdgeParams().to_dict())
+    t_ns = np.arange(frames, dtype=np.int64) * 33_333_333
+    writer = sequences.CaptureWriter.create(folder / "capture.h5", header, [stream])
+    for m in range(frames):
+        pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, track.joints_m[m]))
+        t = int(t_ns[m])
+        writer.append(Frame(stream.name, m, t, t, "hardware_clock", _drawing(camera, pixels)))
+        writer.sync(t, {stream.name: m}, {stream.name: 0})
+    writer.close()
+    with sequences.open_capture(folder) as capture:
+        binding = sequences.Binding(capture.content_hash(), ManoLayer.from_env(side).model.source)
+    revision = Revision(
+        t_ns=t_ns,
+        hands={side: track},
+        objects={},
+        keypoints={_VIEW: np.full((frames, N_JOINTS, 3), np.nan)},
+        frame_index={_VIEW: np.arange(frames, dtype=np.int64)},
+        author="auto",
+    )
+    sequences.write_revision(folder, revision, binding=binding)
+
+
+def _hand(side: Side, frames: int) -> HandTrack:
+    """A hand that turns and bends a little more in each frame."""
+    rng = np.random.default_rng(len(side))
+    orient = rng.normal(0.0, 0.2, (frames, 3)) + np.linspace(0.0, 1.0, frames)[:, None] * [0.0, 0.6, 0.3]
+    pose = rng.normal(0.0, 0.15, (frames, 45))
+    trans_m = np.tile([0.0, 0.0, 0.05], (frames, 1)) + rng.normal(0.0, 0.01, (frames, 3))
+    betas = rng.normal(0.0, 0.5, 10)
+    joints_m = np.asarray(ManoLayer.from_env(side)(orient, pose, betas, trans_m).joints_m)
+    # The template lies beside its origin; bring the hand in front of the camera.
+    shift = np.array([0.0, 0.0, 0.05]) - joints_m.mean((0, 1))
+    return HandTrack(
+        orient=orient,
+        pose=pose,
+        betas=betas,
+        trans_m=trans_m + shift,
+        joints_m=joints_m + shift,
+        joint_cov_m2=np.full((frames, N_JOINTS, 3, 3), np.nan),
+        valid=np.ones(frames, dtype=np.bool_),
+        status=np.full(frames, STATUSES.index("auto"), dtype=np.uint8),
+        joint_source=np.full((frames, N_JOINTS), JOINT_SOURCES.index("fitted"), dtype=np.uint8),
+    )
+
+
+def _drawing(camera: Camera, pixels: F64) -> U8:
+    """The skeleton as thick bright strokes on a dark, unquiet ground."""
+    import cv2
+
+    image = np.random.default_rng(0).integers(20, 60, (camera.height, camera.width, 3)).astype(np.uint8)
+    ends = np.rint(pixels).astype(int)
+    for parent, joint in BONES:
+        cv2.line(image, ends[parent].tolist(), ends[joint].tolist(), (230, 190, 170), 5)
+    return image

@@ -1,0 +1,73 @@
+"""Measure a trained run or an exported model on a dataset.
+
+Example: hoi-eval runs/float --dataset ours --split test --data data --json eval.json
+"""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from hoi_cli._run import run, write_json
+from hoi_core import config, log
+
+_SHOWN = (
+    ("joints, absolute", "xyz_mm"),
+    ("joints, relative to the wrist", "mpjpe_mm"),
+    ("joints, aligned", "xyz_pa_mm"),
+    ("mesh, aligned", "mesh_pa_mm"),
+)
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to measure on what."""
+
+    model: tyro.conf.Positional[Path]
+    """Folder of a run, or an .onnx file with its sidecar."""
+    dataset: str | None = None
+    """Datasets joined by `+`; those it was trained on by default."""
+    split: str = "test"
+    """Part of the dataset."""
+    data: Path | None = None
+    """Root of the datasets; else $HOI_DATA, else ./data."""
+    proper_rotation: bool = False
+    """Align without mirroring. The official FreiHAND evaluator lets the alignment mirror, and so do we by default."""
+    workers: int = 0
+    """Loading processes."""
+    json: Path | None = None
+    """File for the figures."""
+    verbose: bool = False
+    """Log more."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run(Config, job, argv, prog="hoi-eval", doc=__doc__)
+
+
+def job(settings: Config) -> None:
+    """Predict, measure, report."""
+    from learning import evaluate
+
+    model = evaluate.open_model(settings.model)
+    figures = evaluate.evaluate(
+        model,
+        settings.dataset or model.dataset or "ours",
+        config.data_root(settings.data),
+        settings.split,
+        allow_reflection=not settings.proper_rotation,
+        workers=settings.workers,
+    )
+    write_json(settings.json, figures)
+    lines = [f"{label:32s} {figures[key]:7.1f} mm" for label, key in _SHOWN]
+    lines.append(f"{'F-score at 5 / 15 mm, aligned':32s} {figures['f5_pa']:.3f} / {figures['f15_pa']:.3f}")
+    lines.append(f"{figures['n']} samples of {settings.split}")
+    if settings.verbose:
+        log.console().print(json_module.dumps(figures, indent=2))
+    following = f"hoi-export {settings.model} --out model.onnx" if settings.model.is_dir() else ""
+    log.panel(f"hoi-eval {settings.model}", lines, following)

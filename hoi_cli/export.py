@@ -1,0 +1,69 @@
+"""Export a run to ONNX with a sidecar that says how to use it.
+
+Examples:
+  hoi-export runs/float --out splite_fp32.onnx
+  hoi-export runs/int8 --int8 --out splite_int8.onnx
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from hoi_cli._run import run, write_json
+from hoi_core import config, log
+
+
+@dataclass(frozen=True)
+class Config:
+    """What to export where."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    out: Path = Path("model.onnx")
+    """ONNX file to write; the sidecar takes its name with .json."""
+    int8: bool = False
+    """Compute in int8; the run must be one of `hoi-train --qat`."""
+    data: Path | None = None
+    """Root of the datasets, for the comparison with the trained model; else $HOI_DATA, else ./data."""
+    samples: int = 16
+    """Samples to compare on."""
+    json: Path | None = None
+    """File for the figures."""
+    verbose: bool = False
+    """Log more."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run(Config, job, argv, prog="hoi-export", doc=__doc__)
+
+
+def job(settings: Config) -> None:
+    """Export, compare, report."""
+    from learning.export import export
+
+    made = export(
+        settings.run,
+        settings.out,
+        int8=settings.int8,
+        data=config.data_root(settings.data),
+        samples=settings.samples,
+    )
+    parity = made.sidecar.parity
+    figures = {"onnx": made.path, "megabytes": made.megabytes, "precision": made.sidecar.precision, **parity}
+    write_json(settings.json, figures)
+    beside = made.path.with_suffix(".json").name
+    log.panel(
+        "hoi-export",
+        [
+            f"{made.path} ({made.sidecar.precision}, {made.megabytes:.1f} MB) and {beside}",
+            f"against the trained model on {parity['samples']} samples: joints {parity['joints_mean_mm']:.3f} mm, "
+            f"mesh {parity['vertices_mean_mm']:.3f} mm on average",
+            made.sidecar.licence,
+        ],
+        f"hoi-bench model {made.path}",
+    )

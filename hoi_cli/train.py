@@ -1,0 +1,102 @@
+"""Train a hand model, in float or (--qat) with simulated int8 arithmetic.
+
+Examples:
+  hoi-train --dataset ours --model splite --steps 300 --data data --out runs/float
+  hoi-train --qat --from runs/float --steps 60 --data data --out runs/int8
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hoi_cli._run import run, write_json
+from hoi_core import log, plugins
+from hoi_core.errors import HoiError
+from learning.config import TrainConfig
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        default = _defaults(arguments)
+    except HoiError as error:
+        log.error("hoi-train", error)
+        return 2
+    # The model's own options appear in --help.
+    kind: Any = TrainConfig[type(default.net)]  # type: ignore[misc]
+    return run(kind, job, arguments, prog="hoi-train", doc=__doc__, default=default)
+
+
+def _defaults(arguments: list[str]) -> TrainConfig[Any]:
+    """Defaults of the chosen model, from --config, --resume's run or --from's, before the flags are read in full."""
+    peek = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    peek.add_argument("--model")
+    peek.add_argument("--config", type=Path)
+    peek.add_argument("--from", dest="source", type=Path)
+    peek.add_argument("--out", type=Path)
+    peek.add_argument("--resume", action="store_true")
+    seen, _ = peek.parse_known_args(arguments)
+    folder = seen.out if seen.resume else seen.source
+    if seen.config is not None or folder is not None:
+        return _earlier(seen.config or folder / "config.yaml", keep_all=seen.resume or seen.config is not None)
+    module = plugins.load("learning.models", seen.model or "splite")
+    return TrainConfig(net=module.Config(), model=seen.model or "splite")
+
+
+def _earlier(path: Path, *, keep_all: bool) -> TrainConfig[Any]:
+    """An earlier run's settings; for a run that starts from its weights only what the weights depend on."""
+    from hoi_core import config
+    from hoi_core.errors import ConfigError
+    from learning.config import settings_from
+
+    if not path.exists():
+        raise ConfigError(
+            f"expected a run (a folder with config.yaml), found no {path}.", "Give a folder of hoi-train."
+        )
+    earlier = settings_from(config.read_yaml(path), str(path))
+    if keep_all:
+        return replace(earlier, json=None, config=None)
+    return TrainConfig(
+        net=earlier.net,
+        model=earlier.model,
+        dataset=earlier.dataset,
+        data=earlier.data,
+        size=earlier.size,
+        edges=earlier.edges,
+        seed=earlier.seed,
+        batch_size=earlier.batch_size,
+    )
+
+
+def job(settings: TrainConfig[Any]) -> None:
+    """Train, then say what was made."""
+    from learning.train import train
+
+    report = train(settings)
+    if report is None:
+        log.panel("hoi-train", ["Everything is in place; nothing was trained (--dry-run)."])
+        return
+    figures = {
+        "run": str(report.folder),
+        "step": report.step,
+        "loss_first": report.loss_first,
+        "loss_last": report.loss_last,
+        "steps_per_second": report.steps_per_second,
+        "parameters": report.parameters,
+    }
+    write_json(settings.json, figures)
+    following = f"hoi-export {report.folder} --int8 --out {report.folder}/export/{settings.model}_int8.onnx"
+    log.panel(
+        "hoi-train",
+        [
+            f"{settings.model}, {report.parameters / 1e6:.2f} M parameters, step {report.step}: {report.folder}",
+            f"loss {report.loss_first:.4f} -> {report.loss_last:.4f}, {report.steps_per_second:.2f} steps/s",
+        ],
+        following if settings.qat else f"hoi-train --qat --from {report.folder}",
+    )

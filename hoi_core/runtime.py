@@ -1,0 +1,215 @@
+"""Run an exported model: an image in, joints and mesh in its camera's frame out. Needs no torch.
+
+A model is two files: `model.onnx`, and `model.json` (the sidecar) that says how its input is made and what its
+outputs mean.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hoi_core import camera as cameras
+from hoi_core import crop as crops
+from hoi_core.conventions import Side
+from hoi_core.edges import EdgeParams, fused_input
+from hoi_core.errors import AssetError, ConfigError
+from hoi_core.types import F32, F64, U8, Camera, Prediction
+
+FORMAT = "hoi-model"
+FORMAT_VERSION = "1.0"
+OUTPUTS = ("uv", "depth", "vertices", "confidence")
+
+
+@dataclass(frozen=True)
+class Sidecar:
+    """What a user of the exported file must know."""
+
+    model: str
+    """Name of the network."""
+    precision: str
+    """`fp32` or `int8`."""
+    sha256: str
+    """Hash of the ONNX file it describes."""
+    size: int
+    """Side of the crop, px."""
+    edges: EdgeParams
+    """How edges are made from the crop."""
+    crop_scale: float
+    """Side of the crop over the longer side of the joints' box."""
+    length_unit_m: float
+    """Unit of relative depths and vertices, m."""
+    root_unit_m: float
+    """Unit of the root's depth times crop size over focal length, m."""
+    joint_order: str
+    """A key of `conventions.JOINT_ORDERS`."""
+    tips: str
+    """Fingertip set of the labels it was trained on."""
+    side: Side
+    """The hand it knows; the other is shown to it mirrored."""
+    hand_model: str
+    """`stand-in`, or the SHA-256 of the MANO file that the mesh belongs to."""
+    licence: str
+    """What its use is bound to."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """Run, steps, dataset, commit."""
+    parity: dict[str, Any] = field(default_factory=dict)
+    """Difference between the exported file and the trained model."""
+    sparsity: str = "sites: pixels whose fused edge value is not zero; the mask is inside the graph"
+    """How the sites are found."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, the format and its version first."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__} | {"edges": self.edges.to_dict()}
+        return {"format": FORMAT, "format_version": FORMAT_VERSION, **values}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], where: str) -> Sidecar:
+        """The inverse of `to_dict`.
+
+        Raises:
+            AssetError: not a sidecar, or one of a version that is not known.
+        """
+        if values.get("format") != FORMAT or not str(values.get("format_version", "")).startswith("1."):
+            raise AssetError(
+                f"expected {where} to be a {FORMAT} 1.x description, got {values.get('format')!r} "
+                f"{values.get('format_version')!r}.",
+                "Export the model again with `hoi-export`.",
+            )
+        known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
+        try:
+            return cls(**known | {"edges": EdgeParams.from_dict(known["edges"])})
+        except (KeyError, TypeError, ConfigError) as error:
+            raise AssetError(f"{where} is incomplete: {error}.", "Export the model again with `hoi-export`.") from error
+
+
+class HandModel:
+    """An exported network and its sidecar.
+
+    Example:
+        >>> model = load(Path("splite_int8.onnx"))  # doctest: +SKIP
+        >>> hand = model.predict(rgb, camera, box=(200, 120, 420, 330))  # doctest: +SKIP
+    """
+
+    def __init__(self, session: Any, sidecar: Sidecar) -> None:
+        self.session = session
+        self.sidecar = sidecar
+
+    def run(self, image: F32) -> tuple[F64, F64, F64, F64]:
+        """The network alone: `(B, 3, S, S)` fused edges -> the four `OUTPUTS`, as float64."""
+        uv, depth, vertices, confidence = self.session.run(list(OUTPUTS), {"image": image})
+        return tuple(np.asarray(x, dtype=np.float64) for x in (uv, depth, vertices, confidence))  # type: ignore[return-value]
+
+    def hands(self, image: F32, focal_px: F64) -> tuple[F64, F64, F64]:
+        """Hands in the crops' frames.
+
+        Args:
+            image: `(B, 3, S, S)` fused edges.
+            focal_px: `(B,)` px, of the crops.
+
+        Returns:
+            Joints `(B, 21, 3)` m, vertices `(B, 778, 3)` m, confidence `(B, 21)`.
+        """
+        uv, depth, vertices, confidence = self.run(image)
+        joints = crops.camera_space(uv, depth, np.asarray(focal_px, dtype=np.float64), self.sidecar.size)
+        return joints, joints[:, :1] + vertices * self.sidecar.length_unit_m, confidence
+
+    def predict(self, rgb: U8, camera: Camera, box: crops.Box | None = None, *, side: Side | None = None) -> Prediction:
+        """Predict the hand in one image.
+
+        Args:
+            rgb: `(H, W, 3)`.
+            camera: camera of `rgb`.
+            box: x0, y0, x1, y1 px around the hand's joints, or None for the whole image.
+            side: which hand it is; None for the one the model knows.
+
+        Returns:
+            Joints and mesh in the frame of `camera`.
+        """
+        if rgb.shape != (camera.height, camera.width, 3) or rgb.dtype != np.uint8:
+            raise ValueError(
+                f"rgb must be ({camera.height}, {camera.width}, 3) uint8 as its camera says, "
+                f"got {rgb.shape} {rgb.dtype}"
+            )
+        whole = (-0.5, -0.5, camera.width - 0.5, camera.height - 0.5)
+        place = crops.Placement(
+            scale=self.sidecar.crop_scale if box else 1.0, mirror=side is not None and side != self.sidecar.side
+        )
+        crop = crops.around(camera, box or whole, self.sidecar.size, place)
+        image = fused_input(crops.warp(rgb, camera, crop), self.sidecar.edges)[None]
+        joints, vertices, confidence = self.hands(image, np.array([crop.focal_px]))
+        joints_m = crops.from_crop(crop, joints[0])
+        return Prediction(
+            joints_m=joints_m,
+            vertices_m=crops.from_crop(crop, vertices[0]),
+            joints_px=cameras.project(camera, joints_m),
+            confidence=np.clip(confidence[0], 0.0, 1.0),
+        )
+
+
+def load(path: Path | str, *, threads: int = 0) -> HandModel:
+    """Load an exported model and its sidecar.
+
+    Args:
+        path: the `.onnx` file; the sidecar is the `.json` beside it.
+        threads: of ONNX Runtime; 0 for one per core.
+
+    Raises:
+        AssetError: a file is missing, foreign, damaged, or they do not belong together.
+    """
+    path = Path(path)
+    sidecar = read_sidecar(path)
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise AssetError("running a model needs onnxruntime.", "pip install 'hoi-toolkit[runtime]'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own classes, which share only this base
+        raise AssetError(
+            f"{path} is not a model that ONNX Runtime reads: {str(error).splitlines()[0]}", "Export it again."
+        ) from error
+    got = tuple(o.name for o in session.get_outputs())
+    if got != OUTPUTS:
+        raise AssetError(f"expected the outputs {', '.join(OUTPUTS)}, {path} has {', '.join(got)}.", "Export it again.")
+    return HandModel(session, sidecar)
+
+
+def read_sidecar(path: Path) -> Sidecar:
+    """The sidecar of an ONNX file, checked against the file.
+
+    Raises:
+        AssetError: a file is missing, foreign, damaged, or they do not belong together.
+    """
+    if not path.is_file() or path.suffix != ".onnx":
+        raise AssetError(
+            f"expected a model file (.onnx), got {path}.", "Make one with `hoi-export RUN --out model.onnx`."
+        )
+    beside = path.with_suffix(".json")
+    if not beside.is_file():
+        raise AssetError(f"{path} has no sidecar: expected {beside}.", "Copy both files that `hoi-export` wrote.")
+    try:
+        values = json.loads(beside.read_text(encoding="utf8"))
+    except (ValueError, UnicodeDecodeError) as error:
+        raise AssetError(f"{beside} is not JSON: {error}.", "Copy it again.") from error
+    if not isinstance(values, dict):
+        raise AssetError(f"{beside} holds no description of a model.", "Copy the one that `hoi-export` wrote.")
+    sidecar = Sidecar.from_dict(values, str(beside))
+    if sidecar.sha256 != file_hash(path):
+        raise AssetError(
+            f"{beside} describes another file than {path} (the hashes differ).", "Copy both files of one export."
+        )
+    return sidecar
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,89 @@
+"""Latency of exported models, run in turns so that a busy moment of the machine hits all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hoi_core import runtime
+from hoi_core.errors import ConfigError
+from hoi_core.types import F32
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One engine on one case."""
+
+    file: Path
+    """The exported model."""
+    net: str
+    """Name of the network."""
+    engine: str
+    """`ort_fp32` or `ort_int8`."""
+    input: int
+    """Side of the crop, px."""
+    sparsity: float
+    """Share of pixels off the sites."""
+    threads: int
+    """Threads used."""
+    median_ms: float
+    """Median time of one crop, ms."""
+    megabytes: float
+    """Size of the file, MB."""
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def random_edges(size: int, sparsity: float, seed: int) -> F32:
+    """A fused input with independent random sites. `(1, 3, size, size)`."""
+    rng = np.random.default_rng(seed)
+    sites = rng.random((1, 1, size, size)) >= sparsity
+    return (sites * rng.integers(1, 256, (1, 3, size, size)) / 255.0).astype(np.float32)
+
+
+def time_models(
+    files: Sequence[Path], *, threads: int = 1, repeats: int = 60, sparsity: float = 0.88, seed: int = 0
+) -> list[Timing]:
+    """Time models in ONNX Runtime, interleaved.
+
+    Args:
+        files: exported models.
+        threads: per model.
+        repeats: runs of each after a short warm-up.
+        sparsity: share of the input's pixels off the sites.
+        seed: of the input.
+
+    Raises:
+        ConfigError: no file, or no repeats.
+    """
+    if not files or repeats < 1:
+        raise ConfigError("expected at least one exported model and one repeat.", "Type `hoi-bench model FILE.onnx`.")
+    models = [runtime.load(file, threads=threads) for file in files]
+    inputs = [random_edges(m.sidecar.size, sparsity, seed) for m in models]
+    seconds: list[list[float]] = [[] for _ in models]
+    warm_up = min(5, repeats)
+    for turn in range(repeats + warm_up):
+        for model, image, times in zip(models, inputs, seconds, strict=True):
+            start = time.perf_counter()
+            model.run(image)
+            if turn >= warm_up:
+                times.append(time.perf_counter() - start)
+    return [
+        Timing(
+            file=Path(file),
+            net=model.sidecar.model,
+            engine=f"ort_{model.sidecar.precision}",
+            input=model.sidecar.size,
+            sparsity=sparsity,
+            threads=threads,
+            median_ms=float(np.median(times) * 1e3),
+            megabytes=Path(file).stat().st_size / 1e6,
+        )
+        for file, model, times in zip(files, models, seconds, strict=True)
+    ]

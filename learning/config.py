@@ -1,0 +1,134 @@
+"""What a training run is told. Imports no torch, so that `--help` is fast."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+import tyro
+
+from hoi_core import config, plugins
+from hoi_core.edges import EdgeParams
+from hoi_core.errors import ConfigError
+from learning.augment import Augment
+
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the losses; the paper gives none."""
+
+    reproj: float = 5.0
+    """Projected joints, squared."""
+    pose: float = 5.0
+    """Joints relative to the wrist, squared."""
+    depth: float = 1.0
+    """Depth of the joints, squared."""
+    smooth: float = 0.1
+    """Difference of neighbouring vertices, squared (alone it would shrink the mesh to a point)."""
+    vertex: float = 1.0
+    """Vertices relative to the wrist, absolute."""
+    normal: float = 0.1
+    """Edges along the true normals."""
+    edge: float = 1.0
+    """Lengths of edges, absolute."""
+
+
+@dataclass(frozen=True)
+class TrainConfig(Generic[M]):
+    """One training run."""
+
+    net: M
+    """Options of the chosen model."""
+    model: str = "splite"
+    """Name of the model, a file of learning/models."""
+    dataset: str = "ours"
+    """Datasets joined by `+`, with weights: ours+freihand:0.5."""
+    data: Path | None = None
+    """Root of the datasets; else $HOI_DATA, else ./data."""
+    out: Path | None = None
+    """Folder of the run; an existing one is never overwritten."""
+    steps: int = 300
+    """Optimiser steps in all."""
+    batch_size: int = 16
+    """Samples per step, over all processes."""
+    lr: float | None = None
+    """Largest learning rate; 1e-3, with --qat 1e-4."""
+    schedule: Literal["cosine", "step"] = "cosine"
+    """`cosine` falls to 1 %; `step` falls tenfold at 30/38 of the run, as the paper does."""
+    clip: float = 1.0
+    """Largest gradient norm."""
+    size: int = 128
+    """Side of the crop, px; a multiple of 32."""
+    qat: bool = False
+    """Train with simulated int8 arithmetic, from the run that --from names."""
+    from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
+    """Run whose weights to start from."""
+    freeze: float = 0.7
+    """Share of a --qat run after which the ranges stay fixed."""
+    resume: bool = False
+    """Go on with the run in --out."""
+    seed: int = 0
+    """Seed of weights, order and augmentation."""
+    workers: int = 0
+    """Loading processes; 0 loads in the training process, best on few cores."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+    processes: int = 1
+    """Processes of this machine."""
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    """Arithmetic."""
+    log_every: int = 10
+    """Steps between lines of metrics.jsonl."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    loss: LossWeights = field(default_factory=LossWeights)
+    """Weights of the losses."""
+    augment: Augment = field(default_factory=Augment)
+    """Random changes of the images."""
+    edges: EdgeParams = field(default_factory=EdgeParams)
+    """How edges are made."""
+    config: Path | None = None
+    """YAML of an earlier run to start from; flags win over it."""
+    json: Path | None = None
+    """File for the final figures."""
+    dry_run: bool = False
+    """Check everything and stop before training."""
+    verbose: bool = False
+    """Log more."""
+
+    def __post_init__(self) -> None:
+        """Check what single flags cannot."""
+        if self.steps < 1 or self.batch_size < 1 or self.size < 32 or self.size % 32:
+            raise ConfigError(
+                f"expected --steps >= 1, --batch-size >= 1 and --size a multiple of 32, got {self.steps}, "
+                f"{self.batch_size} and {self.size}.",
+                "Correct the flag.",
+            )
+        if self.batch_size % self.processes:
+            raise ConfigError(
+                f"--batch-size {self.batch_size} does not divide by --processes {self.processes}.", "Change one."
+            )
+        if self.qat and self.from_run is None:
+            raise ConfigError("--qat needs the float run to start from.", "Add --from RUN.")
+        if self.resume and self.out is None:
+            raise ConfigError("--resume needs the run to go on with.", "Add --out RUN.")
+
+    @property
+    def peak_lr(self) -> float:
+        """The largest learning rate."""
+        if self.lr is not None:
+            return self.lr
+        return 1e-4 if self.qat else 1e-3
+
+
+def settings_from(values: dict[str, Any], where: str) -> TrainConfig[Any]:
+    """Build the configuration of a run from plain values, the model's options by the model's own class."""
+    plain = dict(values)
+    module = plugins.load("learning.models", str(plain.get("model", "splite")))
+    plain["net"] = config.from_dict(module.Config, plain.get("net") or {}, f"{where}: net")
+    for name in ("data", "out", "from_run", "config", "json"):
+        plain[name] = Path(plain[name]) if plain.get(name) else None
+    return config.from_dict(TrainConfig, plain, where)

@@ -1,0 +1,254 @@
+"""Samples to batches: crop, colours, edges, fusion, targets in the crop's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from dataset_tools import mix
+from hoi_core import camera as cameras
+from hoi_core import crop as crops
+from hoi_core import plugins
+from hoi_core.conventions import N_VERTICES
+from hoi_core.edges import EdgeParams, fused_input
+from hoi_core.types import F32, F64, U8, Batch, Bool, Camera, Sample
+from learning.augment import Augment, random_colours, random_placement
+
+_CACHE_MARGIN = 1.2  # of the largest augmented crop, kept around the box in memory
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What the network is shown."""
+
+    size: int = 128
+    """Side of the crop, px."""
+    edges: EdgeParams = field(default_factory=EdgeParams)
+    """How edges are made from the crop."""
+    cache_mb: int = 1500
+    """Memory for decoded images, MB per loading process; 0 reads every image anew."""
+
+
+@dataclass(frozen=True)
+class Item:
+    """One row of a batch."""
+
+    image: F32
+    """(3, S, S) fused edges in [0, 1]."""
+    K: F64
+    """(3, 3) px."""
+    joints_m: F64
+    """(21, 3) m, crop frame; 0 where not valid."""
+    joints_valid: Bool
+    """(21,)."""
+    vertices_m: F64
+    """(778, 3) m, crop frame; NaN where unknown."""
+    mirrored: bool
+    """A left hand shown as a right one."""
+
+
+def make_item(
+    sample: Sample, config: DataConfig, augment: Augment | None = None, rng: np.random.Generator | None = None
+) -> Item:
+    """Crop a sample around its projected joints and turn it into network input and targets.
+
+    Args:
+        sample: image and labels in the camera frame.
+        config: size of the crop, edges.
+        augment: random changes, or None for the crop of evaluation.
+        rng: randomness for `augment`.
+    """
+    mirror = sample.side == "left"
+    rng = rng or np.random.default_rng(0)
+    box = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
+    place = random_placement(augment, rng, mirror=mirror) if augment else crops.Placement(mirror=mirror)
+    crop = crops.around(sample.camera, box, config.size, place)
+    image = crops.warp(sample.image, sample.camera, crop)
+    if augment:
+        image = random_colours(image, augment, rng)
+    known = sample.joints_valid & np.isfinite(sample.joints_m).all(-1)
+    joints = np.where(known[:, None], crops.to_crop(crop, sample.joints_m), 0.0)
+    vertices = np.full((N_VERTICES, 3), np.nan)
+    if sample.vertices_m is not None:
+        vertices = crops.to_crop(crop, sample.vertices_m)
+    return Item(fused_input(image, config.edges), crop.camera.K, joints, known, vertices, mirror)
+
+
+def collate(items: list[Item]) -> Batch:
+    """Stack items into a batch of float32 tensors."""
+
+    def stack(arrays: list[np.ndarray]) -> torch.Tensor:
+        return torch.from_numpy(np.stack(arrays).astype(np.float32))
+
+    vertices = stack([i.vertices_m for i in items])
+    return Batch(
+        image=stack([i.image for i in items]),
+        K=stack([i.K for i in items]),
+        joints_m=stack([i.joints_m for i in items]),
+        joints_valid=torch.from_numpy(np.stack([i.joints_valid for i in items])),
+        vertices_m=vertices,
+        vertices_valid=vertices.isfinite().flatten(1).all(1),
+        mirrored=torch.tensor([i.mirrored for i in items]),
+    )
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch on another device."""
+    return Batch(**{f.name: getattr(batch, f.name).to(device) for f in fields(batch)})
+
+
+class HandDataset(Dataset[Item]):
+    """One or more datasets, cropped; indexed by (sample number, position in the run)."""
+
+    def __init__(
+        self,
+        datasets: str,
+        root: Path,
+        split: str,
+        config: DataConfig,
+        *,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        """Index the datasets; no file stays open.
+
+        Args:
+            datasets: names joined by `+`, with weights (`ours+freihand:0.5`).
+            root: where the datasets lie.
+            split: name of the split.
+            config: crop and edges.
+            augment: random changes for training, or None.
+            seed: of the random changes.
+
+        Raises:
+            HoiError: an unknown dataset or split, or a root that does not hold it.
+        """
+        self.parts = mix.parse(datasets)
+        self.config, self.augment, self.seed, self.root = config, augment, seed, Path(root)
+        self._keys = [self._reader(p.name).index(self.root, split) for p in self.parts]
+        self._cache: dict[int, Sample] = {}
+        self._cached_bytes = 0
+
+    @staticmethod
+    def _reader(name: str) -> ModuleType:
+        return plugins.load("dataset_tools.readers", name)
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys in self._keys)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Samples of each dataset."""
+        return [len(keys) for keys in self._keys]
+
+    @property
+    def weights(self) -> list[float]:
+        """Weight of each dataset."""
+        return [p.weight for p in self.parts]
+
+    def sample(self, number: int) -> Sample:
+        """Read one sample, cut to the part of the image that any crop can reach."""
+        if number in self._cache:
+            return self._cache[number]
+        at = number
+        for part, keys in zip(self.parts, self._keys, strict=True):
+            if at < len(keys):
+                found = around_hand(self._reader(part.name).read(self.root, keys[at]), self.augment)
+                break
+            at -= len(keys)
+        else:
+            raise IndexError(f"sample {number} of {len(self)}")
+        if self._cached_bytes + found.image.nbytes <= self.config.cache_mb * 1_000_000:
+            self._cache[number] = found
+            self._cached_bytes += found.image.nbytes
+        return found
+
+    def __getitem__(self, where: tuple[int, int]) -> Item:
+        number, position = where
+        rng = np.random.default_rng([self.seed, position])
+        return make_item(self.sample(number), self.config, self.augment, rng)
+
+
+def around_hand(sample: Sample, augment: Augment | None) -> Sample:
+    """The sample with its image cut to what any crop of its hand can reach; the camera moves along."""
+    x0, y0, x1, y1 = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
+    jitter = augment or Augment(0.0, 0.0, 0.0, 0.0)
+    reach = crops.SCALE * (1.0 + jitter.scale_jitter) * (np.sqrt(2.0) if jitter.roll_deg else 1.0)
+    half = _CACHE_MARGIN * max(x1 - x0, y1 - y0) * (reach / 2 + jitter.shift_jitter)
+    cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
+    h, w = sample.image.shape[:2]
+    left, right = (int(np.clip(v, 0, w)) for v in (cx - half, cx + half + 1))
+    top, bottom = (int(np.clip(v, 0, h)) for v in (cy - half, cy + half + 1))
+    if right - left < 2 or bottom - top < 2:
+        return sample
+    image: U8 = np.ascontiguousarray(sample.image[top:bottom, left:right])
+    camera: Camera = cameras.crop(sample.camera, left, top, right - left, bottom - top)
+    return Sample(**{**{f.name: getattr(sample, f.name) for f in fields(sample)}, "image": image, "camera": camera})
+
+
+@dataclass(frozen=True)
+class StepSampler:
+    """Batches of (sample number, position) for steps `first..last`: a pure function of the seed, so resume is exact."""
+
+    sizes: list[int]
+    """Samples per dataset."""
+    weights: list[float]
+    """Share of each per epoch."""
+    batch_size: int
+    """Of this process."""
+    seed: int
+    """Of the run."""
+    first: int
+    """First step."""
+    last: int
+    """One after the last step."""
+    rank: int = 0
+    """Number of this process."""
+    world: int = 1
+    """Count of processes."""
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch, order = -1, np.empty(0, np.int64)
+        length = len(mix.epoch_order(self.sizes, self.weights, self.seed, 0))
+        for step in range(self.first, self.last):
+            start = (step * self.world + self.rank) * self.batch_size
+            batch = []
+            for position in range(start, start + self.batch_size):
+                if position // length != epoch:
+                    epoch = position // length
+                    order = mix.epoch_order(self.sizes, self.weights, self.seed, epoch)
+                batch.append((int(order[position % length]), position))
+            yield batch
+
+
+@dataclass(frozen=True)
+class InOrder:
+    """Every sample once, in order."""
+
+    count: int
+    """Samples."""
+    batch_size: int
+    """Largest batch."""
+
+    def __len__(self) -> int:
+        return (self.count + self.batch_size - 1) // self.batch_size
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for start in range(0, self.count, self.batch_size):
+            yield [(n, n) for n in range(start, min(self.count, start + self.batch_size))]
+
+
+def loader(dataset: HandDataset, batches: StepSampler | InOrder, workers: int) -> Iterable[Batch]:
+    """A loader of batches; each worker opens the files it reads by itself."""
+    return DataLoader(
+        dataset, batch_sampler=batches, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0
+    )

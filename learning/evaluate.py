@@ -1,0 +1,130 @@
+"""Errors of a run or an exported model on a dataset, with the FreiHAND evaluator's definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hoi_core import metrics, runtime
+from hoi_core.edges import EdgeParams
+from hoi_core.errors import ConfigError
+from hoi_core.types import F64, Batch
+from learning import runs
+from learning.data import DataConfig, HandDataset, InOrder, loader
+from learning.output import interpret
+
+Predictor = Callable[[Batch], tuple[F64, F64]]
+"""A batch to joints `(B, 21, 3)` m and vertices `(B, 778, 3)` m in the crop's frame."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A model, ready to be asked, and what it wants to see."""
+
+    predict: Predictor
+    """Batch to joints and vertices."""
+    size: int
+    """Side of the crop, px."""
+    edges: EdgeParams
+    """How edges are made."""
+    dataset: str
+    """What it was trained on."""
+
+
+def open_model(path: Path) -> Evaluated:
+    """A run's folder or an exported file.
+
+    Raises:
+        HoiError: neither of both, or damaged.
+    """
+    if path.is_dir():
+        return _from_run(runs.load_run(path))
+    if path.suffix == ".onnx":
+        return _from_file(runtime.load(path))
+    raise ConfigError(
+        f"expected a run's folder or an .onnx file, got {path}.", "Give what hoi-train or hoi-export made."
+    )
+
+
+def _from_run(loaded: runs.LoadedRun) -> Evaluated:
+    settings = loaded.settings
+
+    @torch.no_grad()
+    def predict(batch: Batch) -> tuple[F64, F64]:
+        out = interpret(loaded.model(batch.image), batch.K, settings.size)
+        return out.joints_m.double().numpy(), (out.joints_m[:, :1] + out.vertices_m).double().numpy()
+
+    return Evaluated(predict, settings.size, settings.edges, settings.dataset)
+
+
+def _from_file(model: runtime.HandModel) -> Evaluated:
+    def predict(batch: Batch) -> tuple[F64, F64]:
+        joints, vertices, _ = model.hands(batch.image.numpy(), batch.K[:, 0, 0].numpy())
+        return joints, vertices
+
+    side = model.sidecar
+    return Evaluated(predict, side.size, side.edges, str(side.training.get("dataset", "")))
+
+
+def evaluate(
+    model: Evaluated, dataset: str, root: Path, split: str, *, allow_reflection: bool = True, workers: int = 0
+) -> dict[str, float | int]:
+    """Predict a split and measure.
+
+    Args:
+        model: from `open_model`.
+        dataset: names of readers joined by `+`.
+        root: where the datasets lie.
+        split: such as `test`.
+        allow_reflection: align as the official evaluator does, mirroring included.
+        workers: loading processes.
+
+    Returns:
+        The figures of `hand_figures`.
+    """
+    samples = HandDataset(dataset, root, split, DataConfig(model.size, model.edges, cache_mb=0))
+    found: list[tuple[np.ndarray, ...]] = []
+    for batch in loader(samples, InOrder(len(samples), 16), workers):
+        joints, vertices = model.predict(batch)
+        true = np.where(batch.joints_valid.numpy()[..., None], batch.joints_m.double().numpy(), np.nan)
+        found.append((joints, true, vertices, batch.vertices_m.double().numpy()))
+    joints, true, vertices, true_vertices = (np.concatenate(x) for x in zip(*found, strict=True))
+    return hand_figures(joints, true, vertices, true_vertices, allow_reflection=allow_reflection)
+
+
+def hand_figures(
+    joints_m: F64, true_joints_m: F64, vertices_m: F64, true_vertices_m: F64, *, allow_reflection: bool
+) -> dict[str, float | int]:
+    """All figures of a set of predictions; joints and vertices are aligned separately, as FreiHAND does.
+
+    Args:
+        joints_m: `(B, 21, 3)` m.
+        true_joints_m: `(B, 21, 3)` m, NaN where unknown.
+        vertices_m: `(B, 778, 3)` m.
+        true_vertices_m: `(B, 778, 3)` m, NaN where unknown.
+        allow_reflection: whether alignment may mirror.
+
+    Returns:
+        `xyz_*` of joints and `mesh_*` of vertices: mean error (`_mm`) and area under PCK to 50 mm (`_auc`), absolute
+        and after similarity alignment (`_pa`); F-scores at 5 and 15 mm; errors relative to the wrist; `n` samples.
+    """
+    figures: dict[str, float | int] = {}
+    for name, pred, true in (("xyz", joints_m, true_joints_m), ("mesh", vertices_m, true_vertices_m)):
+        aligned = metrics.align_similarity(pred, true, allow_reflection=allow_reflection)
+        for suffix, points in (("", pred), ("_pa", aligned)):
+            errors = metrics.point_errors_mm(points, true)
+            figures[f"{name}{suffix}_mm"] = float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
+            figures[f"{name}{suffix}_auc"] = metrics.auc(errors)
+        if name == "mesh":
+            known = np.isfinite(true).all((1, 2))
+            for suffix, points in (("", pred), ("_pa", aligned)):
+                figures |= {f"f{t}{suffix}": metrics.f_score(points[known], true[known], float(t)) for t in (5, 15)}
+    figures["mpjpe_mm"] = metrics.mpjpe_mm(joints_m, true_joints_m, root=0)
+    wrist, true_wrist = joints_m[:, :1], true_joints_m[:, :1]
+    figures["mpvpe_mm"] = metrics.mpjpe_mm(vertices_m - wrist, true_vertices_m - true_wrist)
+    figures["n"] = len(joints_m)
+    return figures

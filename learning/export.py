@@ -1,0 +1,179 @@
+"""Export a run to ONNX with its sidecar, and compare the exported file with the trained model on real samples."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from hoi_core import crop as crops
+from hoi_core import runtime
+from hoi_core.conventions import DEFAULT_TIPS
+from hoi_core.errors import ExportError
+from learning import quantize, runs
+from learning.data import DataConfig, HandDataset
+from learning.layers.sparse import fold_batch_norms
+from learning.output import interpret
+
+_LARGEST_MEAN_MM = {"fp32": 0.01, "int8": 2.0}
+"""Largest mean difference between the exported file and the model that is no defect."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote."""
+
+    path: Path
+    """The ONNX file; its sidecar lies beside it."""
+    sidecar: runtime.Sidecar
+    """Content of the sidecar."""
+    megabytes: float
+    """Size of the ONNX file, MB."""
+
+
+def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -> Exported:
+    """Export the last checkpoint of a run.
+
+    Args:
+        run: folder of the run; one of `--qat` for int8, of float training otherwise.
+        out: ONNX file to write.
+        int8: whether the file computes in int8.
+        data: root of the datasets, for the comparison.
+        samples: of the run's dataset (its test split) to compare on.
+
+    Raises:
+        ExportError: a float run asked for int8 or the other way round, or the file disagrees with the model.
+    """
+    loaded = runs.load_run(run)
+    if int8 != loaded.settings.qat:
+        steps = f"hoi-train --qat --from {run}" if int8 else f"hoi-export {run} --int8"
+        raise ExportError(f"run {run} is {'not ' if int8 else ''}trained with --qat.", f"Type `{steps}`.")
+    if out.suffix != ".onnx":
+        raise ExportError(f"expected a file name that ends in .onnx, got {out}.", "Correct --out.")
+    network = quantize.convert(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_onnx(network, out, loaded.settings.size)
+    sidecar = _sidecar(loaded, out, int8=int8)
+    beside = out.with_suffix(".json")
+    _write_sidecar(sidecar, beside)
+    report = parity(loaded, runtime.load(out, threads=1), data, samples)
+    sidecar = replace(sidecar, parity=report)
+    _write_sidecar(sidecar, beside)
+    limit = _LARGEST_MEAN_MM[sidecar.precision]
+    if max(report["joints_mean_mm"], report["vertices_mean_mm"]) > limit:
+        raise ExportError(
+            f"the exported file differs from the model by {report['joints_mean_mm']:.2f} mm (joints) and "
+            f"{report['vertices_mean_mm']:.2f} mm (vertices) on average, more than {limit} mm.",
+            "Train longer with --qat, or look at the parity report in the sidecar.",
+        )
+    return Exported(out, sidecar, out.stat().st_size / 1e6)
+
+
+def write_onnx(network: nn.Module, out: Path, size: int) -> None:
+    """Write a network with a free batch size.
+
+    Raises:
+        ExportError: an operator that ONNX does not have.
+    """
+    names = list(runtime.OUTPUTS)
+    exporter_log = logging.getLogger("torch.onnx")
+    exporter_log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter that handles quantised graphs says that it is the old one
+            torch.onnx.export(
+                network.eval(),
+                (torch.zeros(1, 3, size, size),),
+                str(out),
+                dynamo=False,
+                opset_version=17,
+                input_names=["image"],
+                output_names=names,
+                dynamic_axes={name: {0: "batch"} for name in ("image", *names)},
+            )
+    except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+        raise ExportError(f"the network cannot be exported: {str(error).splitlines()[0]}.", "Report this.") from error
+
+
+def _write_sidecar(sidecar: runtime.Sidecar, path: Path) -> None:
+    path.write_text(json.dumps(sidecar.to_dict(), indent=2) + "\n", encoding="utf8")
+
+
+def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sidecar:
+    hand = str(loaded.about.get("hand_model", "stand-in"))
+    mano = (
+        "The mesh belongs to MANO, whose licence forbids commercial use and redistribution: do not publish this file."
+    )
+    return runtime.Sidecar(
+        model=loaded.settings.model,
+        precision="int8" if int8 else "fp32",
+        sha256=runtime.file_hash(out),
+        size=loaded.settings.size,
+        edges=loaded.settings.edges,
+        crop_scale=crops.SCALE,
+        length_unit_m=crops.LENGTH_UNIT_M,
+        root_unit_m=crops.ROOT_UNIT_M,
+        joint_order="openpose21",
+        tips=DEFAULT_TIPS,
+        side="right",
+        hand_model=hand,
+        licence="Made with the stand-in hand: no MANO data inside." if hand == "stand-in" else mano,
+        training={
+            "run": loaded.folder.name,
+            "step": loaded.step,
+            "dataset": loaded.settings.dataset,
+            "options": {k: getattr(loaded.settings.net, k) for k in loaded.settings.net.__dataclass_fields__},
+            "commit": loaded.about.get("commit", ""),
+        },
+    )
+
+
+@torch.no_grad()
+def parity(loaded: runs.LoadedRun, exported: runtime.HandModel, data: Path, samples: int) -> dict[str, float | int]:
+    """Differences between the exported file and the trained model, in the crop's camera frame.
+
+    Args:
+        loaded: the run, after --qat with fake quantisation.
+        exported: the file.
+        data: root of the datasets.
+        samples: of the test split, evenly spaced.
+
+    Returns:
+        `joints_mean_mm`, `joints_max_mm` (relative to the wrist), `root_mean_mm`, `vertices_mean_mm`,
+        `vertices_max_mm`, `samples`.
+    """
+    settings = loaded.settings
+    dataset = HandDataset(settings.dataset, data, "test", DataConfig(settings.size, settings.edges))
+    numbers = np.unique(np.linspace(0, len(dataset) - 1, min(samples, len(dataset))).round().astype(int))
+    joints, roots, vertices = [], [], []
+    for n in numbers:
+        item = dataset[int(n), 0]
+        image = item.image[None]
+        out = interpret(
+            loaded.model(torch.from_numpy(image)), torch.as_tensor(item.K[None], dtype=torch.float64), settings.size
+        )
+        ours, mesh, _ = exported.hands(image, item.K[None, 0, 0])
+        theirs = _array(out.joints_m)
+        roots.append(np.linalg.norm(ours[:, 0] - theirs[:, 0], axis=-1))
+        joints.append(np.linalg.norm((ours - ours[:, :1]) - (theirs - theirs[:, :1]), axis=-1))
+        vertices.append(np.linalg.norm(mesh - ours[:, :1] - _array(out.vertices_m), axis=-1))
+    j, r, v = (np.concatenate(x) * 1000.0 for x in (joints, roots, vertices))
+    return {
+        "joints_mean_mm": float(j.mean()),
+        "joints_max_mm": float(j.max()),
+        "root_mean_mm": float(r.mean()),
+        "vertices_mean_mm": float(v.mean()),
+        "vertices_max_mm": float(v.max()),
+        "samples": len(numbers),
+    }
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().double().numpy()

@@ -1,0 +1,119 @@
+"""Losses of hand networks: SPLite's four, and the mesh terms of its baseline. One function each.
+
+Every loss is a mean over what is labelled, in units of 0.2 m (or half a crop for pixels), so weights compare.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from hoi_core.crop import LENGTH_UNIT_M
+from hoi_core.types import Batch
+from learning.config import LossWeights
+from learning.output import HandOutput
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Connectivity of the hand."""
+
+    faces: Tensor
+    """(1538, 3)."""
+    edges: Tensor
+    """(E, 2), each once."""
+
+    @classmethod
+    def of(cls, faces: Tensor) -> Mesh:
+        """From the faces alone."""
+        pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
+        return cls(faces, pairs.unique(dim=0))
+
+
+def _mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `values` where `mask` (leading axes) holds; 0 where nowhere."""
+    mask = mask.reshape(*mask.shape, *[1] * (values.dim() - mask.dim())).expand_as(values)
+    return torch.where(mask, values, values.new_zeros(())).sum() / mask.sum().clamp(min=1)
+
+
+def project(points_m: Tensor, K: Tensor) -> Tensor:
+    """Pinhole projection. `(B, N, 3) m, (B, 3, 3) px -> (B, N, 2) px`."""
+    h = points_m @ K.transpose(1, 2)
+    return h[..., :2] / h[..., 2:].clamp(min=1e-3)
+
+
+def reproj(out: HandOutput, batch: Batch) -> Tensor:
+    """L_reproj: squared distance of the projected joints, in half crops."""
+    half = batch.image.shape[-1] / 2
+    difference = (project(out.joints_m, batch.K) - project(batch.joints_m, batch.K)) / half
+    return _mean(difference.square().sum(-1), batch.joints_valid)
+
+
+def pose(out: HandOutput, batch: Batch) -> Tensor:
+    """L_pose: squared distance of the joints relative to the wrist."""
+    difference = (out.joints_m - out.joints_m[:, :1]) - (batch.joints_m - batch.joints_m[:, :1])
+    valid = batch.joints_valid & batch.joints_valid[:, :1]
+    return _mean((difference / LENGTH_UNIT_M).square().sum(-1), valid)
+
+
+def depth(out: HandOutput, batch: Batch) -> Tensor:
+    """L_depth: squared error of each joint's depth along the viewing axis."""
+    difference = (out.joints_m[..., 2] - batch.joints_m[..., 2]) / LENGTH_UNIT_M
+    return _mean(difference.square(), batch.joints_valid)
+
+
+def smooth(out: HandOutput, mesh: Mesh) -> Tensor:
+    """L_smooth: squared difference of neighbouring vertices."""
+    ends = out.vertices_m[:, mesh.edges] / LENGTH_UNIT_M
+    return (ends[:, :, 0] - ends[:, :, 1]).square().sum(-1).mean()
+
+
+def _relative_truth(batch: Batch) -> tuple[Tensor, Tensor]:
+    """True vertices relative to the wrist (0 where unknown), and which samples have them."""
+    valid = batch.vertices_valid & batch.joints_valid[:, 0]
+    return torch.where(valid[:, None, None], batch.vertices_m - batch.joints_m[:, :1], 0.0), valid
+
+
+def vertex(out: HandOutput, batch: Batch) -> Tensor:
+    """L1 of the vertices relative to the wrist."""
+    true, valid = _relative_truth(batch)
+    return _mean((out.vertices_m - true).abs() / LENGTH_UNIT_M, valid)
+
+
+def normal(out: HandOutput, batch: Batch, mesh: Mesh) -> Tensor:
+    """Cosine between the edges of each face and its true normal."""
+    true, valid = _relative_truth(batch)
+    a, b, c = (true[:, mesh.faces[:, k]] for k in range(3))
+    n = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
+    p = [out.vertices_m[:, mesh.faces[:, k]] for k in range(3)]
+    sides = torch.stack([p[1] - p[0], p[2] - p[1], p[0] - p[2]], dim=2)
+    cosine = (torch.nn.functional.normalize(sides, dim=-1, eps=1e-6) * n[:, :, None]).sum(-1).abs()
+    return _mean(cosine, valid)
+
+
+def edge(out: HandOutput, batch: Batch, mesh: Mesh) -> Tensor:
+    """L1 of the lengths of the edges."""
+    true, valid = _relative_truth(batch)
+
+    def lengths(v: Tensor) -> Tensor:
+        return (v[:, mesh.edges[:, 0]] - v[:, mesh.edges[:, 1]]).square().sum(-1).add(1e-12).sqrt()
+
+    return _mean((lengths(out.vertices_m) - lengths(true)).abs() / LENGTH_UNIT_M, valid)
+
+
+def total(out: HandOutput, batch: Batch, mesh: Mesh, weights: LossWeights) -> tuple[Tensor, dict[str, Tensor]]:
+    """Weighted sum of the losses whose weight is not zero, and its parts."""
+    makers = {
+        "reproj": lambda: reproj(out, batch),
+        "pose": lambda: pose(out, batch),
+        "depth": lambda: depth(out, batch),
+        "smooth": lambda: smooth(out, mesh),
+        "vertex": lambda: vertex(out, batch),
+        "normal": lambda: normal(out, batch, mesh),
+        "edge": lambda: edge(out, batch, mesh),
+    }
+    parts = {f.name: makers[f.name]() for f in fields(weights) if getattr(weights, f.name) != 0}
+    value = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
+    return value, parts

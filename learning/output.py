@@ -1,0 +1,36 @@
+"""From a network's raw outputs to joints and vertices in the crop's frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from hoi_core.crop import LENGTH_UNIT_M, camera_space
+
+OUTPUT_NAMES = ("uv", "depth", "vertices", "confidence")
+"""What every mesh network returns, in this order; units in `hoi_core.crop.camera_space`."""
+
+
+@dataclass(frozen=True)
+class HandOutput:
+    """What a hand network says, in the crop's frame."""
+
+    joints_m: Tensor
+    """(B, 21, 3) m."""
+    vertices_m: Tensor
+    """(B, 778, 3) m, relative to the wrist."""
+    confidence: Tensor
+    """(B, 21) in [0, 1]."""
+
+
+def interpret(raw: tuple[Tensor, Tensor, Tensor, Tensor], K: Tensor, size: int) -> HandOutput:
+    """Raw outputs to metres.
+
+    Args:
+        raw: `OUTPUT_NAMES` of a network.
+        K: `(B, 3, 3)` px, intrinsics of the crops.
+        size: side of the crops, px.
+    """
+    uv, depth, vertices, confidence = raw
+    return HandOutput(camera_space(uv, depth, K[:, 0, 0], size), vertices * LENGTH_UNIT_M, confidence)

@@ -1,0 +1,181 @@
+"""The folder of a run: configuration, metrics, environment, checkpoints; and models loaded back from it.
+
+RUN/config.yaml  command.txt  env.json  metrics.jsonl
+RUN/checkpoints/step_000300/{model.safetensors, state.pt}    last -> step_000300
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from hoi_core import config, plugins
+from hoi_core.errors import ConfigError
+from learning import quantize
+from learning.config import TrainConfig, settings_from
+
+_PACKAGES = ("torch", "numpy", "lightning-fabric", "onnx", "onnxruntime", "hoi-toolkit")
+_NOT_OF_THE_RUN = ("config", "json", "dry_run", "verbose", "resume")
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A trained model with what it was trained on."""
+
+    folder: Path
+    """Folder of the run."""
+    settings: TrainConfig[Any]
+    """Its configuration."""
+    step: int
+    """Steps trained."""
+    model: nn.Module
+    """On the CPU, in evaluation mode; a GraphModule after --qat."""
+    about: dict[str, Any]
+    """env.json: versions, commit, hand model."""
+
+
+def new_folder(settings: TrainConfig[Any]) -> Path:
+    """The folder of a new run; if it is taken, the same with `_2`, `_3`, ..."""
+    stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M")
+    wanted = settings.out or config.runs_root() / f"{stamp}_{settings.model}_{settings.dataset}".replace(":", "-")
+    folder, n = wanted, 1
+    while folder.exists() and any(folder.iterdir()):
+        n += 1
+        folder = wanted.with_name(f"{wanted.name}_{n}")
+    return folder
+
+
+def describe(folder: Path, settings: TrainConfig[Any], extra: Mapping[str, object]) -> None:
+    """Write config.yaml, command.txt and env.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(config.to_yaml(settings), encoding="utf8")
+    (folder / "command.txt").write_text(" ".join(sys.argv) + "\n", encoding="utf8")
+    facts = {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "commit": _commit(),
+        **extra,
+    }
+    (folder / "env.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf8")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _commit() -> str:
+    """Commit of the source tree, with `+` where files differ from it; empty outside of git."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty=+"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=5, check=False).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def save_checkpoint(folder: Path, step: int, model: nn.Module, state: Mapping[str, Any]) -> Path:
+    """Write weights (safetensors) and resume state, then point `last` at them."""
+    target = folder / "checkpoints" / f"step_{step:06d}"
+    draft = target.with_name(target.name + ".part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    save_file(
+        {k: v.detach().cpu().clone().contiguous() for k, v in model.state_dict().items()}, draft / "model.safetensors"
+    )
+    torch.save(dict(state), draft / "state.pt")
+    shutil.rmtree(target, ignore_errors=True)
+    draft.rename(target)
+    link = target.with_name("last")
+    fresh = target.with_name("last.part")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target.name)
+    fresh.replace(link)
+    return target
+
+
+def read_settings(folder: Path) -> TrainConfig[Any]:
+    """The configuration of a run.
+
+    Raises:
+        ConfigError: not a run, or one with an unknown key.
+    """
+    if not (folder / "config.yaml").exists():
+        raise ConfigError(f"expected a run (a folder with config.yaml), got {folder}.", "Give a folder of hoi-train.")
+    return settings_from(config.read_yaml(folder / "config.yaml"), str(folder))
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """The newest checkpoint of a run.
+
+    Raises:
+        ConfigError: the run has none.
+    """
+    found = folder / "checkpoints" / "last"
+    if not (found / "model.safetensors").exists():
+        raise ConfigError(f"run {folder} has no checkpoint.", "Train it to the end, or give another run.")
+    return found
+
+
+def build_model(settings: TrainConfig[Any]) -> nn.Module:
+    """The network of a run with fresh weights, prepared for quantisation after --qat."""
+    module = plugins.load("learning.models", settings.model)
+    model: nn.Module = module.build(settings.net)
+    if settings.qat:
+        return quantize.prepare(model.eval(), torch.zeros(1, 3, settings.size, settings.size))
+    return model
+
+
+def load_run(folder: Path) -> LoadedRun:
+    """Load the newest checkpoint of a run, ready to predict.
+
+    Raises:
+        ConfigError: not a run, no checkpoint, or weights that do not fit.
+    """
+    settings = read_settings(folder)
+    checkpoint = last_checkpoint(folder)
+    model = build_model(settings)
+    load_weights(model, checkpoint)
+    if settings.qat:
+        quantize.freeze_observers(model)
+    about = folder / "env.json"
+    return LoadedRun(
+        folder=folder,
+        settings=settings,
+        step=int(checkpoint.resolve().name.removeprefix("step_")),
+        model=model.eval(),
+        about=json.loads(about.read_text(encoding="utf8")) if about.exists() else {},
+    )
+
+
+def load_weights(model: nn.Module, checkpoint: Path) -> None:
+    """Load the weights of a checkpoint folder into a model.
+
+    Raises:
+        ConfigError: they belong to another model.
+    """
+    try:
+        model.load_state_dict(load_file(checkpoint / "model.safetensors"))
+    except RuntimeError as error:
+        raise ConfigError(
+            f"the weights in {checkpoint} do not fit the model: {str(error).splitlines()[0]}.",
+            "Use the run's own config.yaml.",
+        ) from error
