@@ -1,0 +1,248 @@
+"""The simulated laboratory: where its cameras really are, who plays, and what every imager sees at a time."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from hoi_core import camera as cam
+from hoi_core import edges, rotation
+from hoi_core.conventions import Side
+from hoi_core.mano import ManoLayer
+from hoi_core.render import Light, Mesh, Window, render_color, render_depth, shadow, window_of
+from hoi_core.scene import objects
+from hoi_core.scene._shapes import tube
+from hoi_core.scene.anatomy import hand_frame
+from hoi_core.scene.background import Room, Still, darken, random_room, still
+from hoi_core.scene.light import random_light
+from hoi_core.scene.motion import Moments, Play, random_play
+from hoi_core.scene.skin import skin_colors
+from hoi_core.scene.unkind import Unkindness, unkind_layer
+from hoi_core.types import F32, F64, U8, Camera
+
+VIEWS = ("left", "right")
+SENSOR = "edge128"
+HAND, OBJECT, SLEEVE, CLUTTER = 1, 2, 3, 4
+"""Labels in the segmentation."""
+_CENTRE_M = np.array([0.0, 0.02, 0.09])
+
+
+@dataclass(frozen=True)
+class Cameras:
+    """Every imager of the rig: as it is, and as the calibration says it is."""
+
+    true: Mapping[str, Camera]
+    """stream -> camera."""
+    calibrated: Mapping[str, Camera]
+    """stream -> camera, wrong by the calibration's error."""
+    T_color_depth: F64
+    """(4, 4) m, depth to colour imager, the same in both D435s."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What moves in one image, cut out; the rest is the still room."""
+
+    window: Window
+    """Where it belongs."""
+    image: U8 | F32
+    """(h, w, 3) RGB, or (h, w) depth in m."""
+
+
+def place_cameras(rng: np.random.Generator, error_px: float, error_m: float) -> Cameras:
+    """Put up the rig: two D435s 60 to 90 degrees apart and the sensor between them.
+
+    Args:
+        rng: varies the places a little.
+        error_px: calibration error of the directions, px in the image; the view `left` has none.
+        error_m: calibration error of the positions, m.
+    """
+    half = np.deg2rad(rng.uniform(31.0, 43.0))
+    eyes = {
+        "left": (-half, rng.uniform(0.56, 0.66), rng.uniform(30.0, 40.0)),
+        "right": (half, rng.uniform(0.56, 0.66), rng.uniform(30.0, 40.0)),
+        SENSOR: (rng.uniform(-0.1, 0.1), rng.uniform(0.46, 0.52), rng.uniform(48.0, 56.0)),
+    }
+    T_color_depth = cam.rigid(rotation.exp_so3(rng.normal(0.0, 0.002, 3)), np.array([0.0148, 0.0002, 0.0003]))
+    true: dict[str, Camera] = {}
+    for name, (azimuth, distance, elevation) in eyes.items():
+        up = np.deg2rad(elevation)
+        away = np.array([np.sin(azimuth) * np.cos(up), -np.cos(azimuth) * np.cos(up), np.sin(up)])
+        pose = cam.look_at(
+            _CENTRE_M + distance * away, _CENTRE_M + rng.normal(0.0, 0.008, 3), np.array([0.0, 0.0, 1.0])
+        )
+        if name == SENSOR:
+            lens = Camera(
+                128, 128, 150.0, 150.0, 63.2, 64.1, (-0.12, 0.03, 0.0005, -0.0004, 0.0), "brown_conrady", pose
+            )
+            true[f"{name}/gray"] = true[f"{name}/edge"] = lens
+            continue
+        jitter = rng.normal(0.0, 1.0, 6)
+        color = Camera(
+            640, 480, 614.0 + jitter[0], 614.0 + jitter[1], 321.0 + 2 * jitter[2], 240.0 + 2 * jitter[3],
+            (0.0, 0.0, 0.0, 0.0, 0.0), "inverse_brown_conrady", pose,
+        )  # fmt: skip
+        true[f"{name}/color"] = color
+        focal = 384.0 + jitter[4]
+        true[f"{name}/depth"] = Camera(
+            640, 480, focal, focal, 319.5 + jitter[5], 238.5, T_world_cam=color.T_world_cam @ T_color_depth
+        )
+    return Cameras(true, _calibrate(true, rng, error_px, error_m), T_color_depth)
+
+
+def _calibrate(
+    true: Mapping[str, Camera], rng: np.random.Generator, error_px: float, error_m: float
+) -> dict[str, Camera]:
+    """Wrong poses for every view but the first, so that the world itself is known."""
+    out = dict(true)
+    for name in ("right", SENSOR):
+        streams = [s for s in true if s.startswith(name + "/")]
+        turn, shift = rng.normal(0.0, 1.0, 3), rng.normal(0.0, 1.0, 3)
+        turn *= error_px / true[streams[0]].fx / np.linalg.norm(turn)
+        shift *= error_m / np.linalg.norm(shift)
+        error = cam.rigid(rotation.exp_so3(turn), np.zeros(3))
+        for stream in streams:
+            T = true[stream].T_world_cam
+            first = true[streams[0]].T_world_cam
+            # The whole device turns about its first imager.
+            wrong = first @ error @ np.linalg.inv(first) @ T
+            wrong[:3, 3] += shift
+            out[stream] = replace(true[stream], T_world_cam=wrong)
+    return out
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who and what is in the scene."""
+
+    fitted: ManoLayer
+    """The hand as every fit knows it."""
+    play: Play
+    """Motion of the true hand and the object."""
+    skin: U8
+    """(778, 3) RGB."""
+    sleeve: tuple[int, int, int]
+    """Colour of the sleeve."""
+    light: Light
+    room: Room
+    clutter: tuple[Mesh, ...]
+    """Things that stand about."""
+
+
+def choose_cast(seed: int, participant: str, object_name: str, side: Side, unkindness: Unkindness) -> Cast:
+    """Choose hand, object, motion, light and room. The hand depends on the participant only."""
+    person = np.random.default_rng([zlib.crc32(participant.encode()), SIDE_SEED[side]])
+    fitted = ManoLayer.stand_in(side)
+    true = unkind_layer(fitted, person, unkindness)
+    betas = np.clip(person.normal(0.0, 0.8, 10), -1.8, 1.8)
+    skin = skin_colors(true, person)
+    rng = np.random.default_rng([seed, 1])
+    sleeve = tuple(int(c) for c in rng.integers(30, 200, 3))
+    model = objects.make(object_name)
+    play = random_play(true, betas, model, rng, side)
+    light, room = random_light(rng), random_room(rng)
+    return Cast(fitted, play, skin, (sleeve[0], sleeve[1], sleeve[2]), light, room, _clutter(rng, model.name))
+
+
+SIDE_SEED: Mapping[Side, int] = {"right": 0, "left": 1}
+
+
+def _clutter(rng: np.random.Generator, taken: str) -> tuple[Mesh, ...]:
+    """A few other objects at the back of the table."""
+    names = [n for n in objects.NAMES if n != taken]
+    spots = np.array([[-0.34, 0.28], [-0.16, 0.40], [0.18, 0.40], [0.35, 0.26]])
+    meshes = []
+    for spot, name in zip(spots[: int(rng.integers(2, 5))], rng.permutation(names), strict=False):
+        T = cam.rigid(rotation.exp_so3(np.array([0.0, 0.0, rng.uniform(-3, 3)])), np.array([*spot, 0.0]))
+        T[:2, 3] += rng.normal(0.0, 0.02, 2)
+        meshes.append(objects.make(str(name)).mesh(T, CLUTTER))
+    return tuple(meshes)
+
+
+class Stage:
+    """Draws the scene. Stateless but for the still images."""
+
+    def __init__(self, cast: Cast, cameras: Cameras) -> None:
+        self.cast = cast
+        self.cameras = cameras
+        self._faces = np.ascontiguousarray(cast.play.layer.closed_faces, np.int32)
+        self._frame = hand_frame(cast.play.layer, cast.play.betas)
+        self.stills: dict[str, Still] = {
+            stream: still(cast.room, camera, cast.light, cast.clutter)
+            for stream, camera in cameras.true.items()
+            if not stream.endswith("/edge")
+        }
+
+    def meshes(self, moments: Moments, i: int) -> list[Mesh]:
+        """Hand, object and sleeve at moment `i`."""
+        cast = self.cast
+        hand = Mesh(
+            moments.vertices_m[i], self._faces, cast.skin, HAND, gloss=0.07, grain=0.045, grain_m=0.0016,
+            rest_m=cast.play.layer.model.v_template,
+        )  # fmt: skip
+        return [hand, cast.play.model.mesh(moments.T_world_obj[i], OBJECT), self._sleeve(moments, i)]
+
+    def color(self, view: str, meshes: list[Mesh]) -> Patch:
+        """The moving part of a colour image, shadow included."""
+        stream = f"{view}/color"
+        camera, base = self.cameras.true[stream], self.stills[stream]
+        window = self._window(meshes, camera)
+        x0, y0, x1, y1 = window
+        mask = shadow(meshes, camera, self.cast.light, window=window)
+        behind = base.color.copy()
+        behind[y0:y1, x0:x1] = darken(behind[y0:y1, x0:x1], mask, base.on_table[y0:y1, x0:x1])
+        image = render_color(meshes, camera, self.cast.light, behind, supersample=2, window=window)
+        return Patch(window, image)
+
+    def depth(self, view: str, meshes: list[Mesh]) -> Patch:
+        """The moving part of an ideal depth image."""
+        stream = f"{view}/depth"
+        camera, base = self.cameras.true[stream], self.stills[stream]
+        window = self._window(meshes, camera)
+        x0, y0, x1, y1 = window
+        depth_m, _ = render_depth(meshes, camera, window=window)
+        room = base.depth_m[y0:y1, x0:x1]
+        nearer = (depth_m > 0) & ((room <= 0) | (depth_m < room))
+        return Patch(window, np.where(nearer, depth_m, room).astype(np.float32))
+
+    def sensor(self, meshes: list[Mesh]) -> U8:
+        """The sensor's gray image before noise, `(128, 128)`."""
+        stream = f"{SENSOR}/gray"
+        camera, base = self.cameras.true[stream], self.stills[stream]
+        window = (0, 0, camera.width, camera.height)
+        behind = darken(base.color, shadow(meshes, camera, self.cast.light, window=window), base.on_table)
+        image = render_color(meshes, camera, self.cast.light, behind, supersample=3)
+        return edges.gray(np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5), np.uint8))
+
+    def labels(self, view: str, meshes: list[Mesh]) -> tuple[F32, U8]:
+        """Ideal depth m and labels of a whole colour image, for visibility."""
+        return render_depth(meshes, self.cameras.true[f"{view}/color"])
+
+    def _window(self, meshes: list[Mesh], camera: Camera) -> Window:
+        """The part of the image that meshes and their shadows touch."""
+        towards = np.asarray(self.cast.light.direction)
+        points = np.concatenate([mesh.vertices_m for mesh in meshes])
+        on_table = points - points[:, 2:] / towards[2] * towards
+        found = window_of(np.concatenate([points, on_table]), camera, margin_px=12)
+        return found or (0, 0, 16, 16)
+
+    def _sleeve(self, moments: Moments, i: int) -> Mesh:
+        """The arm in its sleeve, from the wrist towards the person's shoulder."""
+        R = rotation.exp_so3(moments.orient[i])
+        wrist = moments.joints_m[i, 0]
+        back = -R @ self._frame.forward
+        shoulder = np.array([-0.18 if self.cast.play.layer.side == "right" else 0.18, 0.75, 0.42])
+        goal = shoulder - wrist
+        arm = back + 0.9 * goal / np.linalg.norm(goal)
+        arm /= np.linalg.norm(arm)
+        s = np.linspace(0.0, 1.0, 12)[:, None]
+        centres = wrist + back * 0.022 + s * (0.30 * ((1 - s) * back + s * arm))
+        radii = np.interp(s[:, 0], [0.0, 0.06, 0.3, 1.0], [0.029, 0.033, 0.037, 0.046])
+        shape = tube(centres, radii, 20)
+        colors = np.tile(np.array(self.cast.sleeve, np.uint8), (len(shape.vertices_m), 1))
+        colors[:40] = (colors[:40] * 0.6).astype(np.uint8)
+        return Mesh(shape.vertices_m, shape.faces, colors, SLEEVE, 0.0, 0.12, 0.004)
