@@ -1,0 +1,160 @@
+"""Labels against the truth of a simulated recording. Only checks use it; the fit never does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from annotate import hand as hands
+from hoi_core import metrics, rotation
+from hoi_core.errors import SequenceError
+from hoi_core.mano import ManoLayer
+from hoi_core.sequence import Truth, find_sequence, open_annotation, open_capture, open_truth
+from hoi_core.types import F64, I64, Bool, HandTrack, ObjectTrack, Revision
+
+REFERENCE = "left/color"
+"""Stream whose frames the moments are."""
+_CHI2_90 = 6.251389  # 90 % of a squared Mahalanobis distance in three dimensions
+
+
+def compare(root: Path, sequence: str) -> dict[str, float]:
+    """Errors of the current labels against `truth.h5`.
+
+    Args:
+        root: the dataset.
+        sequence: its sequence.
+
+    Returns:
+        `joint_error_mm`, `joint_error_p95_mm`, `vertex_error_mm`, `object_add_mm`, `object_adds_mm`,
+        `object_rotation_deg` (NaN without object labels), `coverage90` (share of joints within their own 90 %
+        ellipsoid), `valid_share` (of all moments) and `frames`.
+
+    Raises:
+        SequenceError: unknown sequence, no labels, no truth, or a damaged file.
+    """
+    folder = find_sequence(root, sequence)
+    with open_capture(folder) as capture:
+        frames = capture.sync.index[REFERENCE]
+        numbers = capture.streams[REFERENCE].frame_number[frames]
+    with open_annotation(folder) as annotation:
+        labels = annotation.load()
+        source = annotation.binding.mano_source
+    with open_truth(folder) as truth:
+        at_ns = true_times(truth, numbers)
+        true = truth.load()
+        vertices_m = truth.vertices_m.astype(np.float64)
+    if len(labels.t_ns) != len(at_ns):
+        raise SequenceError(
+            f"the labels of {sequence} must have its {len(at_ns)} moments, they have {len(labels.t_ns)}.",
+            f"Annotate it again with `hoi-annotate {sequence} --auto`.",
+        )
+    figures = _hand_figures(labels, true, vertices_m, at_ns, source)
+    figures |= _object_figures(labels, true, at_ns, root)
+    return figures | {"frames": float(len(at_ns))}
+
+
+def true_times(truth: Truth, frame_number: I64) -> I64:
+    """(M,) ns true mid-exposures of the reference stream's frames.
+
+    Raises:
+        SequenceError: the truth knows nothing of a frame.
+    """
+    numbers, t_true_ns = truth.clocks[REFERENCE]
+    order = np.argsort(numbers)
+    place = np.clip(np.searchsorted(numbers, frame_number, sorter=order), 0, len(numbers) - 1)
+    rows = order[place]
+    if not (numbers[rows] == frame_number).all():
+        raise SequenceError(
+            f"{truth.path} must hold the time of every frame of {REFERENCE}; some are missing.",
+            "The truth is of another recording: record the simulated sequence again.",
+        )
+    return t_true_ns[rows]
+
+
+def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64, source: str) -> dict[str, float]:
+    joint_errors, vertex_errors, covered, valid = [], [], [], []
+    for side, label in labels.hands.items():
+        if side not in true.hands:
+            continue
+        known = label.valid & np.isfinite(label.joints_m).all((-1, -2))
+        joints_m = at_times(true.t_ns, true.hands[side].joints_m, at_ns)
+        joint_errors.append(metrics.point_errors_mm(label.joints_m, joints_m)[known])
+        surface = at_times(true.t_ns, vertices_m, at_ns)
+        layer = ManoLayer.stand_in(side) if source == "stand-in" else ManoLayer.from_env(side)
+        state = hands.state_from_axis_angle(
+            hands.from_mano(layer.model), label.orient[known], label.pose[known], label.betas, label.trans_m[known]
+        )
+        vertex_errors.append(metrics.point_errors_mm(state.vertices_m, surface[known]))
+        covered.append(_inside(label, joints_m)[known])
+        valid.append(known)
+    if not joint_errors:
+        raise SequenceError(
+            "no hand is in both the labels and the truth.", "Annotate first: `hoi-annotate SEQ --auto`."
+        )
+    errors = np.concatenate([e.ravel() for e in joint_errors])
+    return {
+        "joint_error_mm": _mean(errors),
+        "joint_error_p95_mm": float(np.percentile(errors, 95)) if len(errors) else float("nan"),
+        "vertex_error_mm": _mean(np.concatenate([e.ravel() for e in vertex_errors])),
+        "coverage90": _mean(np.concatenate([c.ravel() for c in covered])),
+        "valid_share": float(np.concatenate(valid).mean()),
+    }
+
+
+def _mean(values: F64) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def at_times(t_ns: I64, values: F64, at_ns: I64) -> F64:
+    """Linear interpolation over time, held at the ends. `(N,) ns, (N, ...), (M,) ns -> (M, ...)`."""
+    if len(t_ns) == 1:
+        return np.repeat(values, len(at_ns), axis=0)
+    after = np.clip(np.searchsorted(t_ns, at_ns), 1, len(t_ns) - 1)
+    share = np.clip((at_ns - t_ns[after - 1]) / (t_ns[after] - t_ns[after - 1]), 0.0, 1.0)
+    share = share.reshape(-1, *(1,) * (values.ndim - 1))
+    return values[after - 1] * (1.0 - share) + values[after] * share
+
+
+def _inside(label: HandTrack, joints_m: F64) -> F64:
+    """(M, 21) 1 where the truth is within the 90 % ellipsoid, 0 where not, NaN without a covariance."""
+    cov = label.joint_cov_m2
+    known: Bool = np.asarray(np.isfinite(cov).all((-1, -2)))
+    safe = np.where(known[..., None, None], cov, np.eye(3))
+    miss = np.where(known[..., None], label.joints_m - joints_m, 0.0)
+    distance = (miss * np.linalg.solve(safe, miss[..., None])[..., 0]).sum(-1)
+    return np.where(known, distance <= _CHI2_90, np.nan)
+
+
+def _object_figures(labels: Revision, true: Revision, at_ns: I64, root: Path) -> dict[str, float]:
+    rows: dict[str, list[F64]] = {"object_add_mm": [], "object_adds_mm": [], "object_rotation_deg": []}
+    for name, label in labels.objects.items():
+        if name not in true.objects or not label.valid.any():
+            continue
+        T_true = _poses_at(true.t_ns, true.objects[name], at_ns)[label.valid]
+        T = label.T_world_obj[label.valid]
+        angle = rotation.geodesic_angle(T[:, :3, :3], T_true[:, :3, :3])
+        rows["object_rotation_deg"].append(np.rad2deg(angle))
+        vertices_m = _mesh(root, name)
+        if vertices_m is not None:
+            rows["object_add_mm"].append(1e3 * metrics.add(T, T_true, vertices_m))
+            rows["object_adds_mm"].append(1e3 * metrics.add_s(T, T_true, vertices_m))
+    return {key: _mean(np.concatenate(values)) if values else float("nan") for key, values in rows.items()}
+
+
+def _poses_at(t_ns: I64, track: ObjectTrack, at_ns: I64) -> F64:
+    out = at_times(t_ns, track.T_world_obj, at_ns)
+    after = np.clip(np.searchsorted(t_ns, at_ns), 1, len(t_ns) - 1)
+    share = np.clip((at_ns - t_ns[after - 1]) / (t_ns[after] - t_ns[after - 1]), 0.0, 1.0)
+    R = track.T_world_obj[:, :3, :3]
+    out[:, :3, :3] = rotation.slerp(R[after - 1], R[after], share)
+    return out
+
+
+def _mesh(root: Path, name: str) -> F64 | None:
+    """(N, 3) m vertices of an object's mesh; None where the dataset has none."""
+    path = root / "objects" / name / "mesh.obj"
+    if not path.exists():
+        return None
+    rows = [line.split()[1:4] for line in path.read_text(encoding="utf8").splitlines() if line.startswith("v ")]
+    return np.array(rows, dtype=np.float64)

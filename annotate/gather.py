@@ -1,0 +1,187 @@
+"""From a recording to evidence: keypoints without lens distortion, and depth points near a first guess of the hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from annotate import _kernels
+from annotate.evidence import Cloud, Evidence, undistorted_px, without_distortion
+from annotate.keypoints import Keypoints
+from annotate.state import FitState
+from hoi_core import camera as cameras
+from hoi_core.conventions import N_JOINTS
+from hoi_core.errors import SequenceError
+from hoi_core.sequence import Capture
+from hoi_core.types import F64, I64, Camera
+
+_NS = 1e-9
+
+
+@dataclass(frozen=True)
+class CloudConfig:
+    """How depth points are chosen."""
+
+    points: int = 250
+    """Points of one view and moment at most."""
+    candidates: int = 1500
+    """Pixels looked at in the box around the hand."""
+    margin_px: int = 25
+    """Margin of the box, px."""
+    gate_m: float = 0.045
+    """Farthest from the first guess, m."""
+    edge_m: float = 0.015
+    """A point whose neighbours differ more in depth lies on an edge, where depth is a mixture, m."""
+    reach_px: int = 3
+    """Distance of those neighbours, px."""
+
+
+def keypoint_evidence(capture: Capture, keypoints: Keypoints) -> Evidence:
+    """The keypoints of a recording as evidence, without depth yet.
+
+    Raises:
+        SequenceError: the recording has no moments or none of the views.
+    """
+    views = tuple(view for view in capture.views if view in keypoints.by_view)
+    moments = len(capture.sync)
+    if not moments or not views:
+        raise SequenceError(
+            f"{capture.path} must hold moments of a view that has keypoints; it has {moments} moments and the views "
+            f"{', '.join(capture.views) or 'none'}.",
+            "Record the sequence again, longer than a second.",
+        )
+    pixels = np.full((moments, len(views), N_JOINTS, 2), np.nan)
+    confidence = np.zeros((moments, len(views), N_JOINTS))
+    for v, view in enumerate(views):
+        points = keypoints.by_view[view]
+        pixels[:, v] = undistorted_px(capture.views[view].camera, points[..., :2])
+        confidence[:, v] = np.nan_to_num(points[..., 2])
+    t_ns = capture.sync.t_ns
+    return Evidence(
+        t_s=(t_ns - t_ns[0]) * _NS,
+        views=views,
+        cameras=tuple(without_distortion(capture.views[view].camera) for view in views),
+        keypoints_px=pixels,
+        confidence=confidence,
+        lag_s=np.stack([_lag_s(capture, f"{view}/color") for view in views], axis=1),
+    )
+
+
+def _lag_s(capture: Capture, stream: str) -> F64:
+    """(M,) s from the moment to the stream's frame; NaN where it has none."""
+    index, skew_ns = capture.sync.index[stream], capture.sync.skew_ns[stream]
+    return np.where(index >= 0, skew_ns * _NS, np.nan)
+
+
+def with_clouds(
+    evidence: Evidence,
+    capture: Capture,
+    state: FitState,
+    config: CloudConfig,
+    on_frame: Callable[[int, int], None] | None = None,
+) -> Evidence:
+    """Add the depth points near the hand, for every view that recorded depth.
+
+    Args:
+        evidence: of the same recording.
+        capture: the open recording.
+        state: a first guess of the hand, which says where to look.
+        config: how points are chosen.
+        on_frame: called with (images done, of all).
+    """
+    clouds = {}
+    with_depth = [v for v, view in enumerate(evidence.views) if f"{view}/depth" in capture.streams]
+    total = len(with_depth) * len(evidence.t_s)
+    done = 0
+    for v in with_depth:
+        stream = capture.views[evidence.views[v]].depth
+        index = capture.sync.index[stream.name]
+        found = []
+        for m, frame in enumerate(index):
+            seen = state.hands.vertices_m[m]
+            scale = stream.scale_m or 0.001
+            found.append(_candidates(stream[int(frame)], scale, stream.camera, seen, config) if frame >= 0 else _none())
+            done += 1
+            if on_frame is not None and m % 10 == 0:
+                on_frame(done, total)
+        sizes = [len(points) for points, _ in found]
+        cloud = Cloud(
+            start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+            points_m=np.concatenate([points for points, _ in found]),
+            normals=np.concatenate([normals for _, normals in found]),
+            lag_s=_lag_s(capture, stream.name),
+            eye_m=stream.camera.T_world_cam[:3, 3],
+        )
+        clouds[v] = near_hand(cloud, state, config)
+    return replace(evidence, clouds=clouds)
+
+
+def _none() -> tuple[F64, F64]:
+    return np.zeros((0, 3)), np.zeros((0, 3))
+
+
+def _candidates(
+    image: np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger]],
+    scale_m: float,
+    camera: Camera,
+    vertices_m: F64,
+    config: CloudConfig,
+) -> tuple[F64, F64]:
+    """Points and normals of the pixels in the hand's box, away from edges. `-> (K, 3) m, (K, 3)`, world."""
+    reach = config.reach_px
+    pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, vertices_m))
+    pixels = pixels[np.isfinite(pixels).all(-1)]
+    if not len(pixels):
+        return _none()
+    low = np.maximum(pixels.min(0) - config.margin_px, reach).astype(int)
+    high = np.minimum(pixels.max(0) + config.margin_px, [camera.width - reach, camera.height - reach]).astype(int)
+    if (high <= low).any():
+        return _none()
+    step = max(1, int(np.sqrt(np.prod(high - low) / config.candidates)))
+    u, v = (grid.ravel() for grid in np.meshgrid(np.arange(low[0], high[0], step), np.arange(low[1], high[1], step)))
+
+    def depth_m(du: int, dv: int) -> F64:
+        return image[v + dv, u + du] * scale_m
+
+    z = depth_m(0, 0)
+    around = np.stack([depth_m(reach, 0), depth_m(-reach, 0), depth_m(0, reach), depth_m(0, -reach)])
+    whole = (z > 0) & (around > 0).all(0) & (np.abs(around - z).max(0) < config.edge_m)
+    u, v, z, around = u[whole], v[whole], z[whole], around[:, whole]
+    offsets = ((0, 0), (reach, 0), (-reach, 0), (0, reach), (0, -reach))
+    at = [
+        cameras.unproject(camera, np.stack([u + du, v + dv], axis=-1).astype(np.float64), depth)
+        for (du, dv), depth in zip(offsets, [z, *around], strict=True)
+    ]
+    normals = np.cross(at[3] - at[4], at[1] - at[2])
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
+    return cameras.transform(camera.T_world_cam, at[0]), normals @ camera.T_world_cam[:3, :3].T
+
+
+def near_hand(cloud: Cloud, state: FitState, config: CloudConfig) -> Cloud:
+    """The points within the gate of the hand, thinned evenly to the number asked for."""
+    single = np.float32
+    vertex = _kernels.match_points(
+        cloud.start,
+        cloud.points_m.astype(single),
+        np.zeros_like(cloud.points_m, dtype=single),
+        state.hands.vertices_m.astype(single),
+        state.hands.normals.astype(single),
+        cloud.eye_m.astype(single),
+        config.gate_m,
+    )
+    kept, sizes = [], []
+    for m in range(len(cloud.start) - 1):
+        rows: I64 = cloud.start[m] + np.flatnonzero(vertex[cloud.start[m] : cloud.start[m + 1]] >= 0)
+        if len(rows) > config.points:
+            rows = rows[np.linspace(0, len(rows) - 1, config.points).astype(int)]
+        kept.append(rows)
+        sizes.append(len(rows))
+    chosen = np.concatenate(kept)
+    return replace(
+        cloud,
+        start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        points_m=cloud.points_m[chosen],
+        normals=cloud.normals[chosen],
+    )
