@@ -242,6 +242,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
             f"{name} is saved: {report.seconds:.1f} s, {lost}.",
             f"Next: hoi-annotate {name}",
         )
+        self.panel.add_take(name, report.seconds, dropped)
         self._back_to_ready()
 
     def _save_failed(self, error: HoiError) -> None:
@@ -306,7 +307,8 @@ class CaptureWindow(QtWidgets.QMainWindow):
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Close once the recording is complete on disk; the window stays alive until then."""
-        if self._closed:
+        idle = self._job is None and self.session is None
+        if self._closed or idle:
             event.accept()
             return
         event.ignore()

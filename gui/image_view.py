@@ -8,9 +8,10 @@ import numpy as np
 from hoi_core.types import U8
 
 from .qt import Qt, QtCore, QtGui, QtWidgets
-from .theme import Level, Theme, colour
+from .theme import DARK, Level, Theme, colour
 
 _MAX_ZOOM = 12.0
+_CAPTION_PX = 28
 
 
 class ImageView(QtWidgets.QWidget):
@@ -57,9 +58,13 @@ class ImageView(QtWidgets.QWidget):
             self.level, self.note = level, note
             self.update()
 
+    def area(self) -> QtCore.QRectF:
+        """Room for the image, below the caption, px."""
+        return QtCore.QRectF(self.rect()).adjusted(1, _CAPTION_PX, -1, -1)
+
     def target(self) -> QtCore.QRectF:
         """Where the image lies in the widget, px."""
-        area = QtCore.QRectF(self.rect())
+        area = self.area()
         if self._image is None:
             return area
         scale = self._zoom * min(area.width() / self._image.width(), area.height() / self._image.height())
@@ -80,7 +85,9 @@ class ImageView(QtWidgets.QWidget):
         painter.setClipPath(shape)
         if self._image is not None:
             painter.setRenderHint(QtGui.QPainter.SmoothPixmapTransform, self._smooth)
+            painter.setClipRect(self.area(), Qt.IntersectClip)
             painter.drawImage(self.target(), self._image)
+            painter.setClipPath(shape)
         else:
             painter.setPen(colour("#aab3c0"))
             painter.drawText(area, int(Qt.AlignCenter | Qt.TextWordWrap), self.empty_text)
@@ -91,10 +98,10 @@ class ImageView(QtWidgets.QWidget):
         painter.end()
 
     def _paint_caption(self, painter: QtGui.QPainter, area: QtCore.QRectF) -> None:
-        strip = QtCore.QRectF(area.left(), area.top(), area.width(), 28)
-        painter.fillRect(strip, QtGui.QColor(8, 10, 13, 165))
+        strip = QtCore.QRectF(area.left(), area.top(), area.width(), _CAPTION_PX)
         painter.setPen(Qt.NoPen)
-        painter.setBrush(QtGui.QColor(self._theme.level(self.level)))
+        # The canvas is dark in both themes, and so are the lights on it.
+        painter.setBrush(QtGui.QColor(DARK.level(self.level)))
         painter.drawEllipse(QtCore.QPointF(strip.left() + 14, strip.center().y()), 4, 4)
         inner = strip.adjusted(26, 0, -11, 0)
         painter.setPen(QtGui.QColor("#f1f3f6"))
@@ -114,7 +121,7 @@ class ImageView(QtWidgets.QWidget):
         share = QtCore.QPointF((at.x() - before.x()) / before.width(), (at.y() - before.y()) / before.height())
         self._zoom = min(max(self._zoom * 1.0015 ** event.angleDelta().y(), 1.0), _MAX_ZOOM)
         after = self.target()
-        middle = QtCore.QRectF(self.rect()).center()
+        middle = self.area().center()
         # The point under the pointer stays there.
         self._move_to(
             share.x() + (middle.x() - at.x()) / after.width(), share.y() + (middle.y() - at.y()) / after.height()

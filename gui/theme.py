@@ -8,6 +8,8 @@ from pathlib import Path
 from string import Template
 from typing import Literal
 
+from hoi_core.types import Status
+
 from .qt import QtGui, QtWidgets
 
 Mode = Literal["system", "light", "dark"]
@@ -31,12 +33,23 @@ class Theme:
     warn: str
     bad: str
     bad_strong: str
+    edited: str
     canvas: str
     idle: str
 
     def level(self, level: Level) -> str:
         """Colour of a judgement."""
         return {"good": self.good, "warn": self.warn, "bad": self.bad, "idle": self.idle}[level]
+
+    def status(self, status: Status) -> str:
+        """Colour of a label's status."""
+        return {
+            "none": self.idle,
+            "auto": self.accent,
+            "edited": self.edited,
+            "accepted": self.good,
+            "rejected": self.bad,
+        }[status]
 
 
 DARK = Theme(
@@ -53,6 +66,7 @@ DARK = Theme(
     warn="#e3ad45",
     bad="#f0625f",
     bad_strong="#d9403d",
+    edited="#b48bf2",
     canvas="#0d0f13",
     idle="#6b7684",
 )
@@ -70,6 +84,7 @@ LIGHT = Theme(
     warn="#a56900",
     bad="#c92f2c",
     bad_strong="#c92f2c",
+    edited="#7a4fc9",
     canvas="#1b1f26",
     idle="#8b95a3",
 )

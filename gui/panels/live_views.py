@@ -50,16 +50,16 @@ class LiveViews(QtWidgets.QWidget):
             ImageView(theme, title(name), smooth="edge128" not in name)
             for name in ("left/depth", "right/depth", "edge128/gray", "edge128/edge")
         ]
-        grid = QtWidgets.QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setSpacing(10)
-        for column, view in enumerate(self.large):
-            grid.addWidget(view, 0, 2 * column, 1, 2)
-        for column, view in enumerate(self.small):
-            grid.addWidget(view, 1, column)
-            grid.setColumnStretch(column, 1)
-        grid.setRowStretch(0, 17)
-        grid.setRowStretch(1, 10)
+        rows = QtWidgets.QVBoxLayout(self)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(10)
+        # Widths follow the pictures' own shapes: 4:3 from the cameras, square from the sensor.
+        for views, widths, height in ((self.large, (1, 1), 42), (self.small, (4, 4, 3, 3), 25)):
+            row = QtWidgets.QHBoxLayout()
+            row.setSpacing(10)
+            for view, width in zip(views, widths, strict=True):
+                row.addWidget(view, width)
+            rows.addLayout(row, height)
         self._places: dict[str, ImageView] = {}
         self._place()
 

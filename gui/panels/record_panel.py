@@ -21,6 +21,8 @@ _STATES: dict[State, tuple[Level, str, str]] = {
     "closing": ("warn", "Closing", "Closing …"),
 }
 
+_SHOWN_TAKES = 4
+
 
 def clock(seconds: float) -> str:
     """Minutes, seconds and tenths."""
@@ -60,6 +62,12 @@ class RecordPanel(QtWidgets.QFrame):
         self.button.setObjectName("record")
         self.button.setFocusPolicy(Qt.NoFocus)
         self.button.clicked.connect(self.pressed)
+        self.takes_title = QtWidgets.QLabel("RECORDED")
+        self.takes_title.setObjectName("section")
+        self.takes_title.hide()
+        self.takes = QtWidgets.QLabel()
+        self.takes.setTextInteractionFlags(Qt.TextSelectableByMouse)
+        self._takes: list[str] = []
         self._lay_out()
         self.set_state("opening")
 
@@ -94,6 +102,9 @@ class RecordPanel(QtWidgets.QFrame):
             form.addWidget(label, row, 0)
             form.addWidget(field, row, 1)
         column.addLayout(form)
+        column.addSpacing(12)
+        column.addWidget(self.takes_title)
+        column.addWidget(self.takes)
         column.addStretch(1)
         column.addWidget(self.timer)
         column.addWidget(self.sub)
@@ -131,6 +142,13 @@ class RecordPanel(QtWidgets.QFrame):
         for field in self.fields:
             field.setEnabled(state in ("opening", "ready", "failed"))
         self.timer.setStyleSheet(f"color: {self._theme.bad};" if state == "recording" else "")
+
+    def add_take(self, sequence: str, seconds: float, dropped: int) -> None:
+        """List a finished recording; the newest is on top and a few remain."""
+        lost = "complete" if not dropped else f"{dropped} dropped"
+        self._takes.insert(0, f"{sequence}   {seconds:.1f} s   {lost}")
+        self.takes.setText("\n".join(self._takes[:_SHOWN_TAKES]))
+        self.takes_title.show()
 
     def show_time(self, seconds: float, note: str) -> None:
         """Show the timer and the line below it."""

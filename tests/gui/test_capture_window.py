@@ -104,6 +104,16 @@ def test_no_camera_offers_another_try(qtbot, capture_session):
     qtbot.waitUntil(lambda: window.state == "ready")
 
 
+def test_closes_when_there_is_no_camera_and_while_opening(qtbot, capture_session):
+    capture_session.fail_open = True
+    for wait_for in ("failed", "opening"):
+        window = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.LIGHT)
+        qtbot.addWidget(window)
+        window.show()
+        qtbot.waitUntil(lambda w=window, state=wait_for: w.state == state)
+        _close(qtbot, window)
+
+
 def test_depth_swaps_the_large_views(window):
     window.actions_by_id["view.depth"].trigger()
     assert [view.title for view in window.views.large] == ["Left depth", "Right depth"]

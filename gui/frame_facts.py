@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is known about one frame of a revision, in words and figures. No Qt."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from hoi_core.conventions import Side
+from hoi_core.types import F64, JOINT_SOURCES, STATUSES, Revision, Status
+
+from .health import Level, level_below
+
+# Beyond these the overlay is visibly off the hand.
+GOOD_PX, WARN_PX = 3.0, 6.0
+
+
+@dataclass(frozen=True)
+class FrameFacts:
+    """One frame as the information panel shows it."""
+
+    frame: int
+    """Number of the moment, from 0."""
+    seconds: float
+    """Time since the first moment, s."""
+    status: Status
+    """Status of the hand's label."""
+    reprojection_px: float
+    """Residual over all views, px; NaN where there is none."""
+    depth_mm: float
+    """Distance to the measured surface, mm; NaN where there is none."""
+    sigma_mm: float
+    """Typical standard deviation of a joint, mm; NaN where unknown."""
+    sources: tuple[tuple[str, int], ...]
+    """Where the 21 joints come from: source and count, the most frequent first."""
+    evidence: tuple[tuple[str, int], ...]
+    """View and number of its 2D keypoints."""
+
+
+def residual(revision: Revision, *names: str) -> F64:
+    """`(M,)` of the first residual that exists among `names`; NaN where there is none."""
+    for name in names:
+        if name in revision.residuals:
+            return np.asarray(revision.residuals[name], dtype=np.float64)
+    return np.full(len(revision.t_ns), np.nan)
+
+
+def reprojection_px(revision: Revision) -> F64:
+    """`(M,)` px, NaN where unknown."""
+    return residual(revision, "reprojection_px")
+
+
+def depth_mm(revision: Revision) -> F64:
+    """`(M,)` mm, NaN where unknown."""
+    return residual(revision, "depth_mm") if "depth_mm" in revision.residuals else 1e3 * residual(revision, "depth_m")
+
+
+def statuses(revision: Revision, side: Side) -> tuple[Status, ...]:
+    """The status of every moment."""
+    hand = revision.hands.get(side)
+    codes = hand.status if hand is not None else np.zeros(len(revision.t_ns), np.uint8)
+    return tuple(STATUSES[i] for i in codes)
+
+
+def judge_px(value: float) -> Level:
+    """Judge a reprojection residual, px."""
+    return level_below(value, GOOD_PX, WARN_PX)
+
+
+def facts(revision: Revision, side: Side, frame: int) -> FrameFacts:
+    """Gather what is known about a frame."""
+    hand = revision.hands.get(side)
+    sigma = np.nan
+    sources: tuple[tuple[str, int], ...] = ()
+    if hand is not None and hand.valid[frame]:
+        variance_m2 = np.trace(hand.joint_cov_m2[frame], axis1=-2, axis2=-1) / 3.0
+        known = variance_m2[np.isfinite(variance_m2)]
+        sigma = float(1e3 * np.sqrt(np.median(known))) if len(known) else np.nan
+        sources = tuple(Counter(JOINT_SOURCES[i] for i in hand.joint_source[frame]).most_common())
+    found = ((view, int(np.isfinite(points[frame, :, 0]).sum())) for view, points in revision.keypoints.items())
+    return FrameFacts(
+        frame=frame,
+        seconds=float(revision.t_ns[frame] - revision.t_ns[0]) * 1e-9,
+        status=statuses(revision, side)[frame],
+        reprojection_px=float(reprojection_px(revision)[frame]),
+        depth_mm=float(depth_mm(revision)[frame]),
+        sigma_mm=sigma,
+        sources=sources,
+        evidence=tuple(found),
+    )
+
+
+def next_suggestion(revision: Revision, side: Side, current: int) -> int | None:
+    """The unreviewed frame with the largest residual, other than the current one; None when all are reviewed.
+
+    Frames without a residual come first: nothing is known about them.
+    """
+    open_frames = [
+        n for n, status in enumerate(statuses(revision, side)) if status in ("none", "auto") and n != current
+    ]
+    values = np.nan_to_num(reprojection_px(revision), nan=np.inf)
+    return max(open_frames, key=lambda n: (values[n], -n), default=None)

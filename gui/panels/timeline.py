@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole sequence at a glance: residual of every frame, its status, and a playhead to drag."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from gui.frame_facts import GOOD_PX, WARN_PX, judge_px
+from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from gui.theme import Theme, colour
+from hoi_core.types import F64, STATUSES, Status
+
+_LEFT, _RIGHT, _TOP, _AXIS, _BAND = 40, 14, 30, 20, 12
+
+
+class Timeline(QtWidgets.QWidget):
+    """Bars of the reprojection residual over a band of statuses.
+
+    Signals:
+        chosen(frame): a person clicked or dragged to it.
+    """
+
+    chosen = Signal(int)
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self._residual_px: F64 = np.zeros(0)
+        self._statuses: tuple[Status, ...] = ()
+        self._fps = 30.0
+        self.frame = 0
+        self.setMinimumHeight(120)
+        self.setCursor(Qt.PointingHandCursor)
+        self.setToolTip("Reprojection residual and status of every frame. Click or drag to go there.")
+
+    def set_labels(self, residual_px: F64, statuses: Sequence[Status], fps: float) -> None:
+        """Show other labels. `(M,)` px with NaN where unknown, M statuses, frames per second."""
+        self._residual_px, self._statuses, self._fps = residual_px, tuple(statuses), fps
+        self.update()
+
+    def set_frame(self, frame: int) -> None:
+        """Move the playhead."""
+        self.frame = frame
+        self.update()
+
+    def frame_at(self, x: float) -> int:
+        """The frame under a horizontal position of the widget, px."""
+        count = len(self._statuses)
+        share = (x - _LEFT) / max(self.width() - _LEFT - _RIGHT, 1)
+        return min(max(int(share * count), 0), max(count - 1, 0))
+
+    def _x(self, frame: float) -> float:
+        return _LEFT + (self.width() - _LEFT - _RIGHT) * frame / max(len(self._statuses), 1)
+
+    def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
+        """Paint everything; a thousand frames take about a millisecond."""
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        small = painter.font()
+        small.setPointSizeF(8.0)
+        painter.setFont(small)
+        self._paint_legend(painter)
+        floor = self.height() - _AXIS - _BAND - 4
+        self._paint_residuals(painter, floor)
+        self._paint_statuses(painter, floor + 4)
+        self._paint_axis(painter)
+        self._paint_playhead(painter)
+        painter.end()
+
+    def _paint_legend(self, painter: QtGui.QPainter) -> None:
+        painter.setPen(QtGui.QColor(self._theme.muted))
+        painter.drawText(QtCore.QRectF(_LEFT, 0, 300, 20), int(Qt.AlignVCenter), "Reprojection, px")
+        right = float(self.width() - _RIGHT)
+        for status in reversed(STATUSES):
+            text = f"{status} {self._statuses.count(status)}"
+            width = painter.fontMetrics().horizontalAdvance(text)
+            painter.setPen(QtGui.QColor(self._theme.muted))
+            painter.drawText(QtCore.QRectF(right - width, 0, width, 20), int(Qt.AlignVCenter), text)
+            painter.setPen(Qt.NoPen)
+            painter.setBrush(QtGui.QColor(self._theme.status(status)))
+            painter.drawRoundedRect(QtCore.QRectF(right - width - 15, 5, 10, 10), 3, 3)
+            right -= width + 32
+
+    def _paint_residuals(self, painter: QtGui.QPainter, floor: float) -> None:
+        known = self._residual_px[np.isfinite(self._residual_px)]
+        most = max(float(np.max(known)) * 1.05 if len(known) else 0.0, GOOD_PX * 1.4)
+        for limit in (GOOD_PX, WARN_PX):
+            y = floor - (floor - _TOP) * limit / most
+            if y < _TOP - 2:
+                continue
+            painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.border), 1, Qt.DashLine))
+            painter.drawLine(QtCore.QPointF(_LEFT, y), QtCore.QPointF(self.width() - _RIGHT, y))
+            painter.setPen(QtGui.QColor(self._theme.muted))
+            painter.drawText(QtCore.QRectF(0, y - 8, _LEFT - 8, 16), int(Qt.AlignRight | Qt.AlignVCenter), f"{limit:g}")
+        painter.setPen(Qt.NoPen)
+        for frame, value in enumerate(self._residual_px):
+            left, right = self._bar(frame)
+            if np.isnan(value):
+                painter.setBrush(colour(self._theme.idle, 45))
+                painter.drawRect(QtCore.QRectF(left, _TOP, right - left, floor - _TOP))
+                continue
+            height = max((floor - _TOP) * value / most, 1.5)
+            painter.setBrush(QtGui.QColor(self._theme.level(judge_px(value))))
+            painter.drawRect(QtCore.QRectF(left, floor - height, right - left, height))
+
+    def _bar(self, frame: int) -> tuple[float, float]:
+        left, right = self._x(frame), self._x(frame + 1)
+        return left, right - (1.0 if right - left > 3 else 0.0)
+
+    def _paint_statuses(self, painter: QtGui.QPainter, top: float) -> None:
+        start = 0
+        painter.setPen(Qt.NoPen)
+        for frame in range(1, len(self._statuses) + 1):
+            if frame == len(self._statuses) or self._statuses[frame] != self._statuses[start]:
+                painter.setBrush(QtGui.QColor(self._theme.status(self._statuses[start])))
+                painter.drawRect(QtCore.QRectF(self._x(start), top, self._x(frame) - self._x(start), _BAND))
+                start = frame
+
+    def _paint_axis(self, painter: QtGui.QPainter) -> None:
+        count = len(self._statuses)
+        room = (self.width() - _LEFT - _RIGHT) / 70
+        step = next((s for s in (1, 5, 10, 20, 30, 60, 150, 300, 600, 1800) if count / s <= room), 9000)
+        top = self.height() - _AXIS + 2
+        painter.setPen(QtGui.QColor(self._theme.muted))
+        for frame in range(0, count, step):
+            box = QtCore.QRectF(self._x(frame), top, 64, _AXIS - 4)
+            painter.drawText(box, int(Qt.AlignLeft | Qt.AlignVCenter), f"{frame}")
+
+    def _paint_playhead(self, painter: QtGui.QPainter) -> None:
+        if not self._statuses:
+            return
+        x = (self._x(self.frame) + self._x(self.frame + 1)) / 2
+        painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.text), 1.6))
+        painter.drawLine(QtCore.QPointF(x, _TOP - 4), QtCore.QPointF(x, self.height() - _AXIS))
+        painter.setBrush(QtGui.QColor(self._theme.text))
+        painter.setPen(Qt.NoPen)
+        head = [QtCore.QPointF(x - 6, _TOP - 10), QtCore.QPointF(x + 6, _TOP - 10), QtCore.QPointF(x, _TOP - 1)]
+        painter.drawPolygon(QtGui.QPolygonF(head))
+
+    def mousePressEvent(self, event: QtGui.QMouseEvent | None) -> None:
+        """Go to the frame under the pointer."""
+        if event is not None and event.buttons() & Qt.LeftButton and self._statuses:
+            self.chosen.emit(self.frame_at(event.localPos().x()))
+
+    def mouseMoveEvent(self, event: QtGui.QMouseEvent | None) -> None:
+        """Drag the playhead."""
+        self.mousePressEvent(event)

@@ -1,0 +1,181 @@
+"""The annotation window over labels in memory."""
+
+import numpy as np
+import pytest
+
+from gui import annotate_window, theme
+from gui.frame_facts import facts, next_suggestion, statuses
+from gui.overlay import Layers, compose
+from hoi_core.types import STATUSES
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.fixture
+def window(qtbot, annotation_session):
+    made = annotate_window.AnnotateWindow(annotation_session, theme.DARK)
+    made.ask_before_closing = lambda: "later"
+    qtbot.addWidget(made, before_close_func=lambda w: close(qtbot, w))
+    made.show()
+    return made
+
+
+def close(qtbot, window):
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+
+
+def status(session, frame):
+    return STATUSES[session.revision.hands["right"].status[frame]]
+
+
+def trigger(window, *ids):
+    for name in ids:
+        window.actions_by_id[name].trigger()
+
+
+def test_shows_both_views_with_the_hand(qtbot, window, annotation_session):
+    qtbot.waitUntil(lambda: all(view.has_image for view in window.views.values()))
+    plain = compose(annotation_session, "left", 0, Layers(mesh=False))
+    assert plain.shape == (96, 128, 3)
+    assert (plain == 60).all()
+    assert (compose(annotation_session, "left", 0, Layers()) != plain).any()
+    assert (compose(annotation_session, "left", 7, Layers()) == 67).all()
+
+
+def test_steps_through_frames_and_stays_inside(window):
+    trigger(window, "frame.ahead", "frame.ahead", "frame.back")
+    assert window.frame == 1
+    trigger(window, "frame.ahead_ten")
+    assert window.frame == 11
+    trigger(window, "frame.ahead_hundred")
+    assert window.frame == 39
+    trigger(window, "frame.back_hundred")
+    assert window.frame == 0
+    trigger(window, "frame.last", "frame.back_ten")
+    assert window.frame == 29
+    assert "Frame 29 of 40" in window.info.frame.text()
+    assert "0.97 s" in window.info.frame.text()
+
+
+def test_a_view_without_image_says_so(qtbot, window):
+    window.go_to(9)
+    qtbot.waitUntil(lambda: not window.views["right"].has_image)
+    assert window.views["left"].has_image
+
+
+def test_accept_and_reject_can_be_undone(window, annotation_session):
+    trigger(window, "label.accept", "label.reject")
+    assert window.frame == 2
+    assert (status(annotation_session, 0), status(annotation_session, 1)) == ("accepted", "rejected")
+    assert window.windowTitle().startswith("seq_001 *")
+    trigger(window, "edit.undo", "edit.undo")
+    assert (status(annotation_session, 0), status(annotation_session, 1)) == ("auto", "auto")
+    trigger(window, "edit.redo")
+    assert status(annotation_session, 0) == "accepted"
+
+
+def test_a_frame_without_label_cannot_be_accepted(window, annotation_session):
+    window.go_to(7)
+    trigger(window, "label.accept")
+    assert status(annotation_session, 7) == "none"
+    assert window.frame == 7
+    assert window.banner.isVisible()
+
+
+def test_accept_all_good_takes_only_small_residuals(window, annotation_session):
+    trigger(window, "label.accept_rest")
+    residual = annotation_session.revision.residuals["reprojection_px"]
+    accepted = np.array(statuses(annotation_session.revision, "right")) == "accepted"
+    assert np.array_equal(accepted, (residual <= 3.0) & (np.arange(40) != 7))
+
+
+def test_suggests_unlabelled_then_the_worst(window, annotation_session):
+    revision = annotation_session.revision
+    assert next_suggestion(revision, "right", 0) == 39
+    trigger(window, "frame.suggest", "frame.suggest")
+    assert window.frame == 38
+    annotation_session.set_status(range(40), "accepted")
+    trigger(window, "frame.suggest")
+    assert window.frame == 38
+    assert "reviewed" in window.banner.title.text()
+
+
+def test_save_writes_a_revision_in_the_background(qtbot, window, annotation_session):
+    trigger(window, "label.accept", "file.save")
+    qtbot.waitUntil(lambda: annotation_session.revision_name == "r002")
+    qtbot.waitUntil(window.actions_by_id["file.save"].isEnabled)
+    assert not window.windowTitle().startswith("seq_001 *")
+    assert "r002" in window.banner.title.text()
+
+
+def test_fit_runs_in_the_background_and_can_be_undone(qtbot, window, annotation_session):
+    trigger(window, "label.fit")
+    assert not window.actions_by_id["label.fit"].isEnabled()
+    qtbot.waitUntil(window.actions_by_id["label.fit"].isEnabled)
+    assert annotation_session.revision.comment == "fitted again"
+    trigger(window, "edit.undo")
+    assert annotation_session.revision.comment == ""
+
+
+def test_a_failed_fit_shows_its_hint(qtbot, window, annotation_session):
+    annotation_session.fail_fit = True
+    trigger(window, "label.fit")
+    qtbot.waitUntil(window.banner.isVisible)
+    assert window.banner.title.text() == "Too few keypoints: 3."
+    assert window.banner.hint.text() == "Click more."
+
+
+def test_the_timeline_goes_where_it_is_clicked(window):
+    timeline = window.timeline
+    timeline.resize(1000, 140)
+    middle = (40 + 1000 - 14) / 2
+    assert timeline.frame_at(middle + 1) == 20
+    assert timeline.frame_at(-5) == 0
+    assert timeline.frame_at(2000) == 39
+    timeline.chosen.emit(23)
+    assert window.frame == 23
+
+
+def test_playing_reaches_the_end_and_stops(qtbot, window):
+    window.go_to(37)
+    trigger(window, "frame.play")
+    qtbot.waitUntil(lambda: window.frame == 39)
+    qtbot.waitUntil(lambda: not window._player.isActive())
+
+
+def test_unsaved_work_is_asked_about(qtbot, annotation_session):
+    window = annotate_window.AnnotateWindow(annotation_session, theme.LIGHT)
+    qtbot.addWidget(window)
+    window.show()
+    window.judge("accepted")
+    answers = iter(["stay", "save"])
+    window.ask_before_closing = lambda: next(answers)
+    window.close()
+    assert window.isVisible()
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert annotation_session.revision_name == "r002"
+    assert annotation_session.closed
+
+
+def test_closing_cancels_a_fit(qtbot, annotation_session):
+    window = annotate_window.AnnotateWindow(annotation_session, theme.LIGHT)
+    qtbot.addWidget(window)
+    window.show()
+    window.start_fit()
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible())
+    assert annotation_session.closed
+
+
+def test_facts_of_a_frame(annotation_session):
+    found = facts(annotation_session.revision, "right", 3)
+    assert found.seconds == pytest.approx(0.1, abs=1e-6)
+    assert found.sigma_mm == pytest.approx(2.0)
+    assert found.depth_mm == pytest.approx(2.0)
+    assert found.sources == (("fitted", 21),)
+    assert found.evidence == (("left", 21), ("right", 21))
+    missing = facts(annotation_session.revision, "right", 7)
+    assert missing.status == "none"
+    assert missing.sources == ()
