@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hoi_core.conventions import N_MANO_JOINTS, Side, fingertips, mirror_axis_angle, mirror_x
+from hoi_core.conventions import N_MANO_JOINTS, Side, fingertips
 from hoi_core.rotation import exp_so3, log_so3
 from hoi_core.types import F64, Bool
 
@@ -23,6 +23,8 @@ FLEXION, ABDUCTION, TWIST = 0, 1, 2
 _TIP_OF = {3: 1, 6: 2, 9: 4, 12: 3, 15: 0}  # last joint of a finger -> place in a fingertip set
 # The thumb's pulp faces between the palm's normal and the little finger: the shares of the two.
 _THUMB_PAD = (0.75, 0.66)
+
+_MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
 def _limits_deg() -> F64:
@@ -64,9 +66,8 @@ def axes_of_skeleton(joints_m: F64, tips_m: F64, side: Side) -> F64:
         `(15, 3, 3)`: columns are the axes of flexion, abduction (towards the thumb) and twist (along the bone).
     """
     if side == "left":
-        return mirror_axis_angle(
-            np.swapaxes(axes_of_skeleton(mirror_x(joints_m), mirror_x(tips_m), "right"), 1, 2)
-        ).swapaxes(1, 2)
+        right = axes_of_skeleton(joints_m * _MIRROR, tips_m * _MIRROR, "right")
+        return right * np.array([1.0, -1.0, -1.0])[:, None]  # axes of rotation in the mirror
     wrist, index, little = joints_m[0], joints_m[1], joints_m[7]
     back = _unit(np.cross(little - wrist, index - wrist))
     ahead = _unit(joints_m[4] - wrist)

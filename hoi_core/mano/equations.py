@@ -8,8 +8,9 @@ has the same name and meaning in both, and is differentiable in torch, also at z
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
@@ -21,18 +22,19 @@ Array = TypeVar("Array", np.ndarray, "Tensor")
 _SMALL = 1e-8  # rad^2; below it the Taylor series is exact to rounding
 
 
-class Coefficients(NamedTuple):
+@dataclass(frozen=True)
+class Coefficients(Generic[Array]):
     """The model's arrays, all numpy or all torch, of one floating type."""
 
-    v_template: np.ndarray | Tensor
+    v_template: Array
     """(V, 3) m."""
-    shapedirs: np.ndarray | Tensor
+    shapedirs: Array
     """(V * 3, 10) m per unit."""
-    posedirs: np.ndarray | Tensor
+    posedirs: Array
     """(135, V * 3) m."""
-    J_regressor: np.ndarray | Tensor
+    J_regressor: Array
     """(16, V)."""
-    weights: np.ndarray | Tensor
+    weights: Array
     """(V, 16)."""
     parents: Sequence[int]
     """16 parents; -1 for the wrist."""
@@ -55,14 +57,14 @@ def rodrigues(xp: ModuleType, axis_angle: Array) -> Array:
     return eye + a * k + b * kk
 
 
-def shaped(xp: ModuleType, c: Coefficients, betas: Array) -> tuple[Array, Array]:
+def shaped(xp: ModuleType, c: Coefficients[Array], betas: Array) -> tuple[Array, Array]:
     """Rest shape (SMPL eq. 8) and its joints (eq. 10). `(B, 10) -> (B, V, 3) m, (B, 16, 3) m`."""
     offsets = (betas @ c.shapedirs.T).reshape(len(betas), -1, 3)
     vertices = c.v_template + offsets
     return vertices, c.J_regressor @ vertices
 
 
-def pose_offsets(xp: ModuleType, c: Coefficients, rotations: Array) -> Array:
+def pose_offsets(xp: ModuleType, c: Coefficients[Array], rotations: Array) -> Array:
     """Pose blend shapes (SMPL eq. 9). `(B, 16, 3, 3) -> (B, V, 3) m`."""
     eye = xp.zeros_like(rotations[:, 1:])
     eye[..., range(3), range(3)] = 1.0
@@ -70,7 +72,7 @@ def pose_offsets(xp: ModuleType, c: Coefficients, rotations: Array) -> Array:
     return (feature @ c.posedirs).reshape(len(rotations), -1, 3)
 
 
-def chain(xp: ModuleType, c: Coefficients, rotations: Array, joints: Array) -> tuple[Array, Array]:
+def chain(xp: ModuleType, c: Coefficients[Array], rotations: Array, joints: Array) -> tuple[Array, Array]:
     """Joint frames in the world (SMPL eq. 4). `(B, 16, 3, 3), (B, 16, 3) m -> (B, 16, 3, 3), (B, 16, 3) m`."""
     R, t = [rotations[:, 0]], [joints[:, 0]]
     for j in range(1, len(c.parents)):
@@ -81,7 +83,7 @@ def chain(xp: ModuleType, c: Coefficients, rotations: Array, joints: Array) -> t
     return xp.stack(R, 1), xp.stack(t, 1)
 
 
-def skin(xp: ModuleType, c: Coefficients, vertices: Array, frames: tuple[Array, Array], joints: Array) -> Array:
+def skin(xp: ModuleType, c: Coefficients[Array], vertices: Array, frames: tuple[Array, Array], joints: Array) -> Array:
     """Linear blend skinning (SMPL eq. 2, 3 and 7). `(B, V, 3) m -> (B, V, 3) m`."""
     R, t = frames
     shift = t - (R @ joints[..., None])[..., 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -27,16 +28,14 @@ ENVIRONMENT = "HOI_MANO"
 _TO_OPENPOSE = permutation("mano21", "openpose21")
 
 
+@dataclass(frozen=True)
 class ManoOutput(Generic[Array]):
     """A posed hand."""
 
-    __slots__ = ("joints_m", "vertices_m")
-
-    def __init__(self, vertices_m: Array, joints_m: Array) -> None:
-        self.vertices_m = vertices_m
-        """(B, 778, 3) m."""
-        self.joints_m = joints_m
-        """(B, 21, 3) m, openpose21."""
+    vertices_m: Array
+    """(B, 778, 3) m."""
+    joints_m: Array
+    """(B, 21, 3) m, openpose21."""
 
 
 class ManoLayer:
@@ -63,7 +62,7 @@ class ManoLayer:
             model.weights,
             MANO_PARENTS,
         )
-        self._torch: dict[tuple[torch.dtype, torch.device], Coefficients] = {}
+        self._torch: dict[tuple[torch.dtype, torch.device], Coefficients[torch.Tensor]] = {}
 
     @classmethod
     def stand_in(cls, side: Side = "right") -> ManoLayer:
@@ -173,12 +172,13 @@ class ManoLayer:
         """First `n` principal components nearest to an absolute pose. `(B, 45) rad -> (B, n)`."""
         xp = _namespace(pose)
         x = pose.astype(np.float64) if isinstance(pose, np.ndarray) else pose
-        centred = x if flat_hand_mean else x - _like(xp, self.model.hands_mean, x)
-        return centred @ _like(xp, np.linalg.pinv(self.model.components[:n]), x)
+        if not flat_hand_mean:
+            x = x - _like(xp, self.model.hands_mean, x)
+        return x @ _like(xp, np.asarray(np.linalg.pinv(self.model.components[:n])), x)
 
     def _prepare(
         self, orient: Array, pose: Array, flat_hand_mean: bool
-    ) -> tuple[ModuleType, Coefficients, Array, Array]:
+    ) -> tuple[ModuleType, Coefficients[Array], Array, Array]:
         xp = _namespace(pose)
         if pose.ndim != 2 or pose.shape[-1] != 45 or tuple(orient.shape) != (len(pose), 3):
             found = f"{tuple(orient.shape)} and {tuple(pose.shape)}"
@@ -192,13 +192,18 @@ class ManoLayer:
             pose = pose + _like(xp, self.model.hands_mean, pose)
         return xp, c, _like(xp, orient, pose), pose
 
-    def _torch_coefficients(self, like: torch.Tensor) -> Coefficients:
+    def _torch_coefficients(self, like: torch.Tensor) -> Coefficients[torch.Tensor]:
         import torch
 
         key = (like.dtype, like.device)
         if key not in self._torch:
-            arrays = [torch.as_tensor(a, dtype=like.dtype, device=like.device) for a in self._numpy[:5]]
-            self._torch[key] = Coefficients(*arrays, MANO_PARENTS)
+            c = self._numpy
+
+            def here(array: F64) -> torch.Tensor:
+                return torch.as_tensor(array, dtype=like.dtype, device=like.device)
+
+            parts = (here(c.shapedirs), here(c.posedirs), here(c.J_regressor), here(c.weights))
+            self._torch[key] = Coefficients(here(c.v_template), *parts, MANO_PARENTS)
         return self._torch[key]
 
     def _betas(self, xp: ModuleType, betas: Array | None, pose: Array) -> Array:

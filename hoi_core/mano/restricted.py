@@ -241,7 +241,8 @@ def _sparse(value: _Inert, depth: int) -> NDArray[np.generic]:
     major = columns if by_column else rows
     if rows * columns * 8 > _MAX_BYTES or pointers.shape != (major + 1,) or data.shape != indices.shape:
         raise ValueError("a sparse matrix whose parts do not fit")
-    counts = np.diff(pointers.astype(np.int64))
+    ends = pointers.astype(np.int64)
+    counts = ends[1:] - ends[:-1]
     if (counts < 0).any() or counts.sum() != len(data):
         raise ValueError("a sparse matrix whose parts do not fit")
     outer, inner = np.repeat(np.arange(major), counts), indices.astype(np.int64)

@@ -6,10 +6,11 @@ The right hand is built; the left hand is its exact mirror image at x = 0.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
-from hoi_core.conventions import Side, mirror_axis_angle
+from hoi_core.conventions import Side
 from hoi_core.mano.model import ManoModel
 from hoi_core.mano.stand_in.blend import pose_directions, shape_directions
 from hoi_core.mano.stand_in.mesh import build_mesh
@@ -19,10 +20,15 @@ from hoi_core.mano.stand_in.rig import regressor, smooth, weights
 
 def build(side: Side) -> ManoModel:
     """Build the stand-in hand."""
+    return _right() if side == "right" else mirror(_right())
+
+
+@lru_cache(maxsize=1)
+def _right() -> ManoModel:
     vertices, faces = build_mesh()
     skinning = weights(vertices, faces)
     rows, mean = components()
-    right = ManoModel(
+    return ManoModel(
         side="right",
         v_template=vertices,
         shapedirs=shape_directions(vertices, skinning),
@@ -34,13 +40,13 @@ def build(side: Side) -> ManoModel:
         hands_mean=mean,
         source="stand-in",
     )
-    return right if side == "right" else mirror(right)
 
 
 def mirror(model: ManoModel) -> ManoModel:
     """The same hand on the other side: everything mirrored at x = 0."""
     flip = np.array([-1.0, 1.0, 1.0])
-    # A rotation seen in the mirror: an entry changes sign if exactly one of its two axes is x.
+    turn = np.tile([1.0, -1.0, -1.0], 15)
+    # A rotation matrix seen in the mirror: an entry changes sign if exactly one of its two axes is x.
     entry = np.tile(np.outer(flip, flip).ravel(), 15)
     return replace(
         model,
@@ -49,6 +55,6 @@ def mirror(model: ManoModel) -> ManoModel:
         shapedirs=model.shapedirs * flip[:, None],
         posedirs=model.posedirs * flip[:, None] * entry,
         faces=model.faces[:, ::-1].copy(),
-        components=mirror_axis_angle(model.components),
-        hands_mean=mirror_axis_angle(model.hands_mean),
+        components=model.components * turn,
+        hands_mean=model.hands_mean * turn,
     )

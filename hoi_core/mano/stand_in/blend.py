@@ -79,7 +79,7 @@ def shape_directions(vertices: F64, weights: F64) -> F64:
         longer(thumb=0.06),
         longer(index=0.04, ring=-0.04),
         longer(little=0.06),
-        _palm(vertices, share, (0.0, 0.07, 0.0)),
+        0.12 * radial[by_name["thumb"]],
         0.08 * distal[:, None] * np.sum(radial, axis=0),
     ]
     out: list[F64] = []
@@ -107,7 +107,7 @@ def _correction(vertices: F64, weights: F64, rotations: F64) -> F64:
     T = _world(joints_m(), rotations)
     blended = np.einsum("vj,jab->vab", weights, T)
     posed = np.einsum("vab,vb->va", blended[:, :3, :3], vertices) + blended[:, :3, 3]
-    to_rest: F64 = np.linalg.inv(T)
+    to_rest = np.asarray(np.linalg.inv(T), dtype=np.float64)
     gap = np.clip(hand_distance(posed, to_rest), -_LIMIT_M, _LIMIT_M)
     target = posed - gap[:, None] * gradient(posed, to_rest)
     return np.linalg.solve(blended[:, :3, :3], (target - posed)[..., None])[..., 0]
@@ -134,7 +134,8 @@ def pose_directions(vertices: F64, weights: F64, smooth: Callable[[F64], F64]) -
             alone = np.tile(np.eye(3), (16, 1, 1))
             alone[joint] = R
             offsets[n, moved] = _correction(vertices[moved], weights[moved], alone)
-            offsets[n] = smooth(offsets[n])
+        by_vertex = smooth(offsets.transpose(1, 0, 2).reshape(len(vertices), -1))
+        offsets = by_vertex.reshape(len(vertices), -1, 3).transpose(1, 0, 2)
         feature = (rotations - np.eye(3)).reshape(len(rotations), 9)
         normal = feature.T @ feature + _RIDGE * np.eye(9)
         fit = np.linalg.solve(normal, feature.T @ offsets.reshape(len(rotations), -1))

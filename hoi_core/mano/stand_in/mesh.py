@@ -202,21 +202,20 @@ def _relax(vertices: F64, faces: I64, fixed: I64, steps: int, rate: float = 0.5)
 
 def _split_longest(vertices: F64, faces: I64, count: int) -> tuple[F64, I64]:
     """Split the longest inner edges until there are `count` vertices."""
-    points, triangles = list(vertices), [tuple(f) for f in faces.tolist()]
-    while len(points) < count:
-        owners: dict[tuple[int, int], list[int]] = {}
-        for t, f in enumerate(triangles):
-            for a, b in ((f[0], f[1]), (f[1], f[2]), (f[2], f[0])):
-                owners.setdefault((min(a, b), max(a, b)), []).append(t)
-        inner = [e for e, o in owners.items() if len(o) == 2]
-        a, b = max(inner, key=lambda e: float(np.linalg.norm(points[e[0]] - points[e[1]])))
-        new = len(points)
-        points.append(0.5 * (points[a] + points[b]))
-        for t in owners[(a, b)]:
-            f = triangles[t]
-            triangles[t] = tuple(new if v == b else v for v in f)
-            triangles.append(tuple(new if v == a else v for v in f))
-    return np.array(points), np.array(triangles, dtype=np.int64)
+    while len(vertices) < count:
+        directed = faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+        length = np.linalg.norm(vertices[directed[:, 0]] - vertices[directed[:, 1]], axis=-1)
+        for a, b in directed[np.argsort(-length, kind="stable")]:
+            owners = np.flatnonzero((faces == a).any(1) & (faces == b).any(1))
+            if len(owners) == 2:
+                break
+        new = len(vertices)
+        vertices = np.concatenate([vertices, 0.5 * (vertices[a] + vertices[b])[None]])
+        halves = faces[owners]
+        faces = faces.copy()
+        faces[owners] = np.where(halves == b, new, halves)
+        faces = np.concatenate([faces, np.where(halves == a, new, halves)])
+    return vertices, faces
 
 
 def _number(vertices: F64, faces: I64, tips: dict[str, int]) -> tuple[F64, I64]:

@@ -44,7 +44,7 @@ FINGER_ORDER = ("index", "middle", "little", "ring", "thumb")
 """Fingers in the order of MANO's joints."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Finger:
     """One finger of the template."""
 

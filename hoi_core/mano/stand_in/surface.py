@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from hoi_core.mano.stand_in.skeleton import WRIST_X_M, Finger, fingers
-from hoi_core.types import F64
+from hoi_core.types import F64, I64
 
 _STEP_M = 2e-4  # of the finite differences
 
@@ -42,16 +42,14 @@ class Group:
     blend_m: float
     """m."""
 
-
-def cone_distance(points_m: F64, cone: Cone) -> F64:
-    """Approximate signed distance to a cone. `(..., 3) m -> (...) m`, negative inside."""
-    stretch = 1.0 / cone.squeeze - 1.0
-    p, axis = points_m - cone.a_m, cone.b_m - cone.a_m
-    p = p + (p @ cone.along)[..., None] * (stretch * cone.along)
-    axis = axis + (axis @ cone.along) * stretch * cone.along
-    t = np.clip((p @ axis) / (axis @ axis), 0.0, 1.0)
-    radius = cone.radius_a_m + (cone.radius_b_m - cone.radius_a_m) * t
-    return (np.linalg.norm(p - t[..., None] * axis, axis=-1) - radius) * min(cone.squeeze, 1.0)
+    @cached_property
+    def packed(self) -> tuple[I64, F64, F64, F64, F64]:
+        """Joints (C,), starts (C, 1, 3), stretches (C, 3, 3), stretched axes (C, 3, 1), radii and scale (3, C, 1)."""
+        a, b = (np.stack([getattr(c, k) for c in self.cones]) for k in ("a_m", "b_m"))
+        stretch = np.stack([np.eye(3) + (1.0 / c.squeeze - 1.0) * np.outer(c.along, c.along) for c in self.cones])
+        axes = stretch @ (b - a)[..., None]
+        radii = np.array([(c.radius_a_m, c.radius_b_m - c.radius_a_m, min(c.squeeze, 1.0)) for c in self.cones])
+        return np.array([c.joint for c in self.cones]), a[:, None], stretch, axes, radii.T[..., None]
 
 
 def smooth_min(a: F64, b: F64, blend_m: float) -> F64:
@@ -62,17 +60,22 @@ def smooth_min(a: F64, b: F64, blend_m: float) -> F64:
 
 def group_distance(points_m: F64, group: Group, to_rest: F64 | None = None) -> F64:
     """Distance to a group. `(N, 3) m -> (N,) m`; `to_rest (16, 4, 4)` carries posed space to the template's."""
-    total = np.full(points_m.shape[:-1], np.inf)
-    for cone in group.cones:
-        at = points_m
-        if to_rest is not None:
-            T = to_rest[cone.joint]
-            at = points_m @ T[:3, :3].T + T[:3, 3]
-        d = cone_distance(at, cone)
-        total = d if np.isinf(total).all() else smooth_min(total, d, group.blend_m)
+    joints, starts, stretch, axes, (radius, growth, scale) = group.packed
+    p = points_m[None]
+    if to_rest is not None:
+        T = to_rest[joints]
+        p = p @ T[:, :3, :3].transpose(0, 2, 1) + T[:, None, :3, 3]
+    p = (p - starts) @ stretch
+    t = np.clip((p @ axes)[..., 0] / (axes * axes).sum(1), 0.0, 1.0)
+    rest = p - t[..., None] * axes[:, None, :, 0]
+    distances = (np.sqrt((rest * rest).sum(-1)) - radius - growth * t) * scale
+    total = distances[0]
+    for d in distances[1:]:
+        total = smooth_min(total, d, group.blend_m)
     return total
 
 
+@lru_cache(maxsize=5)
 def finger_group(finger: Finger) -> Group:
     """A finger from its knuckle to its tip: three bones and the pulp."""
     up = -finger.pad
@@ -158,11 +161,10 @@ def hand_distance(points_m: F64, to_rest: F64 | None = None) -> F64:
     palm = group_distance(points_m, palm_group(), to_rest)
     thumb = group_distance(points_m, thumb_group(), to_rest)
     total = smooth_min(palm, thumb, 11e-3)
-    rest = total
     for finger in fingers()[:4]:
         d = smooth_min(palm, group_distance(points_m, finger_group(finger), to_rest), 7e-3)
         total = smooth_min(total, d, 2.5e-3)
-    return np.minimum(total, rest)
+    return total
 
 
 def gradient(points_m: F64, to_rest: F64 | None = None) -> F64:
