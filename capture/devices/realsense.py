@@ -88,7 +88,8 @@ class DeviceInfo:
 
 def find(context: rs.context | None = None) -> list[DeviceInfo]:
     """The RealSense devices of a context, by default those connected to this machine."""
-    return [_describe(device) for device in (context or rs.context()).query_devices()]
+    found = [_describe(device) for device in (context or rs.context()).query_devices()]
+    return sorted(found, key=lambda info: info.serial)
 
 
 def open(config: Config, context: rs.context | None = None) -> RealSense:  # noqa: A001 - the device contract's name

@@ -14,8 +14,6 @@ CAMERA = Camera(4, 4, 1.0, 1.0, 0.0, 0.0)
 def arrivals(
     drift_ppm: float, seconds: float, seed: int, offset_ns: int = 5_000_000_000
 ) -> tuple[np.ndarray, np.ndarray]:
-    drift_ppm: float, seconds: float, seed: int, offset_ns: int = 5_000_000_000
-) -> tuple[np.ndarray, np.ndarray]:
     """Device and host times of a 30 fps stream with exponential delays of 2 ms and a stall now and then."""
     rng = np.random.default_rng(seed)
     t_device = np.arange(int(seconds * 30)) * 33_333_333 + 77_000_000_000

@@ -1,0 +1,150 @@
+"""A rig: the devices that record together, named in a YAML file; `simulated` is built in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from hoi_core import plugins
+from hoi_core.config import from_dict, read_yaml
+from hoi_core.errors import CalibrationError, ConfigError
+from hoi_core.types import Camera, Frame, StreamInfo
+
+SIMULATED = "simulated"
+_DEVICES = "capture.devices"
+
+
+class Device(Protocol):
+    """What the recorder asks of a camera or sensor."""
+
+    streams: list[StreamInfo]
+
+    def read(self, timeout_s: float) -> list[Frame]:
+        """Wait for frames; empty after the timeout."""
+
+    def stop(self) -> None:
+        """Release the device; does nothing the second time."""
+
+
+@runtime_checkable
+class Rig(Protocol):
+    """Devices that start and stop together."""
+
+    devices: Sequence[Device]
+
+    def start(self) -> None:
+        """Begin to deliver frames."""
+
+    def stop(self) -> None:
+        """Release all devices; does nothing the second time."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it will deliver nothing more; a live rig never finishes."""
+
+
+class DeviceRig:
+    """Independent devices that stream from when they are opened: the rig of a YAML file."""
+
+    def __init__(self, name: str, calibration: str, devices: Sequence[Device]) -> None:
+        self.name = name
+        self.calibration = calibration
+        self.devices = devices
+
+    def start(self) -> None:
+        """Devices stream already."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether every device plays a file and has come to its end."""
+        return all(getattr(device, "finished", False) for device in self.devices)
+
+    def stop(self) -> None:
+        """Release all devices."""
+        for device in self.devices:
+            device.stop()
+
+
+def is_simulated(name: str) -> bool:
+    """Whether `--rig` names the built-in rig."""
+    return name == SIMULATED
+
+
+def open_rig(name: str, root: Path, **options: Any) -> Any:
+    """Open the built-in rig or that of a YAML file.
+
+    Args:
+        name: `simulated`, a YAML file, or the name of one in `<root>/rigs`.
+        root: the dataset, for rigs and calibrations.
+        options: for the built-in rig: fields of `capture.devices.simulated.Config`.
+
+    Raises:
+        ConfigError: no such rig, or a bad key in its file.
+        DeviceError: a device is missing or busy; those opened before it are released.
+    """
+    if is_simulated(name):
+        module = plugins.load(_DEVICES, SIMULATED)
+        return module.open(module.Config(**{k: v for k, v in options.items() if v is not None}))
+    path = _find(name, root)
+    values = read_yaml(path)
+    calibration = str(values.get("calibration", ""))
+    cameras = read_calibration(root, calibration) if calibration else {}
+    entries = values.get("devices")
+    if not isinstance(entries, list) or not entries:
+        raise ConfigError(f"{path} names no devices.", "List them under `devices:`, each with its `type:`.")
+    opened: list[Device] = []
+    try:
+        for entry in entries:
+            opened += _open_entry(path, dict(entry), cameras)
+    except BaseException:
+        for device in opened:
+            device.stop()
+        raise
+    return DeviceRig(str(values.get("name", path.stem)), calibration, opened)
+
+
+def _find(name: str, root: Path) -> Path:
+    for path in (Path(name), root / "rigs" / f"{name}.yaml"):
+        if path.suffix in (".yaml", ".yml") and path.is_file():
+            return path
+    known = [SIMULATED, *(path.stem for path in sorted((root / "rigs").glob("*.yaml")))]
+    raise plugins.unknown_name("rig", name, known)
+
+
+def _open_entry(path: Path, entry: dict[str, Any], cameras: Mapping[str, Camera]) -> list[Device]:
+    kind = str(entry.pop("type", ""))
+    module = plugins.load(_DEVICES, kind)
+    config = from_dict(module.Config, entry, str(path))
+    view = getattr(config, "view", "")
+    if view in cameras and "color_camera" in {field.name for field in fields(config)}:
+        config = replace(config, color_camera=cameras[view])
+    device = module.open(config)
+    return list(getattr(device, "devices", [device]))
+
+
+def read_calibration(root: Path, identifier: str) -> dict[str, Camera]:
+    """Colour cameras by view from `<root>/calibrations/<identifier>.json`.
+
+    Raises:
+        CalibrationError: missing or malformed.
+    """
+    import numpy as np
+
+    path = root / "calibrations" / f"{identifier}.json"
+    try:
+        views = json.loads(path.read_text(encoding="utf8"))["cameras"]
+        return {
+            view: Camera(
+                **{key: value for key, value in values.items() if key not in ("distortion", "T_world_cam")},
+                distortion=tuple(values["distortion"]),
+                T_world_cam=np.asarray(values["T_world_cam"], dtype=np.float64).reshape(4, 4),
+            )
+            for view, values in views.items()
+        }
+    except FileNotFoundError as error:
+        raise CalibrationError(f"expected a calibration {path}, found none.", "Correct the rig file.") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CalibrationError(f"{path} is malformed: {error!r}.", "Calibrate again.") from error

@@ -1,0 +1,261 @@
+"""A capture session without a window: preview, record, and how healthy everything is."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from capture import clock, quality, sync
+from capture.recorder import (
+    REFERENCE,
+    Reader,
+    Recorder,
+    RecordReport,
+    close_recorder,
+    ends_by_itself,
+    open_recorder,
+    streams_of,
+)
+from capture.rig import Rig
+from hoi_core.errors import DeviceError, HoiError
+from hoi_core.sequence import CaptureHeader
+from hoi_core.types import Frame, StreamInfo
+
+_WINDOW_FRAMES = 90  # about three seconds: what the figures are averaged over
+_STALE_S = 1.0
+_DRAIN_S = 0.3
+# Share of the raw size that is left after compression, before a recording has shown its own.
+_COMPRESSION = 0.55
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a session is doing, now."""
+
+    fps: Mapping[str, float]
+    """Frames per second by stream, over the last seconds; 0 for a silent one."""
+    skew_ms: float
+    """Median distance in time between the two views' colour frames, ms; NaN with one view."""
+    drops: int
+    """Frames missing since the start of the recording, or of the preview."""
+    buffer: float
+    """Share of the writer's queue in use."""
+    disk_minutes: float
+    """Minutes of recording that fit on the disk."""
+    depth_fill: Mapping[str, float]
+    """Share of measured pixels by view."""
+    exposure_us: Mapping[str, float]
+    """Exposure time of the colour stream by view, microseconds."""
+    clipped: Mapping[str, float]
+    """Share of black or white values in the colour image by view."""
+    seconds: float
+    """Length of the running recording, s; 0 in preview."""
+    problems: tuple[str, ...]
+    """What a person should look at, in words; empty when all is well."""
+
+
+@dataclass
+class _Live:
+    """The last frames of one stream."""
+
+    info: StreamInfo
+    latest: Frame | None = None
+    missing: int = 0
+    stamps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_WINDOW_FRAMES))
+
+    def add(self, frame: Frame) -> None:
+        if self.latest is not None:
+            self.missing += max(frame.frame_number - self.latest.frame_number - 1, 0)
+        self.latest = frame
+        self.stamps.append((frame.t_device_ns, frame.t_host_ns))
+
+    def fps(self, now_ns: int) -> float:
+        host = [t_host for _, t_host in list(self.stamps)]
+        if len(host) < 2 or now_ns - host[-1] > _STALE_S * 1e9:
+            return 0.0
+        return (len(host) - 1) / max((host[-1] - host[0]) * 1e-9, 1e-6)
+
+
+class CaptureSession:
+    """Preview and record a rig; every method may be called from a window's thread.
+
+    A recording that is started before the session is complete from the rig's first frame; one that is started
+    later begins with the next frames.
+
+    Args:
+        rig: the devices; the session stops them.
+        root: the dataset.
+    """
+
+    def __init__(self, rig: Rig, root: Path) -> None:
+        self.rig = rig
+        self.root = root
+        self.streams = streams_of(rig)
+        self._live = {info.name: _Live(info) for info in self.streams}
+        self._readers = [Reader(device, self._deliver) for device in rig.devices]
+        self._lock = threading.Lock()
+        self._recorder: Recorder | None = None
+        self._header: CaptureHeader | None = None
+        self._began_s = 0.0
+        self._duplicates_before = 0
+        self._started = False
+
+    def start(self) -> None:
+        """Begin to preview."""
+        self._started = True
+        for reader in self._readers:
+            reader.start()
+        self.rig.start()
+
+    def stop(self) -> None:
+        """End the preview, and a running recording with it; release the rig."""
+        if self.recording:
+            self.stop_recording()
+        for reader in self._readers:
+            reader.end()
+        self.rig.stop()
+
+    @property
+    def latest(self) -> dict[str, Frame]:
+        """The newest frame of each stream that has delivered one."""
+        return {name: live.latest for name, live in self._live.items() if live.latest is not None}
+
+    @property
+    def recording(self) -> bool:
+        """Whether frames are being written."""
+        return self._recorder is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the rig has delivered its last frame."""
+        now = time.monotonic()
+        return self.rig.finished and all(now - reader.last_frame_s > _DRAIN_S for reader in self._readers)
+
+    @property
+    def error(self) -> HoiError | None:
+        """What went wrong in the background: a camera, or the disk."""
+        recorder = self._recorder
+        errors = [reader.error for reader in self._readers] + [recorder.error if recorder is not None else None]
+        return next((error for error in errors if error is not None), None)
+
+    def start_recording(self, header: CaptureHeader) -> None:
+        """Write every frame from now on to the new sequence `header.sequence`.
+
+        Raises:
+            DeviceError: a recording is running.
+            SequenceError: the sequence exists.
+            StorageError: no space.
+        """
+        if self.recording:
+            raise DeviceError("a recording is running already.", "Stop it first.")
+        whole = ends_by_itself(self.rig) and not self._started
+        recorder = open_recorder(self.rig, header, self.root, whole=whole)
+        with self._lock:
+            self._header, self._recorder, self._began_s = header, recorder, time.monotonic()
+            self._duplicates_before = self._duplicates()
+
+    def stop_recording(self) -> RecordReport:
+        """End the recording and close its file; waits for frames on their way (0.3 s) and for the disk.
+
+        Raises:
+            DeviceError: nothing is being recorded.
+            StorageError: the disk was full; what was written before is kept.
+        """
+        if self._recorder is None or self._header is None:
+            raise DeviceError("nothing is being recorded.", "Start a recording first.")
+        if self.error is None and not self.finished:
+            time.sleep(_DRAIN_S)
+        complete = self.error is None
+        with self._lock:
+            recorder, header, self._recorder = self._recorder, self._header, None
+        duplicates = self._duplicates() - self._duplicates_before
+        return close_recorder(recorder, header, self.root, complete=complete, duplicates=duplicates)
+
+    def health(self) -> Health:
+        """Figures for the health bar; takes about a millisecond."""
+        now_ns = time.monotonic_ns()
+        recorder = self._recorder
+        latest = self.latest
+        fps = {name: live.fps(now_ns) for name, live in self._live.items()}
+        views = sorted({name.split("/", 1)[0] for name in latest if name.endswith("/color")})
+        fill = {n.split("/", 1)[0]: quality.depth_fill(f.image) for n, f in latest.items() if n.endswith("/depth")}  # type: ignore[arg-type]
+        clipped = {view: quality.clipped(latest[f"{view}/color"].image) for view in views}  # type: ignore[arg-type]
+        drops = recorder.drop_count if recorder is not None else sum(live.missing for live in self._live.values())
+        buffer = recorder.buffer if recorder is not None else 0.0
+        minutes = self._disk_minutes(recorder)
+        return Health(
+            fps=fps,
+            skew_ms=self._skew_ms(),
+            drops=drops,
+            buffer=buffer,
+            disk_minutes=minutes,
+            depth_fill=fill,
+            exposure_us={view: latest[f"{view}/color"].exposure_us for view in views},
+            clipped=clipped,
+            seconds=time.monotonic() - self._began_s if recorder is not None else 0.0,
+            problems=self._problems(fps, buffer, minutes, fill, clipped),
+        )
+
+    def _deliver(self, frame: Frame) -> None:
+        self._live[frame.stream].add(frame)
+        with self._lock:
+            if self._recorder is not None:
+                self._recorder.put(frame)
+
+    def _duplicates(self) -> int:
+        return sum(getattr(device, "duplicates", 0) for device in self.rig.devices)
+
+    def _skew_ms(self) -> float:
+        """Median distance between the reference's frames and another view's, on the clocks as known now."""
+        names = [name for name in self._live if name.endswith("/color") and self._live[name].stamps]
+        other = next((name for name in names if name != REFERENCE), None)
+        if REFERENCE not in names or other is None:
+            return float("nan")
+        arrivals = {}
+        for name in (REFERENCE, other):
+            stamps = np.array(list(self._live[name].stamps), dtype=np.int64)
+            latest = self._live[name].latest
+            domain = latest.clock_domain if latest is not None else "host"
+            arrivals[name] = clock.Arrivals(stamps[:, 0], stamps[:, 1], domain)
+        clocks = clock.fit_all(self.streams, arrivals)
+        own, theirs = (clocks[name].to_common_ns(arrivals[name].t_device_ns) for name in (REFERENCE, other))
+        index, skew = sync.nearest(own, theirs, 0.5e9 / self._live[REFERENCE].info.fps)
+        return float(np.median(np.abs(skew[index >= 0]))) * 1e-6 if (index >= 0).any() else float("nan")
+
+    def _disk_minutes(self, recorder: Recorder | None) -> float:
+        folder = self.root
+        while not folder.exists():
+            folder = folder.parent
+        raw = sum(np.prod(i.shape) * np.dtype(i.dtype).itemsize * i.fps for i in self.streams)
+        rate = float(raw) * _COMPRESSION
+        elapsed = time.monotonic() - self._began_s
+        if recorder is not None and elapsed > 2.0:
+            rate = max(recorder.file_bytes / elapsed, 1.0)
+        return shutil.disk_usage(folder).free / rate / 60.0
+
+    def _problems(
+        self,
+        fps: Mapping[str, float],
+        buffer: float,
+        minutes: float,
+        fill: Mapping[str, float],
+        clipped: Mapping[str, float],
+    ) -> tuple[str, ...]:
+        found = [str(self.error)] if self.error is not None else []
+        if not self.rig.finished:
+            slow = [name for name, rate in fps.items() if rate < 0.9 * self._live[name].info.fps]
+            found += [f"{name}: {fps[name]:.0f} frames a second" for name in slow]
+        found += [f"{view}: only {x:.0%} of the depth is measured" for view, x in fill.items() if x < 0.5]
+        found += [f"{view}: {x:.0%} of the image is black or white" for view, x in clipped.items() if x > 0.25]
+        if buffer > 0.5:
+            found.append(f"the disk is slow: buffer {buffer:.0%} full")
+        if minutes < 10.0:
+            found.append(f"the disk is full in {minutes:.0f} minutes")
+        return tuple(found)

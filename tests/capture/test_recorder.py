@@ -1,0 +1,145 @@
+"""Recording through librealsense software devices, and what happens when something breaks."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from capture import recorder as recorder_module
+from capture.recorder import Recorder, record
+from hoi_core.errors import DeviceError, SequenceError, StorageError
+from hoi_core.sequence import CaptureHeader, CaptureWriter, capture_path, open_capture, read_table
+
+HEADER = CaptureHeader("seq_001", "p01", ("o01",), "s1")
+FRAMES = 120
+
+
+def test_every_frame_is_paired_and_none_is_doubled(rigs, tmp_path):
+    report = record(rigs.SoftwareRig(FRAMES), HEADER, tmp_path, 1.0)
+    assert (report.paired, report.moments, report.duplicates, list(report.drops)) == (FRAMES, FRAMES, 0, [])
+    assert report.skew_ms == pytest.approx(4.0, abs=0.1)
+    with open_capture(capture_path(tmp_path, "seq_001")) as capture:
+        assert capture.complete
+        for name, stream in capture.streams.items():
+            np.testing.assert_array_equal(stream.frame_number, np.arange(FRAMES))
+            np.testing.assert_array_equal(capture.sync.index[name], np.arange(FRAMES))
+            expected = rigs.color_image(7) if name.endswith("color") else rigs.depth_image(7)
+            np.testing.assert_array_equal(stream[7], expected)
+        np.testing.assert_allclose(np.diff(capture.sync.t_ns), rigs.PERIOD_NS, atol=2000)
+    assert read_table(tmp_path, "protocol").loc[0, "status"] == "recorded"
+
+
+def test_injected_drops_are_exactly_the_ledger(rigs, tmp_path):
+    rng = np.random.default_rng(5)
+    names = ["left/color", "left/depth", "right/color", "right/depth"]
+    lost = {(name, int(n)) for name in names for n in np.flatnonzero(rng.random(FRAMES) < 0.03)}
+    lost |= {("left/color", 0), ("right/depth", FRAMES - 1), ("left/depth", 50), ("left/depth", 51)}
+    report = record(rigs.SoftwareRig(FRAMES, lost), HEADER, tmp_path, 1.0)
+    assert {(d.stream, d.frame_number) for d in report.drops} == lost
+    with open_capture(capture_path(tmp_path, "seq_001")) as capture:
+        assert sorted((d.stream, d.frame_number) for d in capture.drops) == sorted(lost)
+        assert len(capture.sync) == FRAMES
+        for name in names:
+            missing = {n for stream, n in lost if stream == name}
+            assert set(np.flatnonzero(capture.sync.index[name] < 0)) == missing
+
+
+def test_an_unplugged_camera_keeps_what_was_recorded(rigs, tmp_path):
+    unplugged = DeviceError("camera right was unplugged.", "Plug it in.")
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 10_000), rigs.FakeDevice("right", 40, unplugged))
+    with pytest.raises(DeviceError, match="unplugged"):
+        record(rig, HEADER, tmp_path, 60.0)
+    assert all(device.stopped for device in rig.devices)
+    with open_capture(capture_path(tmp_path, "seq_001")) as capture:
+        assert not capture.complete
+        assert len(capture.views["right"].color) == 40
+    assert read_table(tmp_path, "protocol").loc[0, "status"] == "incomplete"
+
+
+def test_a_recording_without_frames_leaves_nothing_behind(rigs, tmp_path):
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 0, DeviceError("camera left is silent.")))
+    with pytest.raises(DeviceError, match="silent"):
+        record(rig, HEADER, tmp_path, 1.0)
+    assert not capture_path(tmp_path, "seq_001").parent.exists()
+    record(rigs.FakeRig(rigs.FakeDevice("left", 5)), HEADER, tmp_path, 1.0)
+    with pytest.raises(SequenceError, match="--sequence seq_002"):
+        record(rigs.FakeRig(rigs.FakeDevice("left", 5)), HEADER, tmp_path, 1.0)
+
+
+def test_a_live_rig_records_for_the_time_asked_once_all_cameras_deliver(rigs, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_module, "_WARM_UP_S", 0.1)
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 10**6), rigs.FakeDevice("right", 10**6), whole=False)
+    seen = []
+    report = record(rig, HEADER, tmp_path, 0.3, seen.append)
+    assert report.frames["left/color"] > 10
+    assert seen[-1].frames > 0
+    with open_capture(capture_path(tmp_path, "seq_001")) as capture:
+        assert capture.views["left"].color.frame_number[0] > 0
+        assert capture.drops == []
+
+
+def test_cameras_that_never_start_are_named(rigs, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_module, "_START_TIMEOUT_S", 0.1)
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 10**6), rigs.FakeDevice("right", 0), whole=False)
+    with pytest.raises(DeviceError, match="no frame from right/color"):
+        record(rig, HEADER, tmp_path, 0.1)
+
+
+def test_a_slow_disk_is_in_the_ledger(rigs, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_module, "QUEUE_FRAMES", 4)
+    device = rigs.FakeDevice("left", 20, pause_s=0.0)
+    writer = CaptureWriter.create(tmp_path / "capture.h5", HEADER, device.streams)
+    going = threading.Event()
+    append = writer.append
+
+    def slow(frame):
+        going.wait()
+        return append(frame)
+
+    monkeypatch.setattr(writer, "append", slow)
+    recorder = Recorder(writer, device.streams, whole=True)
+    taken = [recorder.put(frame) for _ in range(20) for frame in device.read(0.0)]
+    going.set()
+    recorder.close()
+    report = recorder.report()
+    refused = [n for n, ok in enumerate(taken) if not ok]
+    assert 14 <= len(refused) <= 16
+    assert [(d.frame_number, d.reason) for d in report.drops] == [(n, "queue full") for n in refused]
+    assert report.drops[0].t_ns - report.drops[-1].t_ns == pytest.approx(
+        (refused[0] - refused[-1]) * rigs.PERIOD_NS, abs=1_000_000
+    )
+
+
+def test_a_full_disk_ends_the_recording_with_a_typed_error(rigs, tmp_path, monkeypatch):
+    flush = CaptureWriter.flush
+
+    def full_after_some(self):
+        flush(self)
+        if self.counts["left/color"] > 30:
+            raise StorageError("no space left.", "Free some.")
+
+    monkeypatch.setattr(CaptureWriter, "flush", full_after_some)
+    with pytest.raises(StorageError, match="no space left"):
+        record(rigs.FakeRig(rigs.FakeDevice("left", 10_000, pause_s=0.005)), HEADER, tmp_path, 60.0)
+    with open_capture(capture_path(tmp_path, "seq_001")) as capture:
+        assert len(capture.views["left"].color) > 30
+        assert not capture.complete
+
+
+def test_moments_and_drops_are_on_the_disk_while_recording(rigs, tmp_path, monkeypatch):
+    monkeypatch.setattr(recorder_module, "_TICK_S", 0.0)
+    device = rigs.FakeDevice("left", 100, pause_s=0.0)
+    writer = CaptureWriter.create(tmp_path / "capture.h5", HEADER, device.streams)
+    recorder = Recorder(writer, device.streams, whole=True)
+    for n in range(100):
+        (frame,) = device.read(0.0)
+        if n != 40:
+            recorder.put(frame)
+    while recorder.counts["left/color"] < 99:
+        threading.Event().wait(0.01)
+    writer.flush()
+    with open_capture(tmp_path / "capture.h5") as capture:
+        assert 85 <= len(capture.sync) <= 92
+        assert [d.frame_number for d in capture.drops] == [40]
+        assert capture.sync.index["left/color"][40] == -1
+    recorder.close()
