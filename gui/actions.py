@@ -81,7 +81,7 @@ def toolbar(
             bar.addSeparator()
         previous = action.menu
         made[action.id].setIcon(icons.icon(action.icon, theme))
-        made[action.id].setIconText(action.toolbar_text)
+        made[action.id].setIconText(f" {action.toolbar_text}" if action.toolbar_text else "")
         bar.addAction(made[action.id])
         button = bar.widgetForAction(made[action.id])
         if isinstance(button, QtWidgets.QToolButton) and not action.toolbar_text:

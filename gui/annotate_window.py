@@ -20,7 +20,7 @@ from .banner import Banner
 from .commands import AdoptFit, SetStatus
 from .frame_facts import facts, judge_px, next_suggestion, reprojection_px, statuses
 from .image_view import ImageView
-from .overlay import Layers, compose
+from .overlay import Layers, compose, hand_box
 from .panels.frame_info import FrameInfo
 from .panels.timeline import Timeline
 from .qt import QtCore, QtGui, QtWidgets, application
@@ -31,6 +31,8 @@ Answer = Literal["save", "later", "stay"]
 Closing = Literal["no", "save", "saving", "now"]
 _TICK_MS = 15
 _FITTING = "Fitting"
+# Size of the zoomed hand relative to the picture; leaves room for the object.
+_HAND_SHARE = 0.45
 # A pause longer than this is not counted as work, s.
 _IDLE_S = 30.0
 
@@ -71,6 +73,9 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         "view.depth", "&Depth", ("D",), "Show depth in place of colour", "&View", "depth", True, toolbar_text="Depth"
+    ),
+    Action(
+        "view.follow", "&Zoom on the hand", ("Z",), "Keep the hand large and in the middle", "&View", checkable=True
     ),
     Action("view.full", "&Full screen", ("F11",), "Fill the whole screen, or go back", "&View"),
     Action(
@@ -126,7 +131,8 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self.cancel_button = QtWidgets.QPushButton("Cancel")
         self.message = QtWidgets.QLabel()
         self.actions_by_id = install(self, ACTIONS, self._functions())
-        self.actions_by_id["view.mesh"].setChecked(True)
+        for name in ("view.mesh", "view.follow"):
+            self.actions_by_id[name].setChecked(True)
         self._lay_out()
         # Many requests between two paints become one drawing.
         self._redraw = QtCore.QTimer(self)
@@ -140,6 +146,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         for name in ("edit.undo", "edit.redo"):
             self.actions_by_id[name].setEnabled(False)
         self._labels_changed()
+        self._follow_toggled()
         self._welcome()
 
     def _functions(self) -> dict[str, Callable[[], object]]:
@@ -165,6 +172,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             "view.wire": self.redraw,
             "view.keypoints": self.redraw,
             "view.depth": self.redraw,
+            "view.follow": self._follow_toggled,
             "view.full": lambda: self.showNormal() if self.isFullScreen() else self.showFullScreen(),
             "label.accept": lambda: self.judge("accepted"),
             "label.reject": lambda: self.judge("rejected"),
@@ -204,6 +212,12 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self.cancel_button.setObjectName("flat")
         self.cancel_button.clicked.connect(lambda: self._job.cancel() if self._job else None)
         bar = self.statusBar()
+        hint = QtWidgets.QLabel(
+            "←  →  step      Space  play      A  accept      X  reject      E  worst      ?  all keys"
+        )
+        hint.setObjectName("muted")
+        hint.setContentsMargins(14, 0, 0, 2)
+        bar.addWidget(hint)
         bar.setSizeGripEnabled(False)
         bar.addPermanentWidget(self.message)
         bar.addPermanentWidget(self.progress)
@@ -393,8 +407,23 @@ class AnnotateWindow(QtWidgets.QMainWindow):
                 self.banner.show_error(error)
             view.empty_text = "no image from this view at this moment"
             view.set_image(picture)
+            self._follow(name)
             index = revision.frame_index[name][self.frame] if name in revision.frame_index else self.frame
             view.set_state(level, f"image {index}" if index >= 0 else "missing")
+
+    def _follow_toggled(self) -> None:
+        """Zoom on the hand, by what fits the whole sequence, or show everything again."""
+        on = self.actions_by_id["view.follow"].isChecked()
+        for name, view in self.views.items():
+            some = range(0, self.session.n_frames, max(self.session.n_frames // 30, 1))
+            sizes = [box[2] for box in (hand_box(self.session, name, n) for n in some) if box is not None]
+            view.look_at(0.5, 0.5, _HAND_SHARE / max(float(np.median(sizes)), 0.05) if on and sizes else 1.0)
+        self.redraw()
+
+    def _follow(self, name: str) -> None:
+        box = hand_box(self.session, name, self.frame) if self.actions_by_id["view.follow"].isChecked() else None
+        if box is not None:
+            self.views[name].look_at(box[0], box[1])
 
     def ask_before_closing(self) -> Answer:
         """Ask what becomes of unsaved changes."""

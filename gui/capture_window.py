@@ -18,7 +18,7 @@ from .panels.health_bar import HealthBar
 from .panels.live_views import LiveViews
 from .panels.record_panel import RecordPanel, State
 from .qt import Qt, QtCore, QtGui, QtWidgets, application
-from .sessions import CaptureSession, data_path
+from .sessions import CaptureSession, RecordReport, data_path
 from .worker import Job
 
 _FRAME_MS = 33
@@ -234,12 +234,12 @@ class CaptureWindow(QtWidgets.QMainWindow):
             self._set_state("saving")
             self._run(lambda _p, _c: session.stop_recording(), self._saved, self._save_failed)
 
-    def _saved(self, report: Any) -> None:
-        name, dropped = report.sequence, report.dropped
+    def _saved(self, report: RecordReport) -> None:
+        name, dropped = report.path.parent.name, len(report.drops)
         lost = "no frame dropped" if not dropped else f"{dropped} dropped frames, listed in the file"
         self.banner.show_message(
             "good" if not dropped else "warn",
-            f"{name} is saved: {report.seconds:.1f} s, {lost}.",
+            f"{name} is saved: {report.seconds:.1f} s, {report.paired} of {report.moments} moments complete, {lost}.",
             f"Next: hoi-annotate {name}",
         )
         self.panel.add_take(name, report.seconds, dropped)

@@ -58,6 +58,11 @@ class ImageView(QtWidgets.QWidget):
             self.level, self.note = level, note
             self.update()
 
+    def look_at(self, x: float, y: float, zoom: float | None = None) -> None:
+        """Centre on a point, given as shares of the image's width and height; None keeps the zoom."""
+        self._zoom = self._zoom if zoom is None else min(max(zoom, 1.0), _MAX_ZOOM)
+        self._move_to(x, y)
+
     def area(self) -> QtCore.QRectF:
         """Room for the image, below the caption, px."""
         return QtCore.QRectF(self.rect()).adjusted(1, _CAPTION_PX, -1, -1)
@@ -147,8 +152,7 @@ class ImageView(QtWidgets.QWidget):
 
     def mouseDoubleClickEvent(self, _event: QtGui.QMouseEvent | None) -> None:
         """Fit the image again."""
-        self._zoom = 1.0
-        self._move_to(0.5, 0.5)
+        self.look_at(0.5, 0.5, 1.0)
 
     def _move_to(self, x: float, y: float) -> None:
         room = 0.5 / self._zoom

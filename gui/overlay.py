@@ -62,3 +62,22 @@ def compose(session: AnnotationSession, view: str, frame: int, layers: Layers) -
         points = (revision.keypoints[view][frame, :, :2] + 0.5) * _SCALE - 0.5
         image = draw.crosses(image, points, size=9, thickness=2)
     return image
+
+
+def hand_box(session: AnnotationSession, view: str, frame: int) -> tuple[float, float, float] | None:
+    """Centre and size of the hands in a view.
+
+    Returns:
+        Centre x and y and the larger side, as shares of the image's width and height; None where no hand is seen.
+    """
+    camera, hands = session.camera(view), session.revision.hands
+    joints_m = [hands[side].joints_m[frame] for side in session.sides if side in hands and hands[side].valid[frame]]
+    if not joints_m:
+        return None
+    share = draw.world_to_pixels(camera, np.concatenate(joints_m)) / [camera.width, camera.height]
+    share = share[np.isfinite(share).all(-1)]
+    if not len(share):
+        return None
+    low, high = share.min(0), share.max(0)
+    centre = (low + high) / 2
+    return float(centre[0]), float(centre[1]), float((high - low).max())

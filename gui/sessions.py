@@ -57,6 +57,30 @@ class RecordRequest:
     seconds: float | None = None
 
 
+class RecordReport(Protocol):
+    """What a finished recording holds."""
+
+    @property
+    def path(self) -> Path:
+        """The capture file, in the sequence's own folder."""
+
+    @property
+    def seconds(self) -> float:
+        """From the first to the last moment, s."""
+
+    @property
+    def moments(self) -> int:
+        """Number of moments."""
+
+    @property
+    def paired(self) -> int:
+        """Moments at which every stream has a frame."""
+
+    @property
+    def drops(self) -> Sequence[object]:
+        """Every missing frame."""
+
+
 class CaptureSession(Protocol):
     """Cameras in preview and in recording; safe to call from any thread."""
 
@@ -89,7 +113,7 @@ class CaptureSession(Protocol):
     def start_recording(self, request: Any) -> None:
         """Begin to write; returns at once."""
 
-    def stop_recording(self) -> Any:
+    def stop_recording(self) -> RecordReport:
         """Write what is queued and close the file; may take seconds."""
 
     def health(self) -> Health:

@@ -5,6 +5,7 @@ import os
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,7 +85,8 @@ class FakeCapture:
         self.calls.append("save")
         self.recording = False
         self.taken.add(self.request.sequence)
-        return SimpleNamespace(sequence=self.request.sequence, seconds=6.0, dropped=0)
+        path = Path("data/sequences") / self.request.sequence / "capture.h5"
+        return SimpleNamespace(path=path, seconds=6.0, moments=180, paired=180, drops=[])
 
     def health(self):
         return self.figures
