@@ -239,9 +239,9 @@ class Stage:
         goal = shoulder - wrist
         arm = back + 0.9 * goal / np.linalg.norm(goal)
         arm /= np.linalg.norm(arm)
-        s = np.linspace(0.0, 1.0, 12)[:, None]
-        centres = wrist + back * 0.022 + s * (0.30 * ((1 - s) * back + s * arm))
-        radii = np.interp(s[:, 0], [0.0, 0.06, 0.3, 1.0], [0.029, 0.033, 0.037, 0.046])
+        s = np.linspace(0.0, 1.0, 18)[:, None]
+        centres = wrist + back * 0.022 + s * (0.55 * ((1 - s) * back + s * arm))
+        radii = np.interp(s[:, 0], [0.0, 0.06, 0.3, 1.0], [0.029, 0.033, 0.040, 0.055])
         shape = tube(centres, radii, 20)
         colors = np.tile(np.array(self.cast.sleeve, np.uint8), (len(shape.vertices_m), 1))
         colors[:40] = (colors[:40] * 0.6).astype(np.uint8)

@@ -297,7 +297,7 @@ class SimulatedRig:
     def _moments_of(self, name: str) -> Moments:
         """Hand and object at the true times of a device's frames, as far as they are drawn."""
         numbers = np.arange(self.config.frames, dtype=np.int64)
-        return self.stage.cast.play.at(self._clocks[name].true_ns(numbers) * 1e-9)
+        return self.stage.cast.play.at(np.asarray(self._clocks[name].true_ns(numbers) * 1e-9, np.float64))
 
     def _content(self, numbers: I64) -> I64:
         """Which drawn frame is shown at a frame number: the play repeats in live mode."""

@@ -175,18 +175,25 @@ def _paint_sheet(
         page, (corner[0] + w // 6, corner[1] + h // 6), h // 8, rng.integers(40, 230, 3).tolist(), -1, cv2.LINE_AA
     )
     cv2.rectangle(page, (0, 0), (w - 1, h - 1), (90, 90, 90), 1)
+    reach = int(np.hypot(w, h) / 2) + 2
+    x0, y0 = max(int(centre[0]) - reach, 0), max(int(centre[1]) - reach, 0)
+    place = image[y0 : int(centre[1]) + reach, x0 : int(centre[0]) + reach]
+    if place.size == 0:
+        return
     matrix = np.array(cv2.getRotationMatrix2D((w / 2, h / 2), turn_deg, 1.0))
-    matrix[:, 2] += np.array([centre[0] - w / 2, centre[1] - h / 2])
-    mask = cv2.warpAffine(np.full((h, w), 255, np.uint8), matrix, image.shape[1::-1])
-    warped = cv2.warpAffine(page, matrix, image.shape[1::-1], flags=cv2.INTER_LINEAR)
-    image[mask > 127] = warped[mask > 127]
+    matrix[:, 2] += np.array([centre[0] - x0 - w / 2, centre[1] - y0 - h / 2])
+    mask = cv2.warpAffine(np.full((h, w), 255, np.uint8), matrix, place.shape[1::-1])
+    warped = cv2.warpAffine(page, matrix, place.shape[1::-1], flags=cv2.INTER_LINEAR)
+    place[mask > 127] = warped[mask > 127]
 
 
 def _paint_wall(rng: np.random.Generator) -> U8:
     """A painted wall with shelves, books, posters and a socket rail."""
     height, width = int((_WALL_M[3] - _WALL_M[1]) * PIXELS_PER_M), int((_WALL_M[2] - _WALL_M[0]) * PIXELS_PER_M)
     base = np.array([[172, 176, 178], [186, 178, 160], [140, 156, 170], [150, 165, 150]])[rng.integers(4)]
-    image = np.clip(base + _noise(rng, (height, width), (300.0, 300.0))[..., None] * 8.0, 0, 255).astype(np.uint8)
+    patches = _noise(rng, (height // 20, width // 20), (15.0, 15.0))[..., None] * 8.0
+    small = np.clip(base + patches, 0, 255).astype(np.uint8)
+    image = np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)
     for row in (0.30, 0.62):
         y = int(height * row)
         x = int(rng.integers(0, 120))

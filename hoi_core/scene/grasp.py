@@ -76,13 +76,15 @@ def solve(layer: ManoLayer, betas: F64, model: ObjectModel, hint: GraspHint, rng
         rng: varies direction and height.
 
     Returns:
-        The candidate with the most fingers in contact, the thumb counting double.
+        The first candidate that all fingers touch, else the one with most contacts, the thumb counting double.
     """
     best, best_score = None, -1.0
     for _ in range(_CANDIDATES):
         grasp, score = _candidate(layer, betas, model, hint, rng)
         if score > best_score:
             best, best_score = grasp, score
+        if len(grasp.touching) == len(FINGERS):
+            break
     if best is None:
         raise ValueError("at least one candidate is needed")
     return best
