@@ -11,8 +11,9 @@ from typing import Any
 from hoi_core.errors import HoiError
 
 from . import theme as themes
-from .actions import Action, install, show_sheet, toolbar
+from .actions import install, show_sheet, toolbar
 from .banner import Banner
+from .capture_actions import ACTIONS
 from .health import lights
 from .panels.health_bar import HealthBar
 from .panels.live_views import LiveViews
@@ -23,32 +24,6 @@ from .worker import Job
 
 _FRAME_MS = 33
 _HEALTH_MS = 250
-
-ACTIONS: tuple[Action, ...] = (
-    Action("record.toggle", "&Record or stop", ("Space", "F9"), "Start recording, or stop and save", "&Record"),
-    Action("record.next", "&Next free name", ("Ctrl+N",), "Fill in the next free sequence name", "&Record"),
-    Action("record.quit", "&Quit", ("Ctrl+Q",), "Save what is being recorded and close the window", "&Record"),
-    Action(
-        "view.depth",
-        "&Depth large",
-        ("D",),
-        "Show depth in the large views and colour in the small ones",
-        "&View",
-        icon="depth",
-        checkable=True,
-        toolbar_text="Depth",
-    ),
-    Action("view.full", "&Full screen", ("F11",), "Fill the whole screen, or go back", "&View"),
-    Action(
-        "help.keys",
-        "&Keyboard shortcuts",
-        ("?", "F1"),
-        "List every key of this window",
-        "&Help",
-        icon="help",
-        toolbar_text="Shortcuts",
-    ),
-)
 
 
 @dataclass(frozen=True)

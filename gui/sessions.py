@@ -84,10 +84,12 @@ class RecordReport(Protocol):
 class CaptureSession(Protocol):
     """Cameras in preview and in recording; safe to call from any thread."""
 
-    rig_name: str
+    @property
+    def rig_name(self) -> str:
+        """Name of the rig."""
 
     @property
-    def streams(self) -> tuple[StreamInfo, ...]:
+    def streams(self) -> Sequence[StreamInfo]:
         """What the devices deliver, after `start`."""
 
     @property

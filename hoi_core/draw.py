@@ -123,7 +123,6 @@ def mesh(image: U8, camera: Camera, vertices_m: F64, faces: I64, style: MeshStyl
     pixels = project(camera, points_m)
     corners_m, corners_px = points_m[faces], pixels[faces]
     normals = np.cross(corners_m[:, 1] - corners_m[:, 0], corners_m[:, 2] - corners_m[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     towards = (normals * corners_m.mean(1)).sum(1) < 0
     reach = 4.0 * max(image.shape)
     drawable = np.isfinite(corners_px).all((1, 2)) & (np.abs(np.nan_to_num(corners_px)) < reach).all((1, 2))
@@ -134,10 +133,20 @@ def mesh(image: U8, camera: Camera, vertices_m: F64, faces: I64, style: MeshStyl
     if style.wireframe:
         cv2.polylines(paint, list(fixed), True, style.colour, 1, cv2.LINE_AA, _SHIFT)
     else:
-        shade = 0.35 + 0.65 * np.clip(normals[order] @ (_LIGHT / np.linalg.norm(_LIGHT)), 0.0, 1.0)
+        shade = _shade(len(vertices_m), faces, normals)[order]
         for triangle, colour in zip(fixed, shade[:, None] * np.array(style.colour), strict=True):
             cv2.fillConvexPoly(paint, triangle, colour.tolist(), cv2.LINE_8, _SHIFT)
     return cv2.addWeighted(paint, style.opacity, image, 1.0 - style.opacity, 0.0).astype(np.uint8)
+
+
+def _shade(n_vertices: int, faces: I64, normals: F64) -> F64:
+    """Brightness of each face, from normals averaged at its corners so that the facets do not show. `(F,)`."""
+    smooth = np.zeros((n_vertices, 3))
+    for corner in range(3):
+        np.add.at(smooth, faces[:, corner], normals)
+    smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
+    lit = np.clip(smooth @ (_LIGHT / np.linalg.norm(_LIGHT)), 0.0, 1.0)
+    return 0.35 + 0.65 * lit[faces].mean(1)
 
 
 def depth_colours(depth_m: F32, near_m: float = 0.3, far_m: float = 1.0) -> U8:

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from gui import actions, icons, theme
-from gui.annotate_window import ACTIONS as ANNOTATE
+from gui.annotate_actions import ACTIONS as ANNOTATE
 from gui.banner import Banner
-from gui.capture_window import ACTIONS as CAPTURE
+from gui.capture_actions import ACTIONS as CAPTURE
 from gui.image_view import ImageView
 from gui.qt import Qt, QtCore, QtWidgets
 from gui.worker import Job
