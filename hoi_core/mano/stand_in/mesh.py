@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hoi_core.conventions import FINGERTIP_VERTICES, N_VERTICES
+from hoi_core.conventions import FINGERS, FINGERTIP_VERTICES, N_VERTICES
 from hoi_core.mano.stand_in.skeleton import WRIST_X_M, Finger, fingers
 from hoi_core.mano.stand_in.surface import gradient, pull_to_surface
 from hoi_core.types import F64, I64
@@ -41,6 +41,7 @@ class _Draft:
 
     vertices: list[F64] = field(default_factory=list)
     faces: list[tuple[int, int, int]] = field(default_factory=list)
+    crowns: Ring = field(default_factory=list)
 
     def add(self, points_m: F64) -> Ring:
         start = len(self.vertices)
@@ -94,8 +95,8 @@ def _tube_ring(finger: Finger, u_m: float, count: int, turn: float, shrink: floa
     return centre + radius * (np.cos(t)[:, None] * side + np.sin(t)[:, None] * up)
 
 
-def _grow_finger(draft: _Draft, finger: Finger, base: Ring, start_m: float, turn: float) -> int:
-    """Add the rings and the cap of a finger on its base ring; returns the tip's vertex."""
+def _grow_finger(draft: _Draft, finger: Finger, base: Ring, start_m: float, turn: float) -> None:
+    """Add the rings and the cap of a finger on its base ring."""
     length = float(np.linalg.norm(np.diff(finger.points_m, axis=0), axis=-1).sum())
     count = _STATIONS[finger.name]
     ring = base
@@ -110,7 +111,7 @@ def _grow_finger(draft: _Draft, finger: Finger, base: Ring, start_m: float, turn
     draft.stitch(ring, crown)
     tip = draft.add(finger.points_m[3:4])[0]
     draft.cap(crown, tip)
-    return tip
+    draft.crowns.extend([*ring, *crown, tip])
 
 
 def _web_row(draft: _Draft) -> tuple[Ring, list[Ring], list[float]]:
@@ -151,8 +152,8 @@ def _web_row(draft: _Draft) -> tuple[Ring, list[Ring], list[float]]:
     return ring, bases, starts
 
 
-def _assemble() -> tuple[_Draft, Ring, dict[str, int]]:
-    """All rings and triangles, not yet on the surface; the wrist's ring and the tips."""
+def _assemble() -> tuple[_Draft, Ring]:
+    """All rings and triangles, not yet on the surface; and the wrist's ring."""
     draft = _Draft()
     sections = [draft.add(_section(*row)) for row in _PALM_TO_THUMB]
     for lower, upper in pairwise(sections):
@@ -172,11 +173,11 @@ def _assemble() -> tuple[_Draft, Ring, dict[str, int]]:
         ring = nxt
     end, bases, starts = _web_row(draft)
     draft.stitch(ring, end)
-    tips = {"thumb": _grow_finger(draft, thumb, thumb_ring, start, np.deg2rad(216.0))}
+    _grow_finger(draft, thumb, thumb_ring, start, np.deg2rad(216.0))
     by_name = {finger.name: finger for finger in fingers()}
     for name, base, u in zip(("index", "middle", "ring", "little"), bases, starts, strict=True):
-        tips[name] = _grow_finger(draft, by_name[name], base, u, 0.0)
-    return draft, sections[0], tips
+        _grow_finger(draft, by_name[name], base, u, 0.0)
+    return draft, sections[0]
 
 
 def _edges(faces: I64) -> I64:
@@ -184,7 +185,7 @@ def _edges(faces: I64) -> I64:
     return np.unique(pairs, axis=0)
 
 
-def _relax(vertices: F64, faces: I64, fixed: I64, steps: int, rate: float = 0.5) -> F64:
+def _relax(vertices: F64, faces: I64, rate: F64, steps: int) -> F64:
     """Even out the triangles: move along the surface towards the neighbours' centre, then back onto it."""
     edges = _edges(faces)
     both = np.concatenate([edges, edges[:, ::-1]])
@@ -195,8 +196,7 @@ def _relax(vertices: F64, faces: I64, fixed: I64, steps: int, rate: float = 0.5)
         move = sums / degree - vertices
         normal = gradient(vertices)
         move = move - (move * normal).sum(-1, keepdims=True) * normal
-        move[fixed] = 0.0
-        vertices = pull_to_surface(vertices + rate * move, 1)
+        vertices = pull_to_surface(vertices + rate[:, None] * move, 1)
     return vertices
 
 
@@ -218,13 +218,17 @@ def _split_longest(vertices: F64, faces: I64, count: int) -> tuple[F64, I64]:
     return vertices, faces
 
 
-def _number(vertices: F64, faces: I64, tips: dict[str, int]) -> tuple[F64, I64]:
+def _number(vertices: F64, faces: I64) -> tuple[F64, I64]:
     """Renumber so that every listed fingertip id lies on the tip of its own finger."""
     place: dict[int, int] = {}  # new id -> old vertex
-    sets = list(FINGERTIP_VERTICES.values())
-    for k, name in enumerate(("thumb", "index", "middle", "ring", "little")):
-        ids = list(dict.fromkeys(s[k] for s in sets))
-        nearest = np.argsort(np.linalg.norm(vertices - vertices[tips[name]], axis=-1), kind="stable")
+    by_name = {finger.name: finger for finger in fingers()}
+    for k, name in enumerate(FINGERS):
+        ids = list(dict.fromkeys(tips[k] for tips in FINGERTIP_VERTICES.values()))
+        # The first id, smplx's, takes the vertex that lies farthest out along the last bone's axis.
+        last, end = by_name[name].points_m[2:]
+        beyond = end + 0.5 * (end - last)
+        tip = vertices[np.argmin(np.linalg.norm(vertices - beyond, axis=-1))]
+        nearest = np.argsort(np.linalg.norm(vertices - tip, axis=-1), kind="stable")
         place.update(zip(ids, nearest.tolist(), strict=False))
     taken = set(place.values())
     others = iter([v for v in range(len(vertices)) if v not in taken])
@@ -236,17 +240,19 @@ def _number(vertices: F64, faces: I64, tips: dict[str, int]) -> tuple[F64, I64]:
 
 def build_mesh() -> tuple[F64, I64]:
     """The right hand's template. `(778, 3) m`, `(1538, 3)` with outward orientation, open at the wrist."""
-    draft, wrist, tips = _assemble()
-    fixed = np.array(wrist)
+    draft, wrist = _assemble()
+    rate = np.full(N_VERTICES, 0.5)
+    rate[draft.crowns] = 0.08  # small triangles keep the finger tips round
+    rate[wrist] = 0.0
     vertices, faces = np.array(draft.vertices), np.array(draft.faces, dtype=np.int64)
     keep_x = vertices[wrist, 0].copy()
     vertices = pull_to_surface(vertices, 4)
-    vertices = _relax(vertices, faces, fixed, _RELAX_STEPS)
+    vertices = _relax(vertices, faces, rate[: len(vertices)], _RELAX_STEPS)
     vertices, faces = _split_longest(vertices, faces, N_VERTICES)
-    vertices = _relax(vertices, faces, fixed, 3)
+    vertices = _relax(vertices, faces, rate, 3)
     vertices = pull_to_surface(vertices, 2)
     vertices[wrist, 0] = keep_x
     v0, v1, v2 = (vertices[faces[:, k]] for k in range(3))
     if np.einsum("nd,nd->", v0, np.cross(v1, v2)) < 0:
         faces = faces[:, ::-1]
-    return _number(vertices, faces, tips)
+    return _number(vertices, faces)
