@@ -71,7 +71,7 @@ def add_rows(rows, constants, frame, system):  # type: ignore[no-untyped-def]
 
     Args:
         rows: moment `(K,)`, point `(K,)`, direction `(K, 3)` (residual by point), residual `(K,)`, weight `(K,)`,
-            shared `(K, 7)` (residual by the view's own unknowns), column `(K,)` where those start.
+            shared `(K, 8)` (residual by the view's own unknowns), column `(K,)` where those start.
         constants: support `(N, S)`, weights `(N, 16)`, chain `(N, C)`, below `(16, 16)`, shape `(N, 3, 10)`.
         frame: rest `(M, N, 3)`, joints_rest `(16, 3)`, positions `(M, 16, 3)`, world_rotations `(M, 16, 3, 3)`,
             positions_by_shape `(M, 16, 3, 10)`.
@@ -83,8 +83,8 @@ def add_rows(rows, constants, frame, system):  # type: ignore[no-untyped-def]
     H, g, C, Hs, gs = system
     index = np.empty(51, dtype=np.int64)
     row = np.empty(51)
-    shared_index = np.empty(17, dtype=np.int64)
-    shared = np.empty(17)
+    shared_index = np.empty(18, dtype=np.int64)
+    shared = np.empty(18)
     skinned = np.empty((16, 3))
     arm = np.empty(3)
     for i in range(10):
@@ -118,7 +118,7 @@ def add_rows(rows, constants, frame, system):  # type: ignore[no-untyped-def]
                     + l2 * (shape[p, 2, i] - shape[778 + j, 2, i])
                 )
                 shared[i] += w * (local + a0 * b[0, i] + a1 * b[1, i] + a2 * b[2, i])
-        for c in range(7):
+        for c in range(8):
             shared_index[10 + c] = column[k] + c
             shared[10 + c] = own[k, c]
         count = 3
@@ -152,10 +152,10 @@ def add_rows(rows, constants, frame, system):  # type: ignore[no-untyped-def]
             g[m, u] += scaled * r
             for j in range(i + 1):
                 H[m, u, index[j]] += scaled * row[j]
-            for j in range(17):
+            for j in range(18):
                 C[m, u, shared_index[j]] += scaled * shared[j]
-        for i in range(17):
+        for i in range(18):
             scaled = weight[k] * shared[i]
             gs[shared_index[i]] += scaled * r
-            for j in range(17):
+            for j in range(18):
                 Hs[shared_index[i], shared_index[j]] += scaled * shared[j]

@@ -44,7 +44,7 @@ class Config:
     """Choice of depth points."""
     terms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """term -> field -> value, where a term should not have its default."""
-    inflation: float = 2.0
+    inflation: float = 1.1
     """Factor on the standard deviations of the joints, see `covariance.joint_covariance`."""
 
 

@@ -12,8 +12,9 @@ from hoi_core.conventions import N_BETAS
 from hoi_core.errors import FitError
 from hoi_core.types import F64
 
-VIEW_UNKNOWNS = 7
-"""Shared unknowns of a view: time offset (s), small rotation (rad) and shift (m) that correct its calibration."""
+VIEW_UNKNOWNS = 8
+"""Shared unknowns of a view: time offset (s), small rotation (rad) and shift (m) that correct its calibration, and
+how much too far its depth is (m)."""
 _BAND = 2 * DOF + 3
 
 
@@ -32,7 +33,7 @@ class NormalEquations:
     C: F64
     """(M, 51, S) between a moment and the shared unknowns."""
     Hs: F64
-    """(S, S) of the shared unknowns: 10 shape coefficients, then 7 for each view."""
+    """(S, S) of the shared unknowns: 10 shape coefficients, then 8 for each view."""
     gs: F64
     """(S,)."""
 

@@ -19,9 +19,11 @@ KEYPOINTS_ONLY = tuple(Stage(scale, 0.0) for scale in (40.0, 25.0, 15.0, 10.0, 7
 """For the first fit of moments with keypoints, one by one."""
 SEQUENCE = (
     Stage(10.0, 0.0),
-    Stage(7.0, 0.05),
-    Stage(5.0, 0.035),
-    Stage(4.0, 0.025),
-    *(Stage(4.0, 0.015) for _ in range(9)),
+    Stage(7.0, 0.02),
+    Stage(5.0, 0.015),
+    *(Stage(4.0, 0.01) for _ in range(9)),
 )
-"""For the whole sequence; the last stage repeats until the cost settles."""
+"""For the whole sequence; the last stage repeats until the cost settles.
+
+Keypoints alone place the hand within a few millimetres; a wider gate lets the object drag a finger away for good.
+"""

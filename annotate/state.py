@@ -21,7 +21,7 @@ class FitState:
     hands: HandState
     """The hand."""
     views: F64
-    """(V, 7) s, rad and m: time offset, small rotation about the camera's centre, shift."""
+    """(V, 8) s, rad, m, m: time offset, small rotation about the camera's centre, shift, depth bias."""
 
     def moved(self, step: F64, shared: F64) -> FitState:
         """The state after a step of the equations. `(M, 51), (S,)`."""
@@ -57,7 +57,13 @@ def observed(state: FitState, points: Points) -> F64:
 
 
 def add_rows(
-    equations: NormalEquations, state: FitState, points: Points, direction: F64, residual: F64, weight: F64
+    equations: NormalEquations,
+    state: FitState,
+    points: Points,
+    direction: F64,
+    residual: F64,
+    weight: F64,
+    by_bias: F64 | None = None,
 ) -> None:
     """Add rows `residual(observed point)` to the equations.
 
@@ -68,6 +74,7 @@ def add_rows(
         direction: `(K, 3)` derivative of each residual by the observed point.
         residual: `(K,)`.
         weight: `(K,)` of the squared residual, robust weight included.
+        by_bias: `(K,)` derivative of each residual by the view's depth bias; None for none.
     """
     _, turn, _ = _split(state.views[points.view])
     x = _at_own_time(state, points)
@@ -77,6 +84,7 @@ def add_rows(
             (in_world * points.velocity).sum(-1, keepdims=True),
             np.cross(x - points.eye_m, direction),
             direction,
+            np.zeros((len(residual), 1)) if by_bias is None else by_bias[:, None],
         ],
         axis=-1,
     )

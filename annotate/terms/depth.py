@@ -20,7 +20,7 @@ class Config:
 
     weight: float = 0.1
     """Weight of the term; well below 1, as errors of neighbouring points are alike."""
-    sigma_m: float = 0.003
+    sigma_m: float = 0.002
     """Expected distance of a point from the surface, m."""
     largest_sigmas: float = 3.0
     """Points farther out lose their pull: they are the object's, or noise."""
@@ -31,8 +31,8 @@ class _Prepared:
     weight: float
     sigma_m: float
     scale: float
-    views: tuple[tuple[Points, F64, F64], ...]
-    """Vertices, normals (K, 3) and depth points (K, 3)."""
+    views: tuple[tuple[Points, F64, F64, F64], ...]
+    """Vertices, normals (K, 3), depth points (K, 3) and unit rays to them (K, 3)."""
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
@@ -46,12 +46,14 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
         found = np.flatnonzero(vertex >= 0)
         moment, point = cloud.moment[found], vertex[found].astype(np.int64)
         points = Points(v, cloud.eye_m, moment, point, velocity[moment, point], cloud.lag_s[moment])
-        views.append((points, state.hands.normals[moment, point], cloud.points_m[found]))
-    scale = min(stage.robust_scale, config.largest_sigmas) if stage.gate_m < _WIDE_M else stage.robust_scale
+        target_m = cloud.points_m[found]
+        rays = (target_m - cloud.eye_m) / np.linalg.norm(target_m - cloud.eye_m, axis=-1, keepdims=True)
+        views.append((points, state.hands.normals[moment, point], target_m, rays))
+    scale = max(stage.robust_scale * config.largest_sigmas / _LAST_SCALE, config.largest_sigmas)
     return _Prepared(config.weight, config.sigma_m, scale, tuple(views))
 
 
-_WIDE_M = 0.03
+_LAST_SCALE = 4.0  # robust scale of the last stages, where `largest_sigmas` holds
 
 
 def match(cloud: Cloud, state: FitState, gate_m: float) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
@@ -71,12 +73,16 @@ def match(cloud: Cloud, state: FitState, gate_m: float) -> np.ndarray[tuple[int]
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the distances to the tangent planes; adds to `equations` where given."""
     total = 0.0
-    for points, normals, target_m in prepared.views:
+    for points, normals, target_m, rays in prepared.views:
         if not len(target_m):
             continue
-        residual = (normals * (observed(state, points) - target_m)).sum(-1) / prepared.sigma_m
+        bias_m = state.views[points.view, 7]
+        away = observed(state, points) - target_m + bias_m * rays
+        residual = (normals * away).sum(-1) / prepared.sigma_m
         cost, robust = geman_mcclure(residual**2, prepared.scale)
         total += 0.5 * prepared.weight * float(cost.sum())
         if equations is not None:
-            add_rows(equations, state, points, normals / prepared.sigma_m, residual, prepared.weight * robust)
+            direction = normals / prepared.sigma_m
+            by_bias = (direction * rays).sum(-1)
+            add_rows(equations, state, points, direction, residual, prepared.weight * robust, by_bias)
     return total

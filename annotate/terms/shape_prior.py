@@ -30,6 +30,8 @@ class Config:
     """Spread of a camera's orientation error, rad."""
     sigma_shift_m: float = 0.001
     """Spread of a camera's position error, m."""
+    sigma_bias_m: float = 0.003
+    """Spread of a camera's depth bias, m."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,12 @@ class _Prepared:
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
-    """Precision of each shared unknown; the first view defines the time and the world."""
+    """Precision of each shared unknown; the first view defines the time and the world, but not the depth."""
     sigma = np.empty(N_BETAS + VIEW_UNKNOWNS * len(evidence.views))
     sigma[:N_BETAS] = config.sigma_betas
-    view = [config.sigma_offset_s, *(config.sigma_turn_rad,) * 3, *(config.sigma_shift_m,) * 3]
+    view = [config.sigma_offset_s, *(config.sigma_turn_rad,) * 3, *(config.sigma_shift_m,) * 3, config.sigma_bias_m]
     sigma[N_BETAS:] = np.tile(view, len(evidence.views))
-    sigma[N_BETAS : N_BETAS + VIEW_UNKNOWNS] = _FIXED
+    sigma[N_BETAS : N_BETAS + VIEW_UNKNOWNS - 1] = _FIXED
     return _Prepared(max(config.weight, _FIXED) / sigma**2)
 
 

@@ -142,7 +142,7 @@ def make(layer: ManoLayer, hand: Hand, seed: int, moments: int, unkind: Unkind) 
         lag_s=np.zeros((moments, 2)),
         clouds=clouds,
     )
-    return Scene(evidence, FitState(motion, np.zeros((2, 7))), body.joints_m)
+    return Scene(evidence, FitState(motion, np.zeros((2, 8))), body.joints_m)
 
 
 @pytest.fixture(scope="session")

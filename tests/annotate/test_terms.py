@@ -37,10 +37,10 @@ def test_gradient_is_that_of_the_cost(name: str, seed: int, scene) -> None:
     still = replace(
         made.truth.hands, hand=replace(made.truth.hands.hand, pose_m=np.zeros_like(made.truth.hands.hand.pose_m))
     )
-    state = FitState(still, rng.normal(size=(2, 7)) * 1e-3).moved(
-        rng.normal(size=(5, 51)) * 0.05, np.zeros(N_BETAS + 14)
+    state = FitState(still, rng.normal(size=(2, 8)) * 1e-3).moved(
+        rng.normal(size=(5, 51)) * 0.05, np.zeros(N_BETAS + 16)
     )
-    state = FitState(state.hands, rng.normal(size=(2, 7)) * 1e-3)
+    state = FitState(state.hands, rng.normal(size=(2, 8)) * 1e-3)
     evidence = replace(made.evidence, joints_m=made.joints_m, lag_s=rng.normal(size=(5, 2)) * 0.005)
     module = plugins.load("annotate.terms", name)
     stage = replace(LOOSE, robust_scale=1e3)
@@ -49,7 +49,7 @@ def test_gradient_is_that_of_the_cost(name: str, seed: int, scene) -> None:
     cost = module.accumulate(prepared, state, equations)
     assert cost == pytest.approx(module.accumulate(prepared, state, None))
     for _ in range(4):
-        step, shared = rng.normal(size=(5, 51)), rng.normal(size=N_BETAS + 14)
+        step, shared = rng.normal(size=(5, 51)), rng.normal(size=N_BETAS + 16)
         h = 1e-5
         ahead = module.accumulate(prepared, state.moved(h * step, h * shared), None)
         back = module.accumulate(prepared, state.moved(-h * step, -h * shared), None)
@@ -69,7 +69,7 @@ def test_hessian_is_the_square_of_the_slopes(name: str, scene) -> None:
     equations = normal.empty(5, 2)
     at = module.accumulate(prepared, state, equations)
     rng = np.random.default_rng(0)
-    step, shared = rng.normal(size=(5, 51)), rng.normal(size=N_BETAS + 14) * 0.1
+    step, shared = rng.normal(size=(5, 51)), rng.normal(size=N_BETAS + 16) * 0.1
     dense = np.zeros((255, 255))
     banded = normal.band(equations, 0.0)
     for offset in range(len(banded)):
