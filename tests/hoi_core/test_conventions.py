@@ -80,7 +80,7 @@ def test_fingertip_sets():
     assert c.fingertips("contactpose") == (745, 333, 444, 555, 672)
     assert c.fingertips("honnotate") == (745, 320, 444, 555, 657)
     ids = [i for tips in c.FINGERTIP_VERTICES.values() for i in tips]
-    assert 0 <= min(ids)
+    assert min(ids) >= 0
     assert max(ids) < c.N_VERTICES
     with pytest.raises(ConfigError, match="no fingertip set"):
         c.fingertips("mine")
