@@ -14,7 +14,7 @@ import numpy as np
 from hoi_core.sequence import Clock
 from hoi_core.types import F64, I64, ClockDomain, StreamInfo
 
-MAX_DRIFT_PPM = 300.0
+MAX_DRIFT_PPM = 150.0
 """Quartz clocks drift by less; what a short recording shows beyond it is jitter."""
 MIN_DRIFT_SPAN_S = 2.0
 """Over a shorter time no drift is fitted: jitter would look like one."""

@@ -29,7 +29,8 @@ from hoi_core.types import Frame, StreamInfo
 log = logging.getLogger(__name__)
 
 REFERENCE = "left/color"
-QUEUE_FRAMES = 256
+QUEUE_FRAMES = 1024
+"""Five seconds of the twin rig (half a gigabyte): the disk may pause for so long."""
 _READ_S = 0.2
 _TICK_S = 0.5
 # After the end, frames that are still on their way get this long.

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import hoi_core
 from hoi_core import plugins
 from hoi_core.config import from_dict, read_yaml
+from hoi_core.edges import EdgeParams
 from hoi_core.errors import CalibrationError, ConfigError
-from hoi_core.types import Camera, Frame, StreamInfo
+from hoi_core.sequence import Binding, CaptureHeader, open_capture, write_revision
+from hoi_core.types import Camera, Frame, Revision, StreamInfo
 
 SIMULATED = "simulated"
 _DEVICES = "capture.devices"
@@ -44,6 +48,66 @@ class Rig(Protocol):
     @property
     def finished(self) -> bool:
         """Whether it will deliver nothing more; a live rig never finishes."""
+
+
+class RecordRequest(Protocol):
+    """What a person asks to record; `CaptureHeader` is one."""
+
+    @property
+    def sequence(self) -> str:
+        """Name of the new sequence."""
+
+    @property
+    def participant(self) -> str:
+        """Pseudonym."""
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Objects in the scene."""
+
+    @property
+    def scenario(self) -> str:
+        """Scenario of the protocol."""
+
+    @property
+    def action(self) -> str:
+        """What the participant does."""
+
+
+def make_header(rig: Rig, request: RecordRequest) -> CaptureHeader:
+    """The header of a recording that starts now."""
+    played = getattr(rig, "object_name", "")
+    return CaptureHeader(
+        sequence=request.sequence,
+        participant=request.participant,
+        objects=(played,) if played else request.objects,
+        scenario=request.scenario,
+        action=request.action,
+        rig=str(getattr(rig, "name", "")),
+        calibration=str(getattr(rig, "calibration", "")),
+        software=f"hoi-toolkit {hoi_core.__version__}",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        edge_params=EdgeParams().to_dict(),
+    )
+
+
+def label_simulated(rig: Rig, folder: Path) -> bool:
+    """Beside a recording of the simulated rig write its truth, and the clicks of a simulated annotator as r000.
+
+    Returns:
+        Whether the rig is simulated.
+    """
+    if not hasattr(rig, "write_truth"):
+        return False
+    from hoi_core.mano import ManoLayer
+
+    rig.write_truth(folder)
+    clicks: Revision = rig.simulated_clicks(folder)  # type: ignore[attr-defined]
+    hand = ManoLayer.from_env(next(iter(clicks.hands), "right")).model
+    with open_capture(folder) as capture:
+        binding = Binding(capture.content_hash(), mano_source=hand.source, shapedirs_fixed=hand.shapedirs_fixed)
+    write_revision(folder, clicks, binding=binding)
+    return True
 
 
 class DeviceRig:

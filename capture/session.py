@@ -23,9 +23,9 @@ from capture.recorder import (
     open_recorder,
     streams_of,
 )
-from capture.rig import Rig
+from capture.rig import RecordRequest, Rig, label_simulated, make_header
 from hoi_core.errors import DeviceError, HoiError
-from hoi_core.sequence import CaptureHeader
+from hoi_core.sequence import CaptureHeader, next_name
 from hoi_core.types import Frame, StreamInfo
 
 _WINDOW_FRAMES = 90  # about three seconds: what the figures are averaged over
@@ -43,16 +43,16 @@ class Health:
     """Frames per second by stream, over the last seconds; 0 for a silent one."""
     skew_ms: float
     """Median distance in time between the two views' colour frames, ms; NaN with one view."""
-    drops: int
+    dropped: int
     """Frames missing since the start of the recording, or of the preview."""
-    buffer: float
+    buffer_share: float
     """Share of the writer's queue in use."""
     disk_minutes: float
     """Minutes of recording that fit on the disk."""
     depth_fill: Mapping[str, float]
     """Share of measured pixels by view."""
     exposure_us: Mapping[str, float]
-    """Exposure time of the colour stream by view, microseconds."""
+    """Exposure time by stream, microseconds; NaN while unknown."""
     clipped: Mapping[str, float]
     """Share of black or white values in the colour image by view."""
     seconds: float
@@ -96,6 +96,7 @@ class CaptureSession:
 
     def __init__(self, rig: Rig, root: Path) -> None:
         self.rig = rig
+        self.rig_name = str(getattr(rig, "name", "rig"))
         self.root = root
         self.streams = streams_of(rig)
         self._live = {info.name: _Live(info) for info in self.streams}
@@ -104,6 +105,8 @@ class CaptureSession:
         self._recorder: Recorder | None = None
         self._header: CaptureHeader | None = None
         self._began_s = 0.0
+        self._until_s = float("inf")
+        self._reported: HoiError | None = None
         self._duplicates_before = 0
         self._started = False
 
@@ -116,21 +119,30 @@ class CaptureSession:
 
     def stop(self) -> None:
         """End the preview, and a running recording with it; release the rig."""
-        if self.recording:
+        if self._recorder is not None:
             self.stop_recording()
         for reader in self._readers:
             reader.end()
         self.rig.stop()
 
-    @property
-    def latest(self) -> dict[str, Frame]:
-        """The newest frame of each stream that has delivered one."""
-        return {name: live.latest for name, live in self._live.items() if live.latest is not None}
+    def latest(self, stream: str) -> Frame | None:
+        """The newest frame of a stream; None before its first."""
+        return self._live[stream].latest
+
+    def next_sequence(self) -> str:
+        """The next free name of a sequence."""
+        return next_name(self.root)
 
     @property
     def recording(self) -> bool:
-        """Whether frames are being written."""
-        return self._recorder is not None
+        """Whether frames are being written: not before the start, nor after the time asked for or an error."""
+        recorder, now = self._recorder, time.monotonic()
+        return recorder is not None and recorder.error is None and now < self._until_s and not self.finished
+
+    @property
+    def recorded_s(self) -> float:
+        """Length of the running recording, s."""
+        return time.monotonic() - self._began_s if self._recorder is not None else 0.0
 
     @property
     def finished(self) -> bool:
@@ -145,20 +157,34 @@ class CaptureSession:
         errors = [reader.error for reader in self._readers] + [recorder.error if recorder is not None else None]
         return next((error for error in errors if error is not None), None)
 
-    def start_recording(self, header: CaptureHeader) -> None:
-        """Write every frame from now on to the new sequence `header.sequence`.
+    def take_error(self) -> HoiError | None:
+        """What went wrong in the background, handed out once."""
+        error = self.error
+        if error is None or error is self._reported:
+            return None
+        self._reported = error
+        return error
+
+    def start_recording(self, request: RecordRequest) -> None:
+        """Write every frame from now on to the new sequence `request.sequence`.
 
         Raises:
             DeviceError: a recording is running.
             SequenceError: the sequence exists.
             StorageError: no space.
         """
-        if self.recording:
+        if self._recorder is not None:
             raise DeviceError("a recording is running already.", "Stop it first.")
         whole = ends_by_itself(self.rig) and not self._started
+        header = make_header(self.rig, request)
         recorder = open_recorder(self.rig, header, self.root, whole=whole)
+        if self._started and hasattr(self.rig, "rewind"):
+            # The simulated hand comes in from the start, not from wherever the preview has got to.
+            self.rig.rewind()
+        seconds = getattr(request, "seconds", None)
         with self._lock:
             self._header, self._recorder, self._began_s = header, recorder, time.monotonic()
+            self._until_s = self._began_s + (seconds or float("inf"))
             self._duplicates_before = self._duplicates()
 
     def stop_recording(self) -> RecordReport:
@@ -176,37 +202,39 @@ class CaptureSession:
         with self._lock:
             recorder, header, self._recorder = self._recorder, self._header, None
         duplicates = self._duplicates() - self._duplicates_before
-        return close_recorder(recorder, header, self.root, complete=complete, duplicates=duplicates)
+        report = close_recorder(recorder, header, self.root, complete=complete, duplicates=duplicates)
+        if report.moments:
+            label_simulated(self.rig, report.path.parent)
+        return report
 
     def health(self) -> Health:
         """Figures for the health bar; takes about a millisecond."""
         now_ns = time.monotonic_ns()
         recorder = self._recorder
-        latest = self.latest
+        latest = {name: live.latest for name, live in self._live.items() if live.latest is not None}
         fps = {name: live.fps(now_ns) for name, live in self._live.items()}
-        views = sorted({name.split("/", 1)[0] for name in latest if name.endswith("/color")})
         fill = {n.split("/", 1)[0]: quality.depth_fill(f.image) for n, f in latest.items() if n.endswith("/depth")}  # type: ignore[arg-type]
-        clipped = {view: quality.clipped(latest[f"{view}/color"].image) for view in views}  # type: ignore[arg-type]
+        clipped = {n.split("/", 1)[0]: quality.clipped(f.image) for n, f in latest.items() if n.endswith("/color")}  # type: ignore[arg-type]
         drops = recorder.drop_count if recorder is not None else sum(live.missing for live in self._live.values())
         buffer = recorder.buffer if recorder is not None else 0.0
         minutes = self._disk_minutes(recorder)
         return Health(
             fps=fps,
             skew_ms=self._skew_ms(),
-            drops=drops,
-            buffer=buffer,
+            dropped=drops,
+            buffer_share=buffer,
             disk_minutes=minutes,
             depth_fill=fill,
-            exposure_us={view: latest[f"{view}/color"].exposure_us for view in views},
+            exposure_us={name: frame.exposure_us for name, frame in latest.items()},
             clipped=clipped,
-            seconds=time.monotonic() - self._began_s if recorder is not None else 0.0,
+            seconds=self.recorded_s,
             problems=self._problems(fps, buffer, minutes, fill, clipped),
         )
 
     def _deliver(self, frame: Frame) -> None:
         self._live[frame.stream].add(frame)
         with self._lock:
-            if self._recorder is not None:
+            if self._recorder is not None and time.monotonic() < self._until_s + _DRAIN_S:
                 self._recorder.put(frame)
 
     def _duplicates(self) -> int:

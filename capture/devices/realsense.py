@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 Kind = Literal["color", "depth", "infrared"]
 
 _WRAP_US = 1 << 32  # the hardware clock counts microseconds in 32 bits: it starts anew every 71.6 minutes
-_QUEUE_FRAMES = 64
+_QUEUE_FRAMES = 256  # four seconds of two streams: a busy machine delays the reader, and a full queue loses frames
+_NOTED_WAIT_MS = (2.0, 10_000.0)
 _STREAMS: dict[Kind, tuple[rs.stream, rs.format, str]] = {
     "color": (rs.stream.color, rs.format.rgb8, "uint8"),
     "depth": (rs.stream.depth, rs.format.z16, "uint16"),
@@ -224,7 +225,7 @@ class RealSense:
             stream=stream,
             frame_number=number,
             t_device_ns=self._clock.mid_exposure_ns(stream, raw, domain),
-            t_host_ns=time.monotonic_ns(),
+            t_host_ns=_arrival_ns(raw),
             clock_domain=domain,
             image=np.array(raw.get_data()),
             exposure_us=_metadata(raw, rs.frame_metadata_value.actual_exposure),
@@ -347,6 +348,14 @@ def _set(sensor: rs.sensor, option: rs.option, value: float) -> None:
 
 def _metadata(raw: rs.frame, field: rs.frame_metadata_value) -> float:
     return float(raw.get_frame_metadata(field)) if raw.supports_frame_metadata(field) else float("nan")
+
+
+def _arrival_ns(raw: rs.frame) -> int:
+    """Arrival on the host's monotonic clock; also right when this thread was kept waiting, if librealsense noted it."""
+    waited_ms = time.time() * 1e3 - _metadata(raw, rs.frame_metadata_value.time_of_arrival)
+    # The note counts whole milliseconds, so it is used only where it matters.
+    late = _NOTED_WAIT_MS[0] < waited_ms < _NOTED_WAIT_MS[1]
+    return time.monotonic_ns() - (round(waited_ms * 1e6) if late else 0)
 
 
 def _camera(profile: rs.video_stream_profile) -> Camera:

@@ -1,6 +1,7 @@
 """Recordings, annotations and truth on disk: the only package that knows the paths inside the HDF5 files."""
 
 from hoi_core.sequence.annotation import Annotation, Binding, open_annotation, write_revision
+from hoi_core.sequence.check import check_sequence
 from hoi_core.sequence.layout import (
     annotation_path,
     capture_path,
@@ -32,6 +33,7 @@ __all__ = [
     "View",
     "annotation_path",
     "capture_path",
+    "check_sequence",
     "find_sequence",
     "list_sequences",
     "new_sequence_dir",

@@ -173,3 +173,11 @@ def test_options_out_of_range_are_refused_and_unknown_ones_skipped():
     assert sensor.values == {option.enable_auto_exposure: 0.0, option.exposure: 85.0}
     with pytest.raises(DeviceError, match="exposure takes 0 to 100, got 1000"):
         realsense._set_options(sensor, realsense.Config(exposure_us=100_000.0), is_color=True)
+
+
+def test_a_frame_that_waited_counts_from_its_arrival(monkeypatch):
+    monkeypatch.setattr(realsense.time, "time", lambda: 1_000.250)
+    monkeypatch.setattr(realsense.time, "monotonic_ns", lambda: 5_000_000_000)
+    assert realsense._arrival_ns(_Raw(0.0, time_of_arrival=1_000_000)) == 4_750_000_000
+    assert realsense._arrival_ns(_Raw(0.0, time_of_arrival=1_000_249)) == 5_000_000_000
+    assert realsense._arrival_ns(_Raw(0.0)) == 5_000_000_000

@@ -28,7 +28,7 @@ def session(rigs, tmp_path):
 
 def test_preview_and_two_recordings(session, tmp_path):
     session.start()
-    until(lambda: len(session.latest) == 2)
+    until(lambda: session.latest("left/color") and session.latest("right/color"))
     for name in ("seq_001", "seq_002"):
         session.start_recording(CaptureHeader(name))
         assert session.recording
@@ -55,9 +55,9 @@ def test_health_tells_rates_skew_disk_and_image_quality(session):
     skew_ms = abs(session.rig.devices[0].begin_ns - session.rig.devices[1].begin_ns) * 1e-6
     assert health.skew_ms == pytest.approx(skew_ms % 33.3, abs=1.0)
     assert health.disk_minutes > 0.0
-    assert health.exposure_us == {"left": 8500.0, "right": 8500.0}
+    assert health.exposure_us == {"left/color": 8500.0, "right/color": 8500.0}
     assert health.clipped["left"] < 0.1
-    assert health.drops == 0
+    assert health.dropped == 0
 
 
 def test_stopping_the_session_ends_the_recording(rigs, tmp_path):

@@ -1,0 +1,193 @@
+"""Record a sequence: in a window, or with --headless from the terminal.
+
+Example: hoi-capture --headless --rig simulated --seconds 6 --sequence seq_001 --participant p01 --object o01 --seed 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hoi_cli._run import run, write_json
+
+if TYPE_CHECKING:
+    from capture.recorder import RecordReport
+
+
+@dataclass(frozen=True)
+class Config:
+    """Options of hoi-capture."""
+
+    rig: str = "simulated"
+    """`simulated`, a rig file, or the name of one in DATA/rigs."""
+    headless: bool = False
+    """Record once without a window."""
+    seconds: float = 6.0
+    """Length of the recording, s."""
+    sequence: str = ""
+    """Name of the new sequence; default is the next free one."""
+    participant: str = "p01"
+    """Pseudonym of the participant."""
+    object: str = "o01"
+    """Identifier of the object; several with commas."""
+    scenario: str = "s1"
+    """Scenario of the protocol."""
+    action: str = ""
+    """What the participant does."""
+    seed: int = 0
+    """Decides what the simulated rig plays."""
+    drop_rate: float | None = None
+    """Share of frames that the simulated rig loses."""
+    drift_ppm: float | None = None
+    """How fast or slow the simulated devices' clocks run, parts per million."""
+    skew_ms: float | None = None
+    """How much later the simulated right camera exposes, ms."""
+    data: Path | None = None
+    """Dataset; default $HOI_DATA or ./data."""
+    json: Path | None = None
+    """Also write the figures to this file."""
+    dry_run: bool = False
+    """Open the rig and show its streams, record nothing."""
+    verbose: bool = False
+    """Show log lines and tracebacks."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `hoi-capture`."""
+    return run(Config, job, argv, prog="hoi-capture", doc=__doc__)
+
+
+def job(config: Config) -> None:
+    """Record, headless or in the window."""
+    from hoi_core.config import data_root
+
+    root = data_root(config.data)
+    if config.dry_run:
+        _show_streams(config, root)
+    elif config.headless:
+        _record(config, root)
+    else:
+        _show_window(config, root)
+
+
+def _open(config: Config, root: Path, *, live: bool) -> object:
+    from capture.rig import is_simulated, open_rig
+
+    if not is_simulated(config.rig):
+        return open_rig(config.rig, root)
+    return open_rig(
+        config.rig,
+        root,
+        seed=config.seed,
+        seconds=config.seconds,
+        object=config.object.split(",")[0],
+        participant=config.participant,
+        drop_rate=config.drop_rate,
+        drift_ppm=config.drift_ppm,
+        skew_ms=config.skew_ms,
+        live=live,
+    )
+
+
+def _show_streams(config: Config, root: Path) -> None:
+    from capture.recorder import streams_of
+    from hoi_core import log
+
+    rig = _open(config, root, live=False)
+    try:
+        lines = [
+            f"{info.name:<16} {'x'.join(map(str, info.shape)):<12} {info.fps:g} fps   {info.serial}"
+            for info in streams_of(rig)  # type: ignore[arg-type]
+        ]
+    finally:
+        rig.stop()  # type: ignore[attr-defined]
+    log.panel(f"rig {config.rig}: nothing recorded", lines, "hoi-capture --headless")
+
+
+def _record(config: Config, root: Path) -> None:
+    from capture.recorder import record
+    from capture.rig import label_simulated, make_header
+    from hoi_core import log
+    from hoi_core.sequence import CaptureHeader, new_sequence_dir, next_name
+
+    name = config.sequence or next_name(root)
+    # An existing sequence is refused before the rig is opened and its images are drawn.
+    folder = new_sequence_dir(root, name)
+    request = CaptureHeader(name, config.participant, tuple(config.object.split(",")), config.scenario, config.action)
+    rig = _open(config, root, live=False)
+    try:
+        with log.progress() as bar:
+            task = bar.add_task("drawing the scene ahead", total=None)
+            if hasattr(rig, "prepare"):
+                rig.prepare(lambda done, total: bar.update(task, completed=done, total=total))
+            total = round(config.seconds * 30)
+            bar.update(task, description=f"recording {name}", completed=0, total=total)
+            header = make_header(rig, request)  # type: ignore[arg-type]
+            report = record(
+                rig,  # type: ignore[arg-type]
+                header,
+                root,
+                config.seconds,
+                lambda progress: bar.update(task, completed=min(progress.frames, total)),
+            )
+            bar.update(task, description="writing the truth")
+            simulated = label_simulated(rig, folder)  # type: ignore[arg-type]
+    finally:
+        rig.stop()  # type: ignore[attr-defined]
+        if folder.exists() and not any(folder.iterdir()):
+            folder.rmdir()
+    _summarise(config, report, simulated=simulated)
+
+
+def _summarise(config: Config, report: RecordReport, *, simulated: bool) -> None:
+    from hoi_core import log
+
+    name = report.path.parent.name
+    write_json(
+        config.json,
+        {
+            "sequence": name,
+            "seconds": report.seconds,
+            "frames": dict(report.frames),
+            "moments": report.moments,
+            "paired": report.paired,
+            "drops": len(report.drops),
+            "duplicates": report.duplicates,
+            "skew_ms": report.skew_ms,
+            "megabytes": report.megabytes,
+            "simulated": simulated,
+        },
+    )
+    lines = [
+        f"{report.path}   {report.megabytes:.0f} MB, {report.seconds:.1f} s",
+        f"{report.paired} of {report.moments} moments have a frame of every stream",
+        f"{len(report.drops)} dropped frames, {report.duplicates} delivered twice",
+        f"the views' colour frames are {report.skew_ms:.1f} ms apart",
+    ]
+    if simulated:
+        lines.append("simulated: truth.h5 beside it, and clicks of a simulated annotator as revision r000")
+    data = f" --data {config.data}" if config.data else ""
+    log.panel(f"recorded {name}", lines, f"hoi-annotate {name} --auto{data}")
+
+
+def _show_window(config: Config, root: Path) -> None:
+    from capture.session import CaptureSession
+    from gui.capture_window import CaptureWindowConfig
+    from gui.capture_window import main as show
+
+    def open_session() -> CaptureSession:
+        return CaptureSession(_open(config, root, live=True), root)  # type: ignore[arg-type]
+
+    window = CaptureWindowConfig(
+        root=root,
+        sequence=config.sequence,
+        participant=config.participant,
+        objects=tuple(config.object.split(",")),
+        scenario=config.scenario,
+        action=config.action,
+    )
+    code = show(open_session, window)
+    if code:
+        raise SystemExit(code)

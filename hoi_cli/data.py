@@ -1,0 +1,180 @@
+"""Look after a dataset: list, check, recover, and compare labels with the truth of simulated recordings.
+
+Example: hoi-data list
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from hoi_cli._run import run, write_json
+
+
+@dataclass(frozen=True)
+class Common:
+    """What every sub-command takes."""
+
+    data: Path | None = None
+    """Dataset; default $HOI_DATA or ./data."""
+    json: Path | None = None
+    """Also write the figures to this file."""
+    verbose: bool = False
+    """Show log lines and tracebacks."""
+
+
+@dataclass(frozen=True)
+class List(Common):
+    """Show every sequence: who, what, how long, how it is labelled."""
+
+
+@dataclass(frozen=True)
+class Check(Common):
+    """Check every image, time and label of one sequence or all."""
+
+    sequence: tyro.conf.Positional[str] = ""
+    """Sequence; default is all."""
+
+
+@dataclass(frozen=True)
+class Recover(Common):
+    """Bring a recording whose recorder was killed back to a clean file."""
+
+    sequence: tyro.conf.Positional[str] = tyro.MISSING
+    """Sequence."""
+
+
+@dataclass(frozen=True)
+class Compare(Common):
+    """Compare the current labels of a simulated sequence with its truth."""
+
+    sequence: tyro.conf.Positional[str] = tyro.MISSING
+    """Sequence."""
+
+
+Command = (
+    Annotated[List, tyro.conf.subcommand("list")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[Recover, tyro.conf.subcommand("recover")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `hoi-data`."""
+    return run(Command, job, argv, prog="hoi-data", doc=__doc__)  # type: ignore[arg-type]
+
+
+def job(command: List | Check | Recover | Compare) -> None:
+    """Run the sub-command."""
+    from hoi_core.config import data_root
+
+    root = data_root(command.data)
+    if isinstance(command, List):
+        _list(command, root)
+    elif isinstance(command, Check):
+        _check(command, root)
+    elif isinstance(command, Recover):
+        _recover(command, root)
+    else:
+        _compare(command, root)
+
+
+def _list(command: List, root: Path) -> None:
+    from hoi_core import log
+    from hoi_core.errors import SequenceError
+    from hoi_core.sequence import list_sequences, read_table, sequence_dir
+
+    protocol = read_table(root, "protocol").set_index("sequence")
+    rows: list[dict[str, object]] = []
+    lines = [f"{'sequence':<12} {'who':<6} {'objects':<8} {'s':>6} {'moments':>8} {'drops':>6}  {'state':<11} labels"]
+    for name in list_sequences(root):
+        try:
+            row = _facts(sequence_dir(root, name))
+        except SequenceError as error:
+            lines.append(f"{name:<12} {error.message}")
+            rows.append({"sequence": name, "error": error.message})
+            continue
+        listed = protocol["status"].get(name, "") if "status" in protocol else ""
+        row["status"] = str(listed) or str(row["status"])
+        rows.append(row)
+        lines.append(
+            f"{name:<12} {row['participant']:<6} {row['objects']:<8} {row['seconds']:>6.1f} {row['moments']:>8} "
+            f"{row['drops']:>6}  {row['status']:<11} {row['labels']}"
+        )
+    write_json(command.json, rows)  # type: ignore[arg-type]
+    title = f"{len(rows)} sequence{'' if len(rows) == 1 else 's'} in {root}"
+    following = f"hoi-annotate {rows[-1]['sequence']}" if rows else "hoi-capture --headless --rig simulated"
+    log.panel(title, lines if rows else ["No recordings yet."], following)
+
+
+def _facts(folder: Path) -> dict[str, object]:
+    from hoi_core.sequence import open_annotation, open_capture
+
+    with open_capture(folder) as capture:
+        row: dict[str, object] = {
+            "sequence": folder.name,
+            "participant": capture.header.participant,
+            "objects": " ".join(capture.header.objects),
+            "seconds": capture.seconds,
+            "moments": len(capture.sync),
+            "drops": len(capture.drops),
+            "status": "recorded" if capture.complete else "incomplete",
+        }
+    row["labels"] = ""
+    if (folder / "annotation.h5").exists():
+        with open_annotation(folder) as annotation:
+            row["labels"] = f"{annotation.current} by {annotation.about(annotation.current)['author']}"
+    return row
+
+
+def _check(command: Check, root: Path) -> None:
+    from hoi_core import log
+    from hoi_core.errors import SequenceError
+    from hoi_core.sequence import check_sequence, find_sequence, list_sequences
+
+    names = [command.sequence] if command.sequence else list_sequences(root)
+    found: dict[str, list[str]] = {}
+    with log.progress() as bar:
+        for name in bar.track(names, description="checking"):
+            found[name] = check_sequence(find_sequence(root, name))
+    write_json(command.json, found)
+    lines = [f"{name}: {text}" for name, problems in found.items() for text in problems[:10] or ["sound"]]
+    log.panel(f"checked {len(names)}", lines or ["No recordings yet."], "hoi-data list")
+    bad = [name for name, problems in found.items() if problems]
+    if bad:
+        raise SequenceError(
+            f"{len(bad)} of {len(names)} sequences are not sound: {', '.join(bad)}.",
+            "Recover those that were not completed; take others out of use, or record them again.",
+        )
+
+
+def _recover(command: Recover, root: Path) -> None:
+    from hoi_core import log
+    from hoi_core.sequence import find_sequence, recover
+
+    folder = find_sequence(root, command.sequence)
+    result = recover(folder)
+    write_json(
+        command.json,
+        {"needed": result.needed, "frames": result.frames, "cut": result.cut, "moments": result.moments},
+    )
+    lines = [f"{name:<16} {count} frames kept, {result.cut[name]} cut off" for name, count in result.frames.items()]
+    lines.append(f"{result.moments} moments")
+    title = f"recovered {command.sequence}" if result.needed else f"{command.sequence} needed no recovery"
+    log.panel(title, lines, f"hoi-data check {command.sequence}")
+
+
+def _compare(command: Compare, root: Path) -> None:
+    from annotate.compare import compare
+    from hoi_core import log
+
+    figures = compare(root, command.sequence)
+    write_json(command.json, figures)
+    width = max(map(len, figures))
+    lines = [f"{name:<{width}}  {value:.3g}" for name, value in figures.items()]
+    log.panel(f"{command.sequence}: labels against the truth", lines, "hoi-train --dataset ours --model splite")
