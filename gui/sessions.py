@@ -188,7 +188,9 @@ class AnnotationSession(Protocol):
 
 
 def data_path(root: Path) -> str:
-    """A root as people like to read it: relative to home where it lies there."""
+    """A root as people like to read it: as given when relative, else relative to home where it lies there."""
+    if not root.is_absolute():
+        return str(root)
     absolute = root.expanduser().resolve()
     home = Path.home()
     return f"~/{absolute.relative_to(home)}" if absolute.is_relative_to(home) else str(absolute)

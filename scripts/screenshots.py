@@ -182,8 +182,12 @@ def main() -> int:
         from gui.qt import application
 
         app = application("screenshots")
-        take_capture(app, Path(folder), options.seconds, options)
-        take_annotate(app, Path(folder), options)
+        options.out = options.out.resolve()
+        # A short, plain path reads better in the picture.
+        os.chdir(folder)
+        take_capture(app, Path("data"), options.seconds, options)
+        take_annotate(app, Path("data"), options)
+        os.chdir(options.out)
     return 0
 
 

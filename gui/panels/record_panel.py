@@ -76,7 +76,7 @@ class RecordPanel(QtWidgets.QFrame):
         column.setContentsMargins(18, 16, 18, 18)
         column.setSpacing(6)
         top = QtWidgets.QHBoxLayout()
-        title = QtWidgets.QLabel("Next recording")
+        title = QtWidgets.QLabel("Take")
         title.setObjectName("title")
         top.addWidget(title, 1)
         top.addWidget(self.dot)
