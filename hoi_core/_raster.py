@@ -76,7 +76,7 @@ def vertex_normals(vertices: F64, faces: np.ndarray, normals: F64) -> None:
             normals[k] /= length
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _weights(x: float, y: float, xy: F64, inverse_z: F64, face: np.ndarray) -> tuple[float, float, float]:
     """Perspective-correct barycentric weights of the buffer point (x, y) in a triangle."""
     a, b, c = face[0], face[1], face[2]
@@ -88,7 +88,7 @@ def _weights(x: float, y: float, xy: F64, inverse_z: F64, face: np.ndarray) -> t
     return wa / total, wb / total, wc / total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def normal_image(xy: F64, inverse_z: F64, faces: np.ndarray, normals: F64, face_of: np.ndarray, out: F32) -> None:
     """Interpolate vertex normals into an image, turned towards the camera. `out (h, w, 3)`."""
     height, width = face_of.shape
@@ -106,7 +106,7 @@ def normal_image(xy: F64, inverse_z: F64, faces: np.ndarray, normals: F64, face_
             out[y, x, 0], out[y, x, 1], out[y, x, 2] = n0 / length, n1 / length, n2 / length
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _grain(noise: F32, x: float, y: float, z: float) -> float:
     """Two octaves of the noise volume at a point in units of its cells."""
     m = NOISE_SIZE - 1
@@ -115,7 +115,7 @@ def _grain(noise: F32, x: float, y: float, z: float) -> float:
     return coarse + 0.5 * fine
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _lit(x: int, y: int, t: int, geometry: Geometry, look: Look, value: F64) -> tuple[float, float, float]:
     """Linear RGB of triangle `t` at a buffer sample; `value (12,)` is scratch space. Arguments as in `shade`."""
     xy, inverse_z, faces, _ = geometry
@@ -135,7 +135,7 @@ def _lit(x: int, y: int, t: int, geometry: Geometry, look: Look, value: F64) -> 
     return red, green, blue
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def shade(
     geometry: Geometry,
     look: Look,
@@ -182,7 +182,7 @@ def shade(
                 out[py, px, k] = np.uint8((1.0 - rest) * lit + rest * background[py, px, k] + 0.5)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, fastmath=True)
 def _light_terms(value: F64, light: F64) -> tuple[float, float, float]:
     """Wrapped diffuse, Blinn-Phong specular, and the share of ambient light of one surface point."""
     n0, n1, n2 = value[3], value[4], value[5]

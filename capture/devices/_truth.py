@@ -25,7 +25,7 @@ class ClickNoise:
     """Spread of the error of a visible joint, px in each direction."""
     correlation: float = 0.9
     """Between one clicked frame and the next: people repeat their mistakes."""
-    occluded_factor: float = 2.5
+    occluded_factor: float = 2.0
     """How much worse a guess at a hidden joint is."""
     every: int = 5
     """Click every so many moments; between them there is nothing."""

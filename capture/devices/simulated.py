@@ -36,8 +36,6 @@ log = logging.getLogger(__name__)
 
 DEVICES = (*VIEWS, SENSOR)
 _SERIALS = {"left": "000000000001", "right": "000000000002", SENSOR: "edge128-simulated"}
-_LATENCY_NS = 3_000_000
-"""From mid-exposure to delivery."""
 _COLOR_NOISE = (1.3, 2.4)
 _SENSOR_NOISE = (1.6, 2.4)
 _BLUR_PX = 0.55
@@ -328,21 +326,20 @@ class SimulatedRig:
 
     def _play(self) -> None:
         """Push every frame at its own true time."""
-        self._start_host_ns = time.monotonic_ns() + 50_000_000
+        # Frames arrive at mid-exposure: whoever fits a clock to arrivals cannot tell the least delay from an offset.
+        self._start_host_ns = time.monotonic_ns() + 60_000_000
         order = sorted(DEVICES, key=lambda name: self._clocks[name].phase_ns)
         n = 0
         while not self._ending.is_set() and (self.config.live or n < self.config.frames):
             k = self._shown(n)
-            for name in order:
-                number = np.array([n], np.int64)
-                true_ns = int(self._clocks[name].true_ns(number)[0])
-                if n in self._drops[name]:
-                    continue
-                image = self._develop(name, k, n)
-                wait = (self._start_host_ns + true_ns + _LATENCY_NS - time.monotonic_ns()) * 1e-9
+            # All images are ready before the first is due, so that none is late for the sake of another.
+            images = {name: self._develop(name, k, n) for name in order if n not in self._drops[name]}
+            for name, pair in images.items():
+                true_ns = self._clocks[name].true_ns(np.array([n], np.int64))
+                wait = (self._start_host_ns + int(true_ns[0]) - time.monotonic_ns()) * 1e-9
                 if wait > 0 and self._ending.wait(wait):
                     return
-                self._deliver(name, n, int(self._clocks[name].device_ns(np.array([true_ns]))[0]), image)
+                self._deliver(name, n, int(self._clocks[name].device_ns(true_ns)[0]), pair)
             n += 1
             self._pushed = n
         self._done.set()

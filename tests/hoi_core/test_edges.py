@@ -1,0 +1,71 @@
+"""Edge maps against steps and formulas worked out by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hoi_core import edges
+from hoi_core.edges import EdgeParams
+from hoi_core.errors import ConfigError
+
+
+def step(height=100):
+    image = np.zeros((16, 20), np.uint8)
+    image[:, 10:] = height
+    return image
+
+
+def test_gray_is_bt601():
+    rgb = np.random.default_rng(0).integers(0, 256, (8, 9, 3)).astype(np.uint8)
+    expected = rgb @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(edges.gray(rgb) - expected).max() <= 0.51
+
+
+def test_sobel_of_a_step_is_its_height():
+    out = edges.sobel_edges(step(100), EdgeParams(blur_px=0.0))
+    # The kernel weighs 1, 2, 1: a step of 100 has the gradient 400, a quarter is 100.
+    assert (out[:, 9:11] == 100).all()
+    assert not np.delete(out, [9, 10], axis=1).any()
+
+
+def test_threshold_removes_weak_edges():
+    params = EdgeParams(blur_px=0.0, threshold_sobel=60)
+    assert not edges.sobel_edges(step(59), params).any()
+    assert edges.sobel_edges(step(60), params).any()
+
+
+def test_canny_is_thin_and_binary():
+    out = edges.canny_edges(step(200), EdgeParams(blur_px=0.0))
+    assert set(np.unique(out)) == {0, 255}
+    assert ((out > 0).sum(1)[2:-2] == 1).all()
+
+
+def test_sandwich_and_network_input():
+    rgb = np.random.default_rng(1).integers(0, 256, (32, 32, 3)).astype(np.uint8)
+    a, b = edges.sobel_edges(edges.gray(rgb)), edges.canny_edges(edges.gray(rgb))
+    fused = edges.fuse(a, b)
+    assert fused.shape == (32, 32, 3)
+    np.testing.assert_array_equal(fused[..., 0], fused[..., 2])
+    np.testing.assert_array_equal(edges.sites(fused), (a > 0) | (b > 0))
+    x = edges.fused_input(rgb)
+    assert x.shape == (3, 32, 32)
+    assert x.dtype == np.float32
+    np.testing.assert_allclose(x, fused.transpose(2, 0, 1) / 255.0, rtol=1e-6)
+
+
+def test_parameters_survive_json_and_refuse_nonsense():
+    params = EdgeParams(threshold_sobel=31)
+    assert EdgeParams.from_dict(json.loads(json.dumps(params.to_dict()))) == params
+    with pytest.raises(ConfigError, match="treshold"):
+        EdgeParams.from_dict({"treshold": 3})
+    with pytest.raises(ConfigError, match="threshold_sobel"):
+        EdgeParams(threshold_sobel=0)
+    with pytest.raises(ConfigError, match="low <= high"):
+        EdgeParams(threshold_canny_low=200, threshold_canny_high=100)
+
+
+def test_flat_image_has_no_sites():
+    assert not edges.fused_input(np.full((20, 20, 3), 77, np.uint8)).any()
