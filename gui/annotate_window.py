@@ -21,6 +21,7 @@ from .banner import Banner
 from .commands import AdoptFit, SetStatus
 from .frame_facts import facts, judge_px, next_suggestion, reprojection_px, statuses
 from .image_view import ImageView
+from .layout import recall, remember
 from .overlay import Layers, compose, hand_box
 from .panels.frame_info import FrameInfo
 from .panels.timeline import Timeline
@@ -116,7 +117,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         }
 
     def _lay_out(self) -> None:
-        self.resize(1400, 850)
+        recall(self, "annotate")
         toolbar(self, ACTIONS, self.actions_by_id, self._theme)
         pictures = QtWidgets.QHBoxLayout()
         pictures.setSpacing(10)
@@ -385,6 +386,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             elif self._job is None and self._closing == "save":
                 self._go_on_closing()
         if self._closing == "now" and self._job is None:
+            remember(self, "annotate")
             self.session.close()
             event.accept()
         else:

@@ -15,6 +15,7 @@ from .actions import install, show_sheet, toolbar
 from .banner import Banner
 from .capture_actions import ACTIONS
 from .health import lights
+from .layout import recall, remember
 from .panels.health_bar import HealthBar
 from .panels.live_views import LiveViews
 from .panels.record_panel import RecordPanel, State
@@ -98,7 +99,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
 
     def _lay_out(self) -> None:
         self.setWindowTitle("hoi-capture")
-        self.resize(1400, 850)
+        recall(self, "capture")
         bar = toolbar(self, ACTIONS, self.actions_by_id, self._theme)
         space = QtWidgets.QWidget()
         space.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Preferred)
@@ -284,6 +285,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
         """Close once the recording is complete on disk; the window stays alive until then."""
         idle = self._job is None and self.session is None
         if self._closed or idle:
+            remember(self, "capture")
             event.accept()
             return
         event.ignore()

@@ -179,9 +179,11 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options.out.mkdir(parents=True, exist_ok=True)
     with screen(), tempfile.TemporaryDirectory() as folder:
-        from gui.qt import application
+        from gui.qt import QtCore, application
 
         app = application("screenshots")
+        # Neither the size of an earlier window nor this one's may be remembered.
+        QtCore.QSettings.setPath(QtCore.QSettings.NativeFormat, QtCore.QSettings.UserScope, folder)
         options.out = options.out.resolve()
         # A short, plain path reads better in the picture.
         os.chdir(folder)

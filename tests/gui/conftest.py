@@ -191,6 +191,14 @@ class FakeAnnotation:
         self.closed = True
 
 
+@pytest.fixture(autouse=True)
+def _own_settings(tmp_path):
+    """No test reads or writes the person's own settings."""
+    from gui.qt import QtCore
+
+    QtCore.QSettings.setPath(QtCore.QSettings.NativeFormat, QtCore.QSettings.UserScope, str(tmp_path))
+
+
 @pytest.fixture
 def capture_session():
     return FakeCapture()

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gui import capture_window, theme
+from gui.panels.live_views import picture
+from hoi_core.draw import HOLE_COLOUR
 from hoi_core.errors import StorageError
+from hoi_core.types import Frame
 
 pytestmark = pytest.mark.gui
 CONFIG = capture_window.CaptureWindowConfig(Path("data"))
@@ -119,3 +123,26 @@ def test_depth_swaps_the_large_views(window):
     assert [view.title for view in window.views.large] == ["Left depth", "Right depth"]
     window.actions_by_id["view.depth"].trigger()
     assert [view.title for view in window.views.large] == ["Left colour", "Right colour"]
+
+
+def test_the_size_of_the_window_is_remembered(qtbot, capture_session):
+    for size in ((1400, 850), (1111, 777)):
+        window = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.DARK)
+        qtbot.addWidget(window)
+        window.show()
+        assert (window.width(), window.height()) == size
+        window.resize(1111, 777)
+        qtbot.waitUntil(lambda w=window: w.state == "ready")
+        _close(qtbot, window)
+
+
+def test_pictures_of_each_kind_of_stream():
+    def frame(stream, image):
+        return Frame(stream, 1, 0, 0, "host", image)
+
+    depth = picture(frame("left/depth", np.array([[0, 400, 900]], np.uint16)), 0.001)
+    assert tuple(depth[0, 0]) == HOLE_COLOUR
+    assert depth[0, 1, 0] > depth[0, 2, 0]
+    edge = picture(frame("edge128/edge", np.array([[0, 50, 200]], np.uint8)), None)
+    assert edge.tolist() == [[0, 150, 255]]
+    assert picture(frame("left/depth", np.zeros((480, 1280), np.uint16)), 0.001).shape == (160, 427, 3)

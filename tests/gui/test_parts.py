@@ -14,7 +14,7 @@ from gui.annotate_actions import ACTIONS as ANNOTATE
 from gui.banner import Banner
 from gui.capture_actions import ACTIONS as CAPTURE
 from gui.image_view import ImageView
-from gui.qt import Qt, QtCore, QtWidgets
+from gui.qt import Qt, QtCore, QtGui, QtWidgets
 from gui.worker import Job
 from hoi_core.errors import FitError
 
@@ -133,6 +133,28 @@ def test_image_view_paints_what_it_is_given(qtbot):
     assert view.grab().toImage().pixelColor(100, 120).getRgb()[:3] == (77, 77, 77)
     view.set_image(None)
     assert not view.has_image
+
+
+def test_zooming_keeps_the_point_under_the_pointer(qtbot):
+    view = ImageView(theme.DARK, "Left", zoomable=True)
+    qtbot.addWidget(view)
+    view.resize(302, 229)
+    view.set_image(np.zeros((100, 150, 3), np.uint8))
+    at = QtCore.QPointF(200, 150)
+
+    def share():
+        where = view.target()
+        return (at.x() - where.x()) / where.width(), (at.y() - where.y()) / where.height()
+
+    before = share()
+    turn = QtCore.QPoint(0, 240)
+    view.wheelEvent(
+        QtGui.QWheelEvent(at, at, QtCore.QPoint(), turn, Qt.NoButton, Qt.NoModifier, Qt.NoScrollPhase, False)
+    )
+    assert view.target().width() > 400
+    assert share() == pytest.approx(before, abs=0.01)
+    qtbot.mouseDClick(view, Qt.LeftButton)
+    assert view.target().width() == pytest.approx(300, abs=2)
 
 
 def test_importing_the_package_loads_neither_qt_nor_torch():
