@@ -202,8 +202,10 @@ class ManoLayer:
             def here(array: F64) -> torch.Tensor:
                 return torch.as_tensor(array, dtype=like.dtype, device=like.device)
 
-            parts = (here(c.shapedirs), here(c.posedirs), here(c.J_regressor), here(c.weights))
-            self._torch[key] = Coefficients(here(c.v_template), *parts, MANO_PARENTS)
+            # Tensors made in inference mode could not be used for training afterwards.
+            with torch.inference_mode(False):
+                parts = (here(c.shapedirs), here(c.posedirs), here(c.J_regressor), here(c.weights))
+                self._torch[key] = Coefficients(here(c.v_template), *parts, MANO_PARENTS)
         return self._torch[key]
 
     def _betas(self, xp: ModuleType, betas: Array | None, pose: Array) -> Array:

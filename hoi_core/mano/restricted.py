@@ -132,7 +132,7 @@ class _Reader(pickle.Unpickler):
             return _Name("object")
         if full in ("builtins.set", "__builtin__.set", "weakref.WeakKeyDictionary", "collections.OrderedDict"):
             return _class_of("container")  # inside chumpy's caches, which are not read
-        raise pickle.UnpicklingError(f"names {full}, which no hand model needs")
+        raise pickle.UnpicklingError(f"names {full[:80]!r}, which no hand model needs")
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
@@ -184,7 +184,8 @@ def _resolve(value: object, depth: int = 0) -> NDArray[np.generic]:
     if depth > _MAX_DEPTH:
         raise RecursionError("nested too deeply")
     if isinstance(value, (list, tuple)):
-        if all(isinstance(v, (int, float, list, tuple)) for v in value):
+        # Nested lists could share parts and grow without bound; no hand model stores any.
+        if all(isinstance(v, (int, float)) for v in value):
             return np.asarray(value, dtype=np.float64)
         raise TypeError("not numeric")
     if not isinstance(value, _Inert):

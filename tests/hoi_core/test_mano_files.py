@@ -227,6 +227,23 @@ def test_malformed(tmp_path, arrays, name):
     assert "mano.is.tue.mpg.de" in caught.value.hint
 
 
+def test_shared_nested_lists_do_not_explode(tmp_path):
+    nested: list = [1.0, 2.0]
+    for _ in range(60):
+        nested = [nested, nested]
+    assert read_arrays(write(tmp_path / "m.pkl", {"v_template": nested, "hands_mean": [0.5, 1.0]})).keys() == {
+        "hands_mean"
+    }
+
+
+def test_names_cannot_write_to_the_terminal(tmp_path):
+    path = tmp_path / "m.pkl"
+    path.write_bytes(b"\x80\x04\x8c\x02os\x8c\x08\x1b[31mred\x93.")
+    with pytest.raises(AssetError) as caught:
+        read_arrays(path)
+    assert "\x1b" not in str(caught.value)
+
+
 def crafted_sparse(**state: object) -> bytes:
     matrix = scipy.sparse.csc_matrix(np.eye(4))
     for key, value in state.items():

@@ -131,6 +131,22 @@ def test_second_derivative_at_rest_is_finite():
     assert torch.isfinite(second).all()
 
 
+def test_inference_first_then_training():
+    torch = pytest.importorskip("torch")
+    layer = ManoLayer(ManoLayer.stand_in().model)
+    with torch.inference_mode():
+        layer(torch.zeros(1, 3), torch.zeros(1, 45))
+    pose = torch.zeros(1, 45, requires_grad=True)
+    layer(torch.zeros(1, 3), pose).vertices_m.sum().backward()
+    assert torch.isfinite(pose.grad).all()
+
+
+def test_float32_numpy_gives_float64():
+    layer = ManoLayer.stand_in()
+    out = layer(*(a.astype(np.float32) for a in parameters(1)))
+    assert out.vertices_m.dtype == out.joints_m.dtype == np.float64
+
+
 def test_global_rotation_is_about_the_shaped_wrist():
     layer = ManoLayer.stand_in()
     orient, pose, betas, _ = parameters(4, 1)
@@ -196,7 +212,9 @@ def test_relative_pose_adds_the_mean():
 def test_fingertip_sets(name):
     layer = ManoLayer.stand_in()
     out = layer(*parameters(12, 1), tips=name)
-    np.testing.assert_array_equal(out.joints_m[0, [4, 8, 12, 16, 20]], out.vertices_m[0, list(FINGERTIP_VERTICES[name])])
+    np.testing.assert_array_equal(
+        out.joints_m[0, [4, 8, 12, 16, 20]], out.vertices_m[0, list(FINGERTIP_VERTICES[name])]
+    )
 
 
 def test_misuse():

@@ -10,8 +10,9 @@ import pytest
 from hoi_core.conventions import FINGERS, FINGERTIP_VERTICES, MANO_PARENTS, SIDES
 from hoi_core.mano import ManoLayer
 from hoi_core.mano.model import SHAPES, to_arrays
-from hoi_core.mano.stand_in import build, poses
+from hoi_core.mano.stand_in import build, poses, surface
 from hoi_core.mano.stand_in.mesh import build_mesh
+from hoi_core.mano.stand_in.skeleton import fingers, joints_m
 from hoi_core.mano.topology import boundary_loop, close_wrist
 
 
@@ -204,6 +205,26 @@ def test_fist_closes_and_flat_is_flat():
 def test_pinch_brings_thumb_and_index_together(name):
     vertices = posed(ManoLayer.stand_in(), name)
     assert np.linalg.norm(vertices[744] - vertices[320]) < 0.03
+
+
+def deepest_overlap(layer: ManoLayer, pose: np.ndarray) -> float:
+    """How deep a finger's skin lies inside another finger or the palm, m; against the posed bones' thickness."""
+    posed = layer(np.zeros((1, 3)), pose[None]).vertices_m[0]
+    moves = layer.joint_transforms(np.zeros((1, 3)), pose[None])[0]
+    moves[:, :3, 3] -= (moves[:, :3, :3] @ joints_m()[..., None])[..., 0]
+    to_rest = np.linalg.inv(moves)
+    groups = [surface.finger_group(f) for f in fingers()] + [surface.palm_group()]
+    worst = 0.0
+    for i, finger in enumerate(fingers()):
+        skin = posed[layer.model.weights[:, list(finger.joints[1:])].sum(1) > 0.6]
+        others = [group for k, group in enumerate(groups) if k != i]
+        worst = max(worst, *(-surface.group_distance(skin, group, to_rest).min() for group in others))
+    return worst
+
+
+@pytest.mark.parametrize("name", poses.NAMES)
+def test_poses_hardly_intersect(name):
+    assert deepest_overlap(ManoLayer.stand_in(), poses.pose_of(poses.named_angles(name))) < 3e-3
 
 
 def test_build_is_repeatable():
