@@ -163,6 +163,7 @@ class SimulatedRig:
         self._start_host_ns = 0
         self._pushed = 0
         self._first = 0
+        self._shown_at: list[int] = []
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
         self._done = threading.Event()
@@ -224,10 +225,13 @@ class SimulatedRig:
         self.stop()
 
     def write_truth(self, sequence_dir: Path) -> None:
-        """Write `truth.h5` of what has been played into a sequence's folder, at the times of `left/color`."""
+        """Write `truth.h5` into a sequence's folder: every frame that was played, at the times of `left/color`.
+
+        In live mode, the frames that the folder's recording spans.
+        """
         from hoi_core.sequence import write_truth
 
-        numbers = np.arange(max(self._pushed, 1), dtype=np.int64)
+        numbers = self._recorded(sequence_dir) if self.config.live else np.arange(self.config.frames, dtype=np.int64)
         moments = _take(self._moments["left"], self._content(numbers))
         times = {name: self._clocks[name].true_ns(numbers) + self._start_host_ns for name in DEVICES}
         side = self.config.side
@@ -257,6 +261,14 @@ class SimulatedRig:
         every, sigma = self.config.clicks.every, self.config.clicks.sigma_px
         comment = f"The simulator plays the annotator: truth plus {sigma:g} px on every {every}th moment."
         return _truth.clicked_revision(t_ns, self.config.side, keypoints, frame_index, comment)
+
+    def _recorded(self, sequence_dir: Path) -> I64:
+        """Frame numbers from the first to the last frame of a recording's left view."""
+        from hoi_core.sequence import open_capture
+
+        with open_capture(sequence_dir) as capture:
+            numbers = np.asarray(capture.views["left"].color.frame_number, np.int64)
+        return np.arange(numbers[0], min(int(numbers[-1]) + 1, self._pushed), dtype=np.int64)
 
     def _open_devices(self) -> None:
         self._context = rs.context()
@@ -298,9 +310,10 @@ class SimulatedRig:
         return self.stage.cast.play.at(np.asarray(self._clocks[name].true_ns(numbers) * 1e-9, np.float64))
 
     def _content(self, numbers: I64) -> I64:
-        """Which drawn frame is shown at a frame number: the play repeats in live mode."""
-        count = self.config.frames
-        return (numbers - self._first) % count if self.config.live else np.minimum(numbers, count - 1)
+        """Which drawn frame was shown at a frame number: in live mode the play repeats, and waits for the renderer."""
+        if self.config.live:
+            return np.array(self._shown_at, np.int64)[numbers]
+        return np.minimum(numbers, self.config.frames - 1)
 
     def _spawn(self, job: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=job, name=f"simulated {name}", daemon=True)
@@ -331,7 +344,8 @@ class SimulatedRig:
         order = sorted(DEVICES, key=lambda name: self._clocks[name].phase_ns)
         n = 0
         while not self._ending.is_set() and (self.config.live or n < self.config.frames):
-            k = self._shown(n)
+            k = self._next(n)
+            self._shown_at.append(k)
             # All images are ready before the first is due, so that none is late for the sake of another.
             images = {name: self._develop(name, k, n) for name in order if n not in self._drops[name]}
             for name, pair in images.items():
@@ -344,9 +358,9 @@ class SimulatedRig:
             self._pushed = n
         self._done.set()
 
-    def _shown(self, n: int) -> int:
-        """The drawn frame to show; in live mode the last one that is ready."""
-        k = int(self._content(np.array([n], np.int64))[0])
+    def _next(self, n: int) -> int:
+        """The drawn frame to show as frame `n`; in live mode the last one that is ready."""
+        k = (n - self._first) % self.config.frames
         while k > 0 and any((name, k) not in self._drawn for name in DEVICES):
             k -= 1
         return k
