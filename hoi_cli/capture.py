@@ -14,6 +14,7 @@ from hoi_cli._run import run, write_json
 
 if TYPE_CHECKING:
     from capture.recorder import RecordReport
+    from hoi_core.sequence import CaptureHeader
 
 
 @dataclass(frozen=True)
@@ -107,38 +108,44 @@ def _show_streams(config: Config, root: Path) -> None:
 
 
 def _record(config: Config, root: Path) -> None:
-    from capture.recorder import record
     from capture.rig import label_simulated, make_header
-    from hoi_core import log
     from hoi_core.sequence import CaptureHeader, new_sequence_dir, next_name
 
     name = config.sequence or next_name(root)
     # An existing sequence is refused before the rig is opened and its images are drawn.
     folder = new_sequence_dir(root, name)
     request = CaptureHeader(name, config.participant, tuple(config.object.split(",")), config.scenario, config.action)
-    rig = _open(config, root, live=False)
     try:
-        with log.progress() as bar:
-            task = bar.add_task("drawing the scene ahead", total=None)
-            if hasattr(rig, "prepare"):
-                rig.prepare(lambda done, total: bar.update(task, completed=done, total=total))
-            total = round(config.seconds * 30)
-            bar.update(task, description=f"recording {name}", completed=0, total=total)
+        rig = _open(config, root, live=False)
+        try:
             header = make_header(rig, request)  # type: ignore[arg-type]
-            report = record(
-                rig,  # type: ignore[arg-type]
-                header,
-                root,
-                config.seconds,
-                lambda progress: bar.update(task, completed=min(progress.frames, total)),
-            )
-            bar.update(task, description="writing the truth")
+            report = _record_with_progress(rig, header, root, config.seconds)
             simulated = label_simulated(rig, folder)  # type: ignore[arg-type]
+        finally:
+            rig.stop()  # type: ignore[attr-defined]
     finally:
-        rig.stop()  # type: ignore[attr-defined]
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
     _summarise(config, report, simulated=simulated)
+
+
+def _record_with_progress(rig: object, header: CaptureHeader, root: Path, seconds: float) -> RecordReport:
+    from capture.recorder import record
+    from hoi_core import log
+
+    with log.progress() as bar:
+        task = bar.add_task("drawing the scene ahead", total=None)
+        if hasattr(rig, "prepare"):
+            rig.prepare(lambda done, total: bar.update(task, completed=done, total=total))
+        total = round(seconds * 30)
+        bar.update(task, description=f"recording {header.sequence}", completed=0, total=total)
+        return record(
+            rig,  # type: ignore[arg-type]
+            header,
+            root,
+            seconds,
+            lambda progress: bar.update(task, completed=min(progress.frames, total)),
+        )
 
 
 def _summarise(config: Config, report: RecordReport, *, simulated: bool) -> None:

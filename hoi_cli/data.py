@@ -91,20 +91,20 @@ def _list(command: List, root: Path) -> None:
 
     protocol = read_table(root, "protocol").set_index("sequence")
     rows: list[dict[str, object]] = []
-    lines = [f"{'sequence':<12} {'who':<6} {'objects':<8} {'s':>6} {'moments':>8} {'drops':>6}  {'state':<11} labels"]
+    lines = [f"{'sequence':<10} {'who':<6} {'objects':<7} {'s':>5} {'moments':>7} {'drops':>5}  {'state':<10} labels"]
     for name in list_sequences(root):
         try:
             row = _facts(sequence_dir(root, name))
         except SequenceError as error:
-            lines.append(f"{name:<12} {error.message}")
+            lines.append(f"{name:<10} {error.message}")
             rows.append({"sequence": name, "error": error.message})
             continue
         listed = protocol["status"].get(name, "") if "status" in protocol else ""
         row["status"] = str(listed) or str(row["status"])
         rows.append(row)
         lines.append(
-            f"{name:<12} {row['participant']:<6} {row['objects']:<8} {row['seconds']:>6.1f} {row['moments']:>8} "
-            f"{row['drops']:>6}  {row['status']:<11} {row['labels']}"
+            f"{name:<10} {row['participant']:<6} {row['objects']:<7} {row['seconds']:>5.1f} {row['moments']:>7} "
+            f"{row['drops']:>5}  {row['status']:<10} {row['labels']}"
         )
     write_json(command.json, rows)  # type: ignore[arg-type]
     title = f"{len(rows)} sequence{'' if len(rows) == 1 else 's'} in {root}"
@@ -128,7 +128,7 @@ def _facts(folder: Path) -> dict[str, object]:
     row["labels"] = ""
     if (folder / "annotation.h5").exists():
         with open_annotation(folder) as annotation:
-            row["labels"] = f"{annotation.current} by {annotation.about(annotation.current)['author']}"
+            row["labels"] = f"{annotation.current} {annotation.about(annotation.current)['author']}"
     return row
 
 
