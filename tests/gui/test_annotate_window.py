@@ -6,6 +6,7 @@ import pytest
 from gui import annotate_window, theme
 from gui.frame_facts import facts, next_suggestion, statuses
 from gui.overlay import Layers, compose
+from gui.qt import Qt
 from hoi_core.types import STATUSES
 
 pytestmark = pytest.mark.gui
@@ -56,6 +57,22 @@ def test_steps_through_frames_and_stays_inside(window):
     assert window.frame == 29
     assert "Frame 29 of 40" in window.info.frame.text()
     assert "0.97 s" in window.info.frame.text()
+
+
+def test_keys_step_and_judge(qtbot, window, annotation_session):
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window, Qt.Key_Right)
+    qtbot.keyClick(window, Qt.Key_Right, Qt.ShiftModifier)
+    assert window.frame == 11
+    qtbot.keyClick(window, Qt.Key_A)
+    qtbot.keyClick(window, Qt.Key_X)
+    assert (status(annotation_session, 11), status(annotation_session, 12)) == ("accepted", "rejected")
+    qtbot.keyClick(window, Qt.Key_Z, Qt.ControlModifier)
+    assert status(annotation_session, 12) == "auto"
+    qtbot.keyClick(window, Qt.Key_K)
+    qtbot.keyClick(window, Qt.Key_M)
+    assert window.layers == Layers(mesh=False, keypoints=True)
 
 
 def test_a_view_without_image_says_so(qtbot, window):

@@ -7,6 +7,7 @@ import pytest
 
 from gui import capture_window, theme
 from gui.panels.live_views import picture
+from gui.qt import Qt, QtWidgets
 from hoi_core.draw import HOLE_COLOUR
 from hoi_core.errors import StorageError
 from hoi_core.types import Frame
@@ -50,6 +51,30 @@ def test_space_records_and_stops(qtbot, window, capture_session):
     assert capture_session.calls == ["start", "record", "save"]
     assert "seq_002 is saved" in window.banner.title.text()
     assert window.panel.sequence.text() == "seq_003"
+
+
+def test_keys_act_but_not_while_typing(qtbot, window):
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    window.panel.action.setFocus()
+    qtbot.keyClicks(window.panel.action, "pick up d?")
+    assert window.panel.action.text() == "pick up d?"
+    assert window.state == "ready"
+    qtbot.keyClick(window.panel.action, Qt.Key_Return)
+    qtbot.keyClick(window, Qt.Key_D)
+    assert window.views.large[0].title == "Left depth"
+    qtbot.keyClick(window, Qt.Key_Space)
+    assert window.state == "recording"
+
+
+def test_the_question_mark_opens_the_list_of_keys(qtbot, window):
+    window.actions_by_id["help.keys"].trigger()
+    sheets = window.findChildren(QtWidgets.QDialog)
+    assert [sheet.windowTitle() for sheet in sheets] == ["Keyboard shortcuts"]
+    text = sheets[0].findChild(QtWidgets.QTextBrowser).toPlainText()
+    assert "Space" in text
+    assert "Start recording, or stop and save" in text
+    sheets[0].close()
 
 
 def test_a_recording_that_ends_by_itself_is_saved(qtbot, window, capture_session):
