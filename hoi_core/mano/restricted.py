@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,8 @@ from hoi_core.errors import AssetError
 
 _MAX_BYTES = 64 * 2**20
 _MAX_DEPTH = 8
+_MAX_STEPS = 200_000  # a licensed file takes some hundreds
+_MAX_TUPLES = 10_000  # tuples within tuples could overflow the interpreter's stack
 _NUMBER = re.compile(r"[fiu][1248]|b1")
 _ARRAY_MODULES = (
     "numpy",
@@ -143,6 +146,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     """
     data = read_bytes(path)
     try:
+        _check_steps(data)
         content = _Reader(io.BytesIO(data), encoding="latin1").load()
     except pickle.UnpicklingError as error:
         message = f"{path}: expected a hand model's arrays only, but the file is damaged or unsafe: it {error}."
@@ -177,6 +181,20 @@ def read_bytes(path: Path) -> bytes:
             f"expected a MANO file at {path}, but: {reason}.",
             f"Put it there or name another folder in HOI_MANO. {_HINT}",
         ) from error
+
+
+def _check_steps(data: bytes) -> None:
+    """Refuse a pickle with far more steps than a hand model needs, before any of them is taken.
+
+    Raises:
+        UnpicklingError: it has too many.
+        ValueError: it is not a whole pickle.
+    """
+    tuples = 0
+    for step, (opcode, _, _) in enumerate(pickletools.genops(data)):
+        tuples += opcode.name.startswith("TUPLE")
+        if tuples > _MAX_TUPLES or step > _MAX_STEPS:
+            raise pickle.UnpicklingError("takes far more steps than a hand model needs")
 
 
 def _resolve(value: object, depth: int = 0) -> NDArray[np.generic]:

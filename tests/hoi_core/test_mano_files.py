@@ -162,6 +162,8 @@ RAW = {
     "numpy's old exec": b"cnumpy.testing._private.utils\nrunstring\n(Vimport os\n}tR.",
     "scipy beside sparse": b"cscipy.sparse.linalg\nspsolve\n.",
     "looks like chumpy": b"cchumpyevil\nCh\n.",
+    "tuples a million deep": b"\x80\x02})" + b"\x85" * 1_000_000 + b"K\x01s.",
+    "a million steps": b"\x80\x02]" + b"K\x01a" * 500_000 + b".",
     "a list": pickle.dumps([1, 2, 3]),
     "a number": pickle.dumps(7),
 }
