@@ -51,6 +51,8 @@ class Evidence:
     """(M, V) s from the moment to the mid-exposure of the view's colour image; NaN where it has none."""
     clouds: Mapping[int, Cloud] = field(default_factory=dict)
     """Depth points by index of the view; empty before there is a hand to look around."""
+    keypoint_depth_m: F64 | None = None
+    """(M, V, 21) m depth of the surface at each keypoint, along the camera's z; NaN where nothing was measured."""
     joints_m: F64 | None = None
     """(M, 21, 3) m triangulated joints, world; NaN where there are none. Only the first guess uses them."""
 
@@ -60,6 +62,12 @@ class Evidence:
         there = np.all(np.isfinite(self.keypoints_px), axis=-1)
         return np.asarray(there & (self.confidence > 0))
 
+    @property
+    def two_views(self) -> bool:
+        """Whether two views saw at least half of the joints that any view saw."""
+        views = self.seen.sum(1)
+        return bool((views >= 2).sum() * 2 >= (views >= 1).sum())
+
     def taken(self, moments: I64) -> Evidence:
         """The evidence of some of the moments, ascending."""
         return replace(
@@ -68,6 +76,7 @@ class Evidence:
             keypoints_px=self.keypoints_px[moments],
             confidence=self.confidence[moments],
             lag_s=self.lag_s[moments],
+            keypoint_depth_m=None if self.keypoint_depth_m is None else self.keypoint_depth_m[moments],
             joints_m=None if self.joints_m is None else self.joints_m[moments],
             clouds={v: take_cloud(cloud, moments) for v, cloud in self.clouds.items()},
         )

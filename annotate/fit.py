@@ -13,7 +13,7 @@ import numpy as np
 from annotate import equations as normal
 from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
-from annotate.stage import SEQUENCE, Stage
+from annotate.stage import SEQUENCE, WIDE, Stage
 from annotate.state import FitState
 from hoi_core import plugins
 from hoi_core.config import from_dict
@@ -69,7 +69,7 @@ def fit(
     evidence: Evidence,
     state: FitState,
     terms: Mapping[str, Term],
-    stages: Sequence[Stage] = SEQUENCE,
+    stages: Sequence[Stage] | None = None,
     *,
     tolerance: float = 1e-4,
     on_step: Callable[[int, int], None] | None = None,
@@ -80,7 +80,8 @@ def fit(
         evidence: what the cameras say.
         state: where to start.
         terms: from `load_terms`.
-        stages: strictness of each iteration; equal stages at the end stop early once the cost settles.
+        stages: strictness of each iteration, None for those that suit the evidence; equal stages at the end stop
+            early once the cost settles.
         tolerance: relative decrease of the cost that counts as settled.
         on_step: called with (iterations done, of at most).
 
@@ -89,6 +90,8 @@ def fit(
     """
     if not len(evidence.t_s):
         raise FitError("the fit needs at least one moment, the evidence has none.", "Check the recording.")
+    if stages is None:
+        stages = SEQUENCE if evidence.two_views else WIDE
     damping = _START_DAMPING
     cost = np.inf
     for i, stage in enumerate(stages):

@@ -18,6 +18,7 @@ from hoi_core.sequence import Capture
 from hoi_core.types import F64, I64, Camera
 
 _NS = 1e-9
+_PATCH_PX = 2
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,27 @@ def keypoint_evidence(capture: Capture, keypoints: Keypoints) -> Evidence:
         keypoints_px=pixels,
         confidence=confidence,
         lag_s=np.stack([_lag_s(capture, f"{view}/color") for view in views], axis=1),
+        keypoint_depth_m=np.stack([_depth_under(capture, view, keypoints.by_view[view]) for view in views], axis=1),
     )
+
+
+def _depth_under(capture: Capture, view: str, keypoints: F64) -> F64:
+    """(M, 21) m median depth around each keypoint; NaN where nothing was measured or recorded."""
+    out = np.full(keypoints.shape[:2], np.nan)
+    if f"{view}/depth" not in capture.streams:
+        return out
+    index = capture.sync.index[f"{view}/depth"]
+    height, width = capture.views[view].color.info.shape[:2]
+    for m in np.flatnonzero((index >= 0) & np.isfinite(keypoints[..., 0]).any(1)):
+        depth_m = capture.views[view].depth_in_color_m(int(index[m]))
+        for j in np.flatnonzero(np.isfinite(keypoints[m, :, :2]).all(-1)):
+            u, v = np.rint(keypoints[m, j, :2]).astype(int)
+            if not (0 <= u < width and 0 <= v < height):
+                continue
+            patch = depth_m[max(v - _PATCH_PX, 0) : v + _PATCH_PX + 1, max(u - _PATCH_PX, 0) : u + _PATCH_PX + 1]
+            if (patch > 0).any():
+                out[m, j] = np.median(patch[patch > 0])
+    return out
 
 
 def _lag_s(capture: Capture, stream: str) -> F64:

@@ -27,3 +27,11 @@ SEQUENCE = (
 
 Keypoints alone place the hand within a few millimetres; a wider gate lets the object drag a finger away for good.
 """
+
+WIDE = (
+    Stage(10.0, 0.05),
+    Stage(7.0, 0.035),
+    Stage(5.0, 0.025),
+    *(Stage(4.0, 0.015) for _ in range(9)),
+)
+"""For a sequence that one view alone saw: depth has to move the first guess further."""

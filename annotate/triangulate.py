@@ -13,7 +13,6 @@ from hoi_core.types import F64, Bool, Camera
 GATE_PX = 25.0
 """A point that misses one of its keypoints by more is no point."""
 _BEHIND_SURFACE_M = 0.009
-_NEAR_PX = 12.0
 
 
 class Triangulated(NamedTuple):
@@ -31,7 +30,7 @@ def triangulate(evidence: Evidence, gate_px: float = GATE_PX) -> Triangulated:
     """Joints of every moment, from all views that see them (DLT), gated by reprojection.
 
     Args:
-        evidence: its keypoints, and its clouds where it has any.
+        evidence: its keypoints, and the depth under them where it has any.
         gate_px: largest reprojection error, px.
     """
     pixels = np.moveaxis(np.where(evidence.seen[..., None], evidence.keypoints_px, np.nan), 1, 0)
@@ -55,22 +54,13 @@ def _error(camera: Camera, joints_m: F64, pixels: F64) -> F64:
 
 
 def _lift(evidence: Evidence) -> F64:
-    """(M, 21, 3) m: the depth point nearest to a keypoint in the image, plus a little towards the bone."""
+    """(M, 21, 3) m: the surface under the first keypoint that has depth, plus a little towards the bone."""
     out = np.full((*evidence.seen[:, 0].shape, 3), np.nan)
-    for v, cloud in evidence.clouds.items():
-        camera = evidence.cameras[v]
-        local = cameras.transform(camera.T_cam_world, cloud.points_m)
-        at_px = cameras.project(camera, local)
-        for m in range(len(out)):
-            rows = slice(cloud.start[m], cloud.start[m + 1])
-            wanted = np.flatnonzero(evidence.seen[m, v] & np.isnan(out[m, :, 0]))
-            if rows.start == rows.stop or not len(wanted):
-                continue
-            pixels = evidence.keypoints_px[m, v, wanted]
-            far = np.linalg.norm(at_px[rows][None] - pixels[:, None], axis=-1)
-            nearest = far.argmin(1)
-            close = far[np.arange(len(wanted)), nearest] < _NEAR_PX
-            depth = local[rows][nearest, 2] + _BEHIND_SURFACE_M
-            points = cameras.transform(camera.T_world_cam, cameras.unproject(camera, pixels, depth))
-            out[m, wanted[close]] = points[close]
+    if evidence.keypoint_depth_m is None:
+        return out
+    for v, camera in enumerate(evidence.cameras):
+        depth_m = evidence.keypoint_depth_m[:, v] + _BEHIND_SURFACE_M
+        points = cameras.unproject(camera, evidence.keypoints_px[:, v], depth_m)
+        points = np.where(evidence.seen[:, v, :, None], cameras.transform(camera.T_world_cam, points), np.nan)
+        out = np.where(np.isnan(out), points, out)
     return out

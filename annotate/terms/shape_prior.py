@@ -47,6 +47,9 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     view = [config.sigma_offset_s, *(config.sigma_turn_rad,) * 3, *(config.sigma_shift_m,) * 3, config.sigma_bias_m]
     sigma[N_BETAS:] = np.tile(view, len(evidence.views))
     sigma[N_BETAS : N_BETAS + VIEW_UNKNOWNS - 1] = _FIXED
+    if not evidence.two_views:
+        # One view cannot tell a biased depth from a larger hand farther away.
+        sigma[N_BETAS + VIEW_UNKNOWNS - 1 :: VIEW_UNKNOWNS] = _FIXED
     return _Prepared(max(config.weight, _FIXED) / sigma**2)
 
 
