@@ -7,6 +7,11 @@ import numpy as np
 from hoi_core.types import I64
 
 
+def edges(faces: I64) -> I64:
+    """Every edge once, lower vertex first. `(F, 3) -> (E, 2)`."""
+    return np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=-1), axis=0)
+
+
 def boundary_loop(faces: I64) -> I64:
     """Vertices round the mesh's only hole, in the order in which its triangles run. `(F, 3) -> (n,)`.
 

@@ -10,6 +10,7 @@ import numpy as np
 from hoi_core.conventions import FINGERS, FINGERTIP_VERTICES, N_VERTICES
 from hoi_core.mano.stand_in.skeleton import WRIST_X_M, Finger, fingers
 from hoi_core.mano.stand_in.surface import gradient, pull_to_surface
+from hoi_core.mano.topology import edges
 from hoi_core.types import F64, I64
 
 Ring = list[int]
@@ -180,15 +181,10 @@ def _assemble() -> tuple[_Draft, Ring]:
     return draft, sections[0]
 
 
-def _edges(faces: I64) -> I64:
-    pairs = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=-1)
-    return np.unique(pairs, axis=0)
-
-
 def _relax(vertices: F64, faces: I64, rate: F64, steps: int) -> F64:
     """Even out the triangles: move along the surface towards the neighbours' centre, then back onto it."""
-    edges = _edges(faces)
-    both = np.concatenate([edges, edges[:, ::-1]])
+    pairs = edges(faces)
+    both = np.concatenate([pairs, pairs[:, ::-1]])
     degree = np.bincount(both[:, 0], minlength=len(vertices))[:, None]
     for _ in range(steps):
         sums = np.zeros_like(vertices)

@@ -6,6 +6,7 @@ import numpy as np
 
 from hoi_core.conventions import N_MANO_JOINTS
 from hoi_core.mano.stand_in.skeleton import Finger, fingers, joints_m
+from hoi_core.mano.topology import edges
 from hoi_core.types import F64, I64
 
 _NEAREST = 48
@@ -99,7 +100,7 @@ def _thumb_share(vertices: F64, thumb: Finger) -> F64:
 
 def smooth(values: F64, faces: I64, steps: int = _SMOOTHING) -> F64:
     """Average with the neighbours on the mesh. `(N, K) -> (N, K)`."""
-    pairs = np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=-1), axis=0)
+    pairs = edges(faces)
     both = np.concatenate([pairs, pairs[:, ::-1]])
     degree = np.bincount(both[:, 0], minlength=len(values))[:, None]
     for _ in range(steps):
