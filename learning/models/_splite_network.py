@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -12,6 +15,9 @@ from learning.layers.mesh_hierarchy import MeshHierarchy, build_hierarchy
 from learning.layers.sparse import DenseConv2d
 from learning.models._sparse_resnet import SparseResNet18
 from learning.models.splite import Config
+
+if TYPE_CHECKING:
+    from hoi_core.mano import ManoLayer
 
 HEATMAP_STRIDE = 8
 
@@ -99,5 +105,9 @@ def hand_hierarchy(spiral_length: int) -> MeshHierarchy:
     """Levels 778, 389, 195, 98, 49 of the right hand that the user has (MANO, or the stand-in)."""
     from hoi_core.mano import ManoLayer
 
-    model = ManoLayer.from_env("right").model
-    return build_hierarchy(model.v_template, model.faces, spiral_length=spiral_length)
+    return _hierarchy_of(ManoLayer.from_env("right"), spiral_length)
+
+
+@lru_cache(maxsize=4)
+def _hierarchy_of(layer: ManoLayer, spiral_length: int) -> MeshHierarchy:
+    return build_hierarchy(layer.model.v_template, layer.model.faces, spiral_length=spiral_length)

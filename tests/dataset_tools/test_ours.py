@@ -1,0 +1,120 @@
+"""The reader of our own recordings, and mixes of datasets."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from dataset_tools import mix
+from dataset_tools.readers import _tiny_ours, ours
+from hoi_core import camera as cameras
+from hoi_core import plugins
+from hoi_core.errors import ConfigError, DatasetError, SequenceError
+from hoi_core.mano import ManoLayer
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return ours.tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def test_tiny_has_two_samples(root):
+    assert ours.index(root, "all") == ["seq_001/left/000000", "seq_002/left/000000"]
+
+
+def test_the_last_sequence_is_the_test(root):
+    assert ours.index(root, "train") == ["seq_001/left/000000"]
+    assert ours.index(root, "test") == ["seq_002/left/000000"]
+
+
+def test_dataset_json_decides_the_split(tmp_path):
+    root = ours.tiny(tmp_path)
+    (root / "dataset.json").write_text(json.dumps({"splits": {"train": ["seq_002"], "val": ["seq_001"]}}))
+    assert ours.index(root, "train") == ["seq_002/left/000000"]
+    assert ours.index(root, "val") == ["seq_001/left/000000"]
+    (root / "dataset.json").write_text(json.dumps({"splits": {"train": ["seq_009"]}}))
+    with pytest.raises(DatasetError, match="seq_009"):
+        ours.index(root, "train")
+    (root / "dataset.json").write_text("[]")
+    with pytest.raises(DatasetError, match=r"dataset\.json"):
+        ours.index(root, "train")
+
+
+def test_samples_are_in_the_camera_frame(root):
+    for key, side in zip(ours.index(root, "all"), ("right", "left"), strict=True):
+        sample = ours.read(root, key)
+        assert sample.side == side
+        assert sample.joints_valid.all()
+        assert sample.image.shape == (sample.camera.height, sample.camera.width, 3)
+        # The drawn bright skeleton lies under the projected joints.
+        pixels = np.rint(cameras.project(sample.camera, sample.joints_m)).astype(int)
+        assert (sample.image[pixels[:, 1], pixels[:, 0], 0] > 150).all()
+        # The mesh belongs to the joints: its fingertips are the tips.
+        tips = sample.vertices_m[[744, 320, 443, 554, 671]]
+        np.testing.assert_allclose(tips, sample.joints_m[[4, 8, 12, 16, 20]], atol=1e-5)
+        regressed = ManoLayer.stand_in(side).model.J_regressor @ sample.vertices_m
+        np.testing.assert_allclose(regressed[0], sample.joints_m[0], atol=0.01)
+
+
+def test_unlabelled_sequences_say_what_to_do(tmp_path):
+    root = ours.tiny(tmp_path)
+    (root / "sequences" / "seq_001" / "annotation.h5").unlink()
+    with pytest.raises(DatasetError, match="no labels") as caught:
+        ours.index(root, "train")
+    assert "hoi-annotate seq_001 --auto" in caught.value.hint
+
+
+def test_bad_names_and_keys(root, tmp_path):
+    with pytest.raises(ConfigError, match="no split named 'tset'") as caught:
+        ours.index(root, "tset")
+    assert "'test'" in caught.value.hint
+    with pytest.raises(DatasetError, match="expected recordings"):
+        ours.index(tmp_path, "train")
+    with pytest.raises(DatasetError, match="expected a key"):
+        ours.read(root, "seq_001")
+    with pytest.raises(DatasetError, match="not labelled"):
+        ours.read(root, "seq_001/back/000000")
+    with pytest.raises(SequenceError):
+        ours.read(root, "seq_111/left/000000")
+
+
+def test_several_moments(tmp_path):
+    root = _tiny_ours.write(tmp_path, frames=3)
+    keys = ours.index(root, "train")
+    assert keys == [f"seq_001/left/{m:06d}" for m in range(3)]
+    assert not np.allclose(ours.read(root, keys[0]).joints_m, ours.read(root, keys[2]).joints_m)
+
+
+def test_every_reader_keeps_the_contract(tmp_path):
+    for name in plugins.names("dataset_tools.readers"):
+        reader = plugins.load("dataset_tools.readers", name)
+        root = reader.tiny(tmp_path / name)
+        for split in ("train", "test"):
+            for key in reader.index(root, split):
+                sample = reader.read(root, key)
+                assert sample.dataset == reader.INFO.name == name
+                assert sample.joints_m.shape == (21, 3)
+
+
+def test_mix():
+    assert mix.parse("ours+ours:0.5") == (mix.Part("ours"), mix.Part("ours", 0.5))
+    for bad, message in (("our", "no dataset named"), ("ours:x", "dataset:weight"), ("ours:-1", "positive")):
+        with pytest.raises(ConfigError, match=message):
+            mix.parse(bad)
+
+
+def test_epoch_order_is_a_pure_function_and_keeps_the_shares():
+    order = mix.epoch_order([10, 4], [0.5, 2.0], seed=3, epoch=1)
+    np.testing.assert_array_equal(order, mix.epoch_order([10, 4], [0.5, 2.0], seed=3, epoch=1))
+    assert sorted(np.bincount(order, minlength=14)[10:]) == [2, 2, 2, 2]
+    assert len(set(order[order < 10])) == 5
+    assert not np.array_equal(order, mix.epoch_order([10, 4], [0.5, 2.0], seed=3, epoch=2))
+
+
+def test_no_torch_at_import():
+    code = (
+        "import sys, dataset_tools.mix, dataset_tools.readers.ours, hoi_core.runtime; sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

@@ -1,0 +1,114 @@
+"""Batches: targets belong to the crop, order is reproducible, mirrored left hands."""
+
+import numpy as np
+import pytest
+import torch
+
+from dataset_tools.readers import _tiny_ours, ours
+from hoi_core import camera as cameras
+from hoi_core.errors import ConfigError
+from learning.augment import Augment, random_colours
+from learning.data import DataConfig, HandDataset, InOrder, StepSampler, around_hand, loader, make_item
+from learning.losses import project
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return _tiny_ours.write(tmp_path_factory.mktemp("tiny"), frames=4)
+
+
+def test_batch_shapes_and_sites(root):
+    dataset = HandDataset("ours", root, "all", DataConfig())
+    (batch,) = loader(dataset, InOrder(len(dataset), 16), 0)
+    assert batch.image.shape == (8, 3, 128, 128)
+    assert batch.image.dtype == torch.float32
+    assert 0 <= batch.image.min() <= batch.image.max() <= 1
+    assert batch.vertices_valid.all()
+    assert batch.mirrored.tolist() == [False] * 4 + [True] * 4
+    pixels = project(batch.joints_m, batch.K)
+    assert (pixels > 0).all()
+    assert (pixels < 127).all()
+    span = (pixels.amax(1) - pixels.amin(1)).amax(1)
+    assert ((span > 80) & (span < 110)).all()  # 128 / 1.3, less what the off-axis view stretches
+
+
+def test_left_hands_look_like_right_ones(root):
+    """The palm's handedness (thumb side of index to little, seen along the normal) agrees after mirroring."""
+    dataset = HandDataset("ours", root, "all", DataConfig())
+
+    def handedness(item):
+        wrist, index, little, tip = item.joints_m[[0, 5, 17, 4]]
+        return np.sign(np.linalg.det(np.stack([index - wrist, little - wrist, tip - wrist])))
+
+    bones = np.array([np.linalg.norm(dataset[n, 0].joints_m[5] - dataset[n, 0].joints_m[0]) for n in range(8)])
+    assert (np.abs(bones - bones.mean()) < 0.03).all()
+    right = {handedness(dataset[n, 0]) for n in range(4)}
+    left = {handedness(dataset[n, 0]) for n in range(4, 8)}
+    assert right == left
+
+
+def test_augmentation_moves_labels_with_the_image(root):
+    """The drawn skeleton is bright under every projected joint, whatever the crop."""
+    from hoi_core import crop as crops
+    from learning.augment import random_placement
+
+    sample = ours.read(root, ours.index(root, "all")[0])
+    box = crops.box_of(cameras.project(sample.camera, sample.joints_m))
+    for seed in range(10):
+        place = random_placement(Augment(), np.random.default_rng(seed), mirror=False)
+        crop = crops.around(sample.camera, box, 128, place)
+        image = crops.warp(sample.image, sample.camera, crop)
+        pixels = np.rint(cameras.project(crop.camera, crops.to_crop(crop, sample.joints_m))).astype(int)
+        inside = ((pixels >= 0) & (pixels < 128)).all(1)
+        assert inside.sum() >= 15
+        assert (image[pixels[inside, 1], pixels[inside, 0], 0] > 100).all()
+
+
+def test_the_cached_cut_gives_the_same_crop(root):
+    sample = ours.read(root, ours.index(root, "all")[5])
+    cut = around_hand(sample, Augment())
+    assert cut.image.size < sample.image.size
+    for seed in range(5):
+        a, b = (make_item(s, DataConfig(), Augment(), np.random.default_rng(seed)) for s in (sample, cut))
+        np.testing.assert_allclose(a.K, b.K)
+        np.testing.assert_allclose(a.joints_m, b.joints_m)
+        assert np.abs(a.image - b.image).mean() < 2e-3
+
+
+def test_evaluation_is_deterministic_and_training_reproducible(root):
+    plain = HandDataset("ours", root, "train", DataConfig())
+    np.testing.assert_array_equal(plain[0, 1].image, plain[0, 2].image)
+    trained = HandDataset("ours", root, "train", DataConfig(), augment=Augment(), seed=3)
+    np.testing.assert_array_equal(trained[0, 7].image, trained[0, 7].image)
+    assert not np.array_equal(trained[0, 7].image, trained[0, 8].image)
+
+
+def test_steps_resume_exactly_and_split_over_processes():
+    whole = list(StepSampler([10], [1.0], 4, 0, 0, 6))
+    assert list(StepSampler([10], [1.0], 4, 0, 3, 6)) == whole[3:]
+    halves = [list(StepSampler([10], [1.0], 2, 0, 0, 6, rank, 2)) for rank in (0, 1)]
+    assert [a + b for a, b in zip(*halves, strict=True)] == whole
+    numbers = [n for batch in whole for n, _ in batch]
+    assert sorted(numbers[:10]) == list(range(10))
+
+
+def test_workers_give_the_same_batches(root):
+    dataset = HandDataset("ours", root, "all", DataConfig(), augment=Augment())
+    sampler = StepSampler(dataset.sizes, dataset.weights, 4, 0, 0, 3)
+    for a, b in zip(loader(dataset, sampler, 0), loader(dataset, sampler, 2), strict=True):
+        torch.testing.assert_close(a.image, b.image)
+        torch.testing.assert_close(a.joints_m, b.joints_m)
+
+
+def test_colours_change_within_bounds():
+    image = np.full((8, 8, 3), 128, np.uint8)
+    same = random_colours(image, Augment(brightness=0.0, contrast=0.0, noise=0.0), np.random.default_rng(0))
+    np.testing.assert_array_equal(same, image)
+    changed = random_colours(image, Augment(noise=0.0), np.random.default_rng(0))
+    assert 0 < np.abs(changed.astype(int) - 128).max() <= 33
+
+
+def test_unknown_dataset(root):
+    with pytest.raises(ConfigError, match="no dataset named 'hours'") as caught:
+        HandDataset("hours", root, "train", DataConfig())
+    assert "'ours'" in caught.value.hint

@@ -1,0 +1,293 @@
+"""A small network all the way: 20 steps, quantisation-aware training, ONNX, ONNX Runtime, the torch-free runtime."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from dataset_tools.readers import _tiny_ours, ours
+from hoi_core import camera as cameras
+from hoi_core import crop as crops
+from hoi_core import runtime
+from hoi_core.errors import AssetError, ConfigError, ExportError, FitError
+from learning import evaluate, models, quantize, runs
+from learning.augment import Augment
+from learning.bench import time_models
+from learning.config import LossWeights, TrainConfig
+from learning.export import export
+from learning.models import splite
+from learning.train import learning_rate, train
+
+STILL = Augment(roll_deg=0.0, scale_jitter=0.0, shift_jitter=0.0)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Data, a float run of 20 steps, a QAT run of 6, and both exports."""
+    torch.set_num_threads(1)  # small layers; a second thread would wait more than work
+    base = tmp_path_factory.mktemp("pipeline")
+    data = _tiny_ours.write(base / "data", frames=4)
+    settings = TrainConfig(
+        net=splite.Config(width=8, head_channels=32),
+        data=data,
+        out=base / "float",
+        steps=20,
+        batch_size=4,
+        lr=3e-3,
+        augment=STILL,
+        log_every=5,
+        save_every=10,
+    )
+    report = train(settings)
+    quantised = train(replace(settings, qat=True, from_run=base / "float", out=base / "int8", steps=6, lr=None))
+    fp32 = export(base / "float", base / "fp32.onnx", int8=False, data=data)
+    int8 = export(base / "int8", base / "int8.onnx", int8=True, data=data)
+    return {
+        "base": base,
+        "data": data,
+        "settings": settings,
+        "report": report,
+        "qat": quantised,
+        "fp32": fp32,
+        "int8": int8,
+    }
+
+
+def test_loss_falls(made):
+    assert made["report"].loss_last < 0.75 * made["report"].loss_first
+
+
+def test_run_folder(made):
+    run = made["base"] / "float"
+    assert {p.name for p in run.iterdir()} >= {"config.yaml", "command.txt", "env.json", "metrics.jsonl", "checkpoints"}
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [5, 10, 15, 20]
+    assert all(np.isfinite(list(line.values())).all() for line in lines)
+    assert (run / "checkpoints" / "last").resolve().name == "step_000020"
+    assert runs.read_settings(run) == made["settings"]
+    torch.load(run / "checkpoints" / "last" / "state.pt", weights_only=True)
+
+
+def test_qat_starts_from_the_float_weights(made):
+    assert made["qat"].loss_first < made["report"].loss_first
+
+
+def test_float_export_is_the_model(made):
+    parity = made["fp32"].sidecar.parity
+    assert parity["joints_max_mm"] < 0.01
+    assert parity["vertices_max_mm"] < 0.01
+
+
+def test_int8_export_agrees_with_the_fake_quant_model(made):
+    parity = made["int8"].sidecar.parity
+    assert parity["joints_mean_mm"] < 2.0
+    assert parity["vertices_mean_mm"] < 2.0
+
+
+def test_int8_file_computes_in_int8(made):
+    graph = onnx.load(made["int8"].path).graph
+    kinds = {t.name: t.data_type for t in graph.initializer}
+    floats = sum(np.prod(t.dims) for t in graph.initializer if t.data_type == onnx.TensorProto.FLOAT)
+    floats += sum(
+        np.prod(a.t.dims)
+        for node in graph.node
+        if node.op_type == "Constant"
+        for a in node.attribute
+        if a.t.data_type == onnx.TensorProto.FLOAT
+    )
+    assert onnx.TensorProto.INT8 in kinds.values() or any(n.op_type == "QuantizeLinear" for n in graph.node)
+    total = sum(p.numel() for p in models.build("splite", width=8, head_channels=32).parameters())
+    assert floats < 0.1 * total
+
+
+def test_any_batch_size(made):
+    model = runtime.load(made["int8"].path)
+    uv, depth, vertices, confidence = model.run(np.zeros((3, 3, 128, 128), np.float32))
+    assert uv.shape == (3, 21, 2)
+    assert depth.shape == (3, 22)
+    assert vertices.shape == (3, 778, 3)
+    assert ((confidence >= 0) & (confidence <= 1.001)).all()
+
+
+def test_figures_of_run_and_file_agree(made):
+    figures = [
+        evaluate.evaluate(evaluate.open_model(made["base"] / name), "ours", made["data"], "all")
+        for name in ("float", "fp32.onnx")
+    ]
+    for key in (
+        "xyz_mm",
+        "xyz_auc",
+        "xyz_pa_mm",
+        "xyz_pa_auc",
+        "mesh_mm",
+        "mesh_auc",
+        "mesh_pa_mm",
+        "mesh_pa_auc",
+        "f5",
+    ):
+        assert figures[0][key] == pytest.approx(figures[1][key], rel=1e-3, abs=1e-4), key
+    assert figures[0]["n"] == 8
+    assert {"f15", "f5_pa", "f15_pa"} <= figures[0].keys()
+
+
+def test_runtime_predicts_in_the_frame_of_the_whole_image(made):
+    """The same numbers as the network on the crop, moved back by the crop's own geometry; left hands mirrored."""
+    model = runtime.load(made["fp32"].path)
+    network = runs.load_run(made["base"] / "float").model
+    for key in ("seq_001/left/000000", "seq_002/left/000000"):
+        sample = ours.read(made["data"], key)
+        box = crops.box_of(cameras.project(sample.camera, sample.joints_m))
+        hand = model.predict(sample.image, sample.camera, box, side=sample.side)
+        np.testing.assert_allclose(cameras.project(sample.camera, hand.joints_m), hand.joints_px)
+        from learning.data import DataConfig, make_item
+
+        item = make_item(sample, DataConfig())
+        with torch.no_grad():
+            uv, depth, _, _ = (x.double().numpy() for x in network(torch.from_numpy(item.image[None])))
+        crop = crops.around(sample.camera, box, 128, crops.Placement(mirror=sample.side == "left"))
+        expected = crops.from_crop(crop, crops.camera_space(uv, depth, np.array([crop.focal_px]), 128)[0])
+        np.testing.assert_allclose(hand.joints_m, expected, atol=2e-5)
+        assert hand.vertices_m.shape == (778, 3)
+    whole = model.predict(sample.image, sample.camera)
+    assert np.isfinite(whole.joints_m).all()
+
+
+def test_runtime_needs_no_torch(made):
+    code = f"""
+import sys
+sys.modules["torch"] = None
+import numpy as np
+from hoi_core import runtime
+from hoi_core.types import Camera
+model = runtime.load({str(made["int8"].path)!r})
+hand = model.predict(np.zeros((240, 320, 3), np.uint8), Camera(320, 240, 300.0, 300.0, 159.5, 119.5), (90, 60, 200, 99))
+assert np.isfinite(hand.joints_m).all() and hand.vertices_m.shape == (778, 3)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+
+
+def test_damaged_models_say_so(made, tmp_path):
+    good, sidecar = made["fp32"].path, made["fp32"].path.with_suffix(".json")
+    copy = tmp_path / "m.onnx"
+    with pytest.raises(AssetError, match="expected a model file"):
+        runtime.load(copy)
+    copy.write_bytes(good.read_bytes())
+    with pytest.raises(AssetError, match="no sidecar"):
+        runtime.load(copy)
+    beside = copy.with_suffix(".json")
+    beside.write_text("{")
+    with pytest.raises(AssetError, match="not JSON"):
+        runtime.load(copy)
+    beside.write_text('{"format": "other"}')
+    with pytest.raises(AssetError, match="hoi-model"):
+        runtime.load(copy)
+    values = json.loads(sidecar.read_text())
+    beside.write_text(json.dumps({k: v for k, v in values.items() if k != "size"}))
+    with pytest.raises(AssetError, match="incomplete"):
+        runtime.load(copy)
+    beside.write_text(json.dumps(values))
+    copy.write_bytes(good.read_bytes()[:-100])
+    with pytest.raises(AssetError, match="hashes differ"):
+        runtime.load(copy)
+    beside.write_text(json.dumps(values | {"sha256": runtime.file_hash(copy)}))
+    with pytest.raises(AssetError, match="not a model"):
+        runtime.load(copy)
+
+
+def test_resume_continues_where_it_stopped(made):
+    run = made["base"] / "resumed"
+    settings = replace(made["settings"], out=run, steps=8, save_every=4)
+    train(settings)
+    (run / "checkpoints" / "last").unlink()
+    (run / "checkpoints" / "last").symlink_to("step_000004")
+    straight = runs.load_file(run / "checkpoints" / "step_000008" / "model.safetensors")
+    report = train(replace(settings, resume=True))
+    assert report.step == 8
+    again = runs.load_file(run / "checkpoints" / "last" / "model.safetensors")
+    for name, value in straight.items():
+        torch.testing.assert_close(again[name], value, msg=name, rtol=1e-3, atol=1e-3)
+    with pytest.raises(ConfigError, match="has all of its 8 steps"):
+        train(replace(settings, resume=True))
+
+
+def test_an_existing_run_is_not_overwritten(made):
+    settings = replace(made["settings"], steps=1)
+    assert train(settings).folder == made["base"] / "float_2"
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(made):
+    wild = replace(made["settings"], out=made["base"] / "wild", loss=LossWeights(pose=float("inf")), steps=3)
+    with pytest.raises(FitError, match="loss is"):
+        train(wild)
+
+
+def test_errors_of_export_and_loading(made, tmp_path):
+    with pytest.raises(ExportError, match="not trained with --qat"):
+        export(made["base"] / "float", tmp_path / "x.onnx", int8=True, data=made["data"])
+    with pytest.raises(ExportError, match="trained with --qat"):
+        export(made["base"] / "int8", tmp_path / "x.onnx", int8=False, data=made["data"])
+    with pytest.raises(ExportError, match=r"ends in \.onnx"):
+        export(made["base"] / "float", tmp_path / "x", int8=False, data=made["data"])
+    with pytest.raises(ConfigError, match="expected a run"):
+        runs.load_run(tmp_path)
+    with pytest.raises(ConfigError, match="no model named 'splitt'") as caught:
+        models.build("splitt")
+    assert "'splite'" in caught.value.hint
+    with pytest.raises(ConfigError, match="no key in splite named 'widht'"):
+        models.build("splite", widht=8)
+    with pytest.raises(ConfigError, match="another model"):
+        train(replace(made["settings"], net=splite.Config(width=16), from_run=made["base"] / "float", dry_run=True))
+
+
+def test_fake_quantisation_matches_conversion_bit_for_bit_in_torch(made):
+    """The converted torch network and the fake-quant network agree to a few quantisation steps."""
+    loaded = runs.load_run(made["base"] / "int8")
+    image = torch.from_numpy(HandItem.first(made["data"]))
+    with torch.no_grad():
+        a, b = loaded.model(image), quantize.convert(loaded.model)(image)
+    for x, y in zip(a, b, strict=True):
+        assert (x - y).abs().max() < 0.1 * max(1.0, float(x.abs().max()))
+
+
+class HandItem:
+    """The first sample's network input."""
+
+    @staticmethod
+    def first(root):
+        from learning.data import DataConfig, make_item
+
+        return make_item(ours.read(root, ours.index(root, "all")[0]), DataConfig()).image[None]
+
+
+def test_bench_rows(made):
+    rows = time_models([made["fp32"].path, made["int8"].path], repeats=3)
+    assert [r.engine for r in rows] == ["ort_fp32", "ort_int8"]
+    assert all(r.median_ms > 0 for r in rows)
+    assert rows[0].to_dict()["net"] == "splite"
+    with pytest.raises(ConfigError):
+        time_models([])
+
+
+def test_learning_rate():
+    settings = TrainConfig(net=splite.Config(), steps=100)
+    rates = [learning_rate(settings, s) for s in range(100)]
+    assert max(rates) == pytest.approx(1e-3, rel=0.01)
+    assert rates[0] < rates[2]
+    assert rates[-1] < 2e-5
+    stepped = replace(settings, schedule="step", qat=True, from_run=settings.data or "x")
+    assert learning_rate(stepped, 50) == pytest.approx(1e-4)
+    assert learning_rate(stepped, 90) == pytest.approx(1e-5)
+
+
+def test_impossible_settings_are_refused():
+    for bad in ({"steps": 0}, {"size": 100}, {"qat": True}, {"resume": True}, {"batch_size": 3, "processes": 2}):
+        with pytest.raises(ConfigError):
+            TrainConfig(net=splite.Config(), **bad)
+    with pytest.raises(ConfigError):
+        splite.Config(part=0.0)
