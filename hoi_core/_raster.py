@@ -13,7 +13,7 @@ from hoi_core.types import F32, F64, U8
 Geometry = tuple[F64, F64, np.ndarray, np.ndarray]
 Look = tuple[F64, F64, F64, F32]
 
-NOISE_SIZE = 64
+NOISE_SIZE = 32
 """Edge of the periodic noise volume that gives materials their grain."""
 
 
@@ -199,6 +199,9 @@ def _light_terms(value: F64, light: F64) -> tuple[float, float, float]:
     h = 1.0 / max(np.sqrt(h0 * h0 + h1 * h1 + h2 * h2), 1e-12)
     specular = 0.0
     if cosine > 0:
-        specular = max((n0 * h0 + n1 * h1 + n2 * h2) * n * h, 0.0) ** light[3, 0] * cosine
+        shine = (n0 * h0 + n1 * h1 + n2 * h2) * n * h
+        # Below that the power is invisible and costs as much as all the rest.
+        if shine > 0.7:
+            specular = shine ** light[3, 0] * cosine
     # Silhouettes look into the scene, faces towards the camera into the open room.
     return diffuse, specular, 0.6 + 0.4 * facing

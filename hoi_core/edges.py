@@ -23,11 +23,11 @@ class EdgeParams:
 
     blur_px: float = 0.8
     """Spread of the Gaussian before the gradient, px; 0 for none."""
-    threshold_sobel: int = 18
+    threshold_sobel: int = 22
     """Sobel strength (0..255) below which a pixel is no edge."""
-    threshold_canny_low: int = 60
+    threshold_canny_low: int = 50
     """Lower hysteresis threshold of Canny, on the unscaled gradient."""
-    threshold_canny_high: int = 140
+    threshold_canny_high: int = 120
     """Upper hysteresis threshold of Canny, on the unscaled gradient."""
 
     def __post_init__(self) -> None:

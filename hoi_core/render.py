@@ -274,5 +274,5 @@ def _noise() -> F32:
     white = np.random.default_rng(20_26).standard_normal((NOISE_SIZE,) * 3)
     frequency = np.fft.fftfreq(NOISE_SIZE)
     radius2 = sum(f**2 for f in np.meshgrid(frequency, frequency, frequency, indexing="ij"))
-    smooth = np.fft.ifftn(np.fft.fftn(white) * np.exp(-radius2 * 40.0)).real
+    smooth = np.fft.ifftn(np.fft.fftn(white) * np.exp(-radius2 * 24.0)).real
     return np.ascontiguousarray((smooth - smooth.mean()) / smooth.std(), dtype=np.float32)

@@ -17,7 +17,7 @@ from hoi_core.render import Light, Mesh, Window, render_color, render_depth, sha
 from hoi_core.scene import objects
 from hoi_core.scene._shapes import tube
 from hoi_core.scene.anatomy import hand_frame
-from hoi_core.scene.background import Room, Still, darken, random_room, still
+from hoi_core.scene.background import Room, Still, darken, empty_depth, random_room, still
 from hoi_core.scene.light import random_light
 from hoi_core.scene.motion import Moments, Play, random_play
 from hoi_core.scene.skin import skin_colors
@@ -77,7 +77,7 @@ def place_cameras(rng: np.random.Generator, error_px: float, error_m: float) -> 
         )
         if name == SENSOR:
             lens = Camera(
-                128, 128, 150.0, 150.0, 63.2, 64.1, (-0.12, 0.03, 0.0005, -0.0004, 0.0), "brown_conrady", pose
+                128, 128, 138.0, 138.0, 63.2, 64.1, (-0.12, 0.03, 0.0005, -0.0004, 0.0), "brown_conrady", pose
             )
             true[f"{name}/gray"] = true[f"{name}/edge"] = lens
             continue
@@ -174,7 +174,12 @@ class Stage:
         self.stills: dict[str, Still] = {
             stream: still(cast.room, camera, cast.light, cast.clutter)
             for stream, camera in cameras.true.items()
-            if not stream.endswith("/edge")
+            if stream.endswith(("/color", "/gray"))
+        }
+        self.empty_depth_m: dict[str, F32] = {
+            stream: empty_depth(camera, cast.clutter)
+            for stream, camera in cameras.true.items()
+            if stream.endswith("/depth")
         }
 
     def meshes(self, moments: Moments, i: int) -> list[Mesh]:
@@ -201,11 +206,11 @@ class Stage:
     def depth(self, view: str, meshes: list[Mesh]) -> Patch:
         """The moving part of an ideal depth image."""
         stream = f"{view}/depth"
-        camera, base = self.cameras.true[stream], self.stills[stream]
+        camera = self.cameras.true[stream]
         window = self._window(meshes, camera)
         x0, y0, x1, y1 = window
         depth_m, _ = render_depth(meshes, camera, window=window)
-        room = base.depth_m[y0:y1, x0:x1]
+        room = self.empty_depth_m[stream][y0:y1, x0:x1]
         nearer = (depth_m > 0) & ((room <= 0) | (depth_m < room))
         return Patch(window, np.where(nearer, depth_m, room).astype(np.float32))
 

@@ -374,7 +374,7 @@ class SimulatedRig:
             noisy = expose(gray, *_SENSOR_NOISE, self._banks, rng)
             return noisy, edges.sobel_edges(noisy)
         color = _composed(self._base[f"{name}/color"], drawn.color)
-        depth_m = _composed(self.stage.stills[f"{name}/depth"].depth_m, drawn.depth)
+        depth_m = _composed(self.stage.empty_depth_m[f"{name}/depth"], drawn.depth)
         focal = self.cameras.true[f"{name}/depth"].fx
         return (
             expose(color, *_COLOR_NOISE, self._banks, rng),

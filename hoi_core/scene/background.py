@@ -57,9 +57,10 @@ def random_room(rng: np.random.Generator) -> Room:
 def still(room: Room, camera: Camera, light: Light, clutter: Sequence[Mesh] = ()) -> Still:
     """The room with still clutter on the table, as `camera` sees it."""
     fine = cam.resize(camera, camera.width * _RAYS_PER_PIXEL, camera.height * _RAYS_PER_PIXEL)
-    many, _, _ = _cast(room, fine)
+    many = _paint(room, _Surfaces(fine))
     color = np.asarray(cv2.resize(many, (camera.width, camera.height), interpolation=cv2.INTER_AREA), np.uint8)
-    _, depth_m, on_table = _cast(room, camera)
+    surfaces = _Surfaces(camera)
+    depth_m, on_table = surfaces.depth_m, surfaces.on_table
     window = (0, 0, camera.width, camera.height)
     if clutter:
         color = darken(color, shadow(clutter, camera, light, window=window), on_table)
@@ -70,6 +71,13 @@ def still(room: Room, camera: Camera, light: Light, clutter: Sequence[Mesh] = ()
     return Still(np.ascontiguousarray(color), depth_m.astype(np.float32), on_table)
 
 
+def empty_depth(camera: Camera, clutter: Sequence[Mesh] = ()) -> F32:
+    """Depth of the room and its clutter alone. `-> (H, W)` m along z; 0 where a ray meets nothing."""
+    surfaces = _Surfaces(camera)
+    near, _ = render_depth(clutter, camera)
+    return np.where(near > 0, near, surfaces.depth_m).astype(np.float32)
+
+
 def darken(color: U8, shadow_mask: F32, on_table: Bool) -> U8:
     """Lay a soft shadow on the table. `(h, w, 3), (h, w), (h, w) -> (h, w, 3)`."""
     soft = cv2.GaussianBlur(shadow_mask * on_table, (0, 0), max(color.shape[1] / 160.0, 0.8)) * on_table
@@ -77,41 +85,49 @@ def darken(color: U8, shadow_mask: F32, on_table: Bool) -> U8:
     return ((color * shade[..., None]) >> 8).astype(np.uint8)
 
 
-def _cast(room: Room, camera: Camera) -> tuple[U8, F32, Bool]:
-    """Colour, depth and table mask by one ray through each pixel centre."""
-    v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
-    local = cam.rays(camera, np.stack([u, v], -1))
-    rays = local @ camera.T_world_cam[:3, :3].T
-    origin = camera.T_world_cam[:3, 3]
-    color = np.zeros((camera.height, camera.width, 3), np.float32)
-    depth = np.full((camera.height, camera.width), np.inf)
-    on_table = np.zeros(depth.shape, bool)
-    # Rays have z = 1 in the camera frame, so the length along the ray is the depth.
-    for axis, level in ((2, _FLOOR_Z_M), (1, WALL_Y_M), (2, 0.0)):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            length = (level - origin[axis]) / rays[..., axis]
-        hit = (length > 0) & (length < depth)
-        x = origin[0] + length * rays[..., 0]
-        other = origin[3 - axis] + length * rays[..., 3 - axis]
-        if level == 0.0:
-            hit &= (x > TABLE_M[0]) & (x < TABLE_M[2]) & (other > TABLE_M[1]) & (other < TABLE_M[3])
-            on_table = hit
-            texel = _look_up(room.table, x - TABLE_M[0], TABLE_M[3] - other)
-        elif axis == 1:
-            texel = _look_up(room.wall, x - _WALL_M[0], _WALL_M[3] - other)
+class _Surfaces:
+    """Which plane of the room each pixel's ray meets first, and where."""
+
+    def __init__(self, camera: Camera) -> None:
+        v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
+        rays = cam.rays(camera, np.stack([u, v], -1)) @ camera.T_world_cam[:3, :3].T
+        origin = camera.T_world_cam[:3, 3]
+        depth = np.full((camera.height, camera.width), np.inf)
+        self.hits: list[tuple[str, Bool, F64, F64]] = []
+        # Rays have z = 1 in the camera frame, so the length along the ray is the depth.
+        for name, axis, level in (("floor", 2, _FLOOR_Z_M), ("wall", 1, WALL_Y_M), ("table", 2, 0.0)):
+            with np.errstate(divide="ignore", invalid="ignore"):
+                length = (level - origin[axis]) / rays[..., axis]
+            hit = (length > 0) & (length < depth)
+            x = origin[0] + length * rays[..., 0]
+            other = origin[3 - axis] + length * rays[..., 3 - axis]
+            if name == "table":
+                hit &= (x > TABLE_M[0]) & (x < TABLE_M[2]) & (other > TABLE_M[1]) & (other < TABLE_M[3])
+                self.on_table = hit
+            depth[hit] = length[hit]
+            self.hits.append((name, hit, x, other))
+        self.depth_m: F32 = np.where(np.isfinite(depth), depth, 0.0).astype(np.float32)
+
+
+def _paint(room: Room, surfaces: _Surfaces) -> U8:
+    """The colour of every ray."""
+    color = np.zeros((*surfaces.depth_m.shape, 3), np.uint8)
+    for name, hit, x, other in surfaces.hits:
+        if name == "floor":
+            color[hit] = np.array(room.floor, np.uint8)
+        elif name == "wall":
+            color[hit] = _look_up(room.wall, x - _WALL_M[0], _WALL_M[3] - other)[hit]
         else:
-            texel = np.broadcast_to(np.array(room.floor, np.float32), color.shape)
-        color[hit], depth[hit] = texel[hit], length[hit]
-    depth[~np.isfinite(depth)] = 0.0
-    return np.clip(color, 0, 255).astype(np.uint8), depth.astype(np.float32), on_table
+            color[hit] = _look_up(room.table, x - TABLE_M[0], TABLE_M[3] - other)[hit]
+    return color
 
 
-def _look_up(texture: U8, x_m: F64, y_m: F64) -> F32:
+def _look_up(texture: U8, x_m: F64, y_m: F64) -> U8:
     """Read a texture at metres from its top left corner. `(h, w) -> (h, w, 3)`."""
     x = np.clip(np.nan_to_num(x_m) * PIXELS_PER_M, -1e4, 1e4).astype(np.float32)
     y = np.clip(np.nan_to_num(y_m) * PIXELS_PER_M, -1e4, 1e4).astype(np.float32)
     texels = cv2.remap(texture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(texels, np.float32)
+    return np.asarray(texels, np.uint8)
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int], spread: tuple[float, float]) -> F32:

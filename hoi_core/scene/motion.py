@@ -157,9 +157,9 @@ def _reach_steps(away: F64, rng: np.random.Generator, side: Side) -> tuple[_Step
     """From the border of the scene to the grasp, and back. `away (3,)` points out of the object."""
     sign = -1.0 if side == "right" else 1.0
     near = away * rng.uniform(0.045, 0.06)
-    far = np.array([sign * rng.uniform(0.03, 0.08), rng.uniform(0.09, 0.13), rng.uniform(0.04, 0.08)])
+    far = np.array([sign * rng.uniform(0.0, 0.04), rng.uniform(0.07, 0.11), rng.uniform(0.04, 0.08)])
     turn = rng.normal(0.0, 0.18, 3)
-    leave = np.array([sign * rng.uniform(0.03, 0.08), rng.uniform(0.09, 0.13), rng.uniform(0.03, 0.07)])
+    leave = np.array([sign * rng.uniform(0.0, 0.04), rng.uniform(0.07, 0.11), rng.uniform(0.03, 0.07)])
     none = np.zeros(3)
     return (
         _Step(0.10, 1.30, -far, -turn),
