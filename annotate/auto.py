@@ -19,7 +19,6 @@ from hoi_core.mano import ManoLayer
 from hoi_core.sequence import (
     Binding,
     Capture,
-    annotation_path,
     find_sequence,
     open_annotation,
     open_capture,
@@ -53,7 +52,7 @@ class Report:
     """What an automatic fit did."""
 
     revision: str
-    """Name of the new revision."""
+    """Name of the new revision; empty where none was written."""
     frames: int
     """Moments of the sequence."""
     valid_share: float
@@ -81,7 +80,14 @@ class Report:
         }
 
 
-def annotate(root: Path, sequence: str, config: Config | None = None, on_progress: Progress | None = None) -> Report:
+def annotate(
+    root: Path,
+    sequence: str,
+    config: Config | None = None,
+    on_progress: Progress | None = None,
+    *,
+    write: bool = True,
+) -> Report:
     """Fit the hand of a sequence and add the result to its labels as a new revision.
 
     Args:
@@ -89,6 +95,7 @@ def annotate(root: Path, sequence: str, config: Config | None = None, on_progres
         sequence: its sequence.
         config: how.
         on_progress: told how far it is.
+        write: False fits without adding a revision.
 
     Raises:
         SequenceError: unknown sequence, or a damaged file; labels that exist stay as they are.
@@ -99,10 +106,12 @@ def annotate(root: Path, sequence: str, config: Config | None = None, on_progres
     folder = find_sequence(root, sequence)
     began = time.perf_counter()
     with open_capture(folder) as capture:
-        layer, revision, iterations = fit_revision(folder, capture, config, on_progress)
+        keypoints = find_keypoints(folder, capture, config.keypoints)
+        fitted = fit_revision(folder, capture, keypoints, config, on_progress)
         seconds = time.perf_counter() - began
-        binding = None if annotation_path(root, sequence).exists() else bind(capture, layer)
-    name = write_revision(folder, revision, binding=binding)
+        binding = bind(capture, fitted.layer)
+    revision = fitted.revision
+    name = write_revision(folder, revision, binding=binding) if write else ""
     hand = next(iter(revision.hands.values()))
     return Report(
         revision=name,
@@ -111,7 +120,7 @@ def annotate(root: Path, sequence: str, config: Config | None = None, on_progres
         reprojection_px=labels.median(revision.residuals["reprojection_px"]),
         depth_mm=1e3 * labels.median(revision.residuals["depth_m"]),
         seconds=seconds,
-        iterations=iterations,
+        iterations=fitted.iterations,
     )
 
 
@@ -121,17 +130,35 @@ def bind(capture: Capture, layer: ManoLayer) -> Binding:
     return Binding(capture.content_hash(), mano_source=model.source, shapedirs_fixed=model.shapedirs_fixed)
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """Labels that no file holds yet."""
+
+    layer: ManoLayer
+    """The hand model that was fitted."""
+    revision: Revision
+    """The labels."""
+    iterations: int
+    """Steps of the fit over the sequence."""
+
+
 def fit_revision(
-    folder: Path, capture: Capture, config: Config, on_progress: Progress | None = None
-) -> tuple[ManoLayer, Revision, int]:
-    """Fit without writing anything. Returns the hand model, the labels and the number of iterations.
+    folder: Path, capture: Capture, keypoints: Keypoints, config: Config, on_progress: Progress | None = None
+) -> Fitted:
+    """Fit without writing anything.
+
+    Args:
+        folder: of the sequence; its labels say which hand model they are bound to.
+        capture: the open recording.
+        keypoints: 2D joints at its moments.
+        config: how.
+        on_progress: told how far it is; may raise to stop.
 
     Raises:
         FitError: no keypoints to start from.
     """
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
-    keypoints = find_keypoints(folder, capture, config.keypoints)
     layer = hand_model(folder, keypoints.side or config.side)
     hand: Hand = from_mano(layer.model)
     terms = fitting.load_terms(config.terms)
@@ -158,7 +185,7 @@ def fit_revision(
         keypoint_source=keypoints.source,
     )
     tell(1.0, "done")
-    return layer, revision, result.iterations
+    return Fitted(layer, revision, result.iterations)
 
 
 def _quiet(share: float, what: str) -> None:

@@ -58,11 +58,13 @@ def record(folder: Path, take: Take) -> None:
     wrong[:3, 3] += rng.normal(size=3) * 0.0006
     true = calibrated | {"right": replace(calibrated["right"], T_world_cam=wrong)}
     folder.mkdir(parents=True)
-    _write_images(folder, take, layer, moments, thing, calibrated, true, rng)
+    solid = (layer.closed_faces.astype(np.int32), thing)
+    _write_images(folder, take, moments, solid, (calibrated, true), rng)
     _write_labels(folder, take, t_s, moments, true, rng)
 
 
-def _write_images(folder, take, layer, moments, thing, calibrated, true, rng) -> None:
+def _write_images(folder, take, moments, solid, views, rng) -> None:
+    (faces, thing), (calibrated, true) = solid, views
     streams = []
     for view, camera in calibrated.items():
         shape = (camera.height, camera.width)
@@ -75,7 +77,7 @@ def _write_images(folder, take, layer, moments, thing, calibrated, true, rng) ->
         for m in range(take.moments):
             T = moments.T_world_obj[m]
             meshes = [
-                Mesh(moments.vertices_m[m], layer.closed_faces.astype(np.int32), gray, 1),
+                Mesh(moments.vertices_m[m], faces, gray, 1),
                 Mesh(cameras.transform(T, thing.shape.vertices_m), thing.shape.faces, thing.colors, 2),
                 _table(),
             ]
