@@ -80,6 +80,21 @@ def _support_slope(x: F64, y: F64) -> float:
     return float((y[b] - y[a]) / (x[b] - x[a]))
 
 
+def joined(earlier: Mapping[str, Arrivals], later: Mapping[str, Arrivals]) -> dict[str, Arrivals]:
+    """Both, stream by stream; what counts another clock than the later frames do is left out."""
+    out = dict(later)
+    for name, before in earlier.items():
+        after = later.get(name)
+        if after is None or not len(after.t_device_ns) or after.domain != before.domain:
+            continue
+        out[name] = Arrivals(
+            np.concatenate([before.t_device_ns, after.t_device_ns]),
+            np.concatenate([before.t_host_ns, after.t_host_ns]),
+            after.domain,
+        )
+    return out
+
+
 def fit_all(streams: Sequence[StreamInfo], arrivals: Mapping[str, Arrivals]) -> dict[str, Clock]:
     """A clock for every stream that has delivered; streams that count one clock share its fit.
 

@@ -130,14 +130,23 @@ class Recorder:
         writer: of a new file; closed by `close`.
         streams: the streams that will come.
         whole: whether all streams begin and end together (see `capture.sync.align`).
+        earlier: what arrived before the recording: the clocks are known better from the preview and it together.
     """
 
-    def __init__(self, writer: CaptureWriter, streams: Sequence[StreamInfo], *, whole: bool) -> None:
+    def __init__(
+        self,
+        writer: CaptureWriter,
+        streams: Sequence[StreamInfo],
+        *,
+        whole: bool,
+        earlier: Mapping[str, clock.Arrivals] | None = None,
+    ) -> None:
         self.error: HoiError | None = None
         self.drop_count = 0
         self._writer = writer
         self._streams = list(streams)
         self._whole = whole
+        self._earlier = dict(earlier or {})
         names = [info.name for info in streams]
         self._reference = REFERENCE if REFERENCE in names else names[0]
         self._period_ns = 1e9 / next(info.fps for info in streams if info.name == self._reference)
@@ -223,12 +232,13 @@ class Recorder:
             )
             for name, past in self._history.items()
         }
-        clocks = clock.fit_all(self._streams, arrivals)
-        if self._reference not in clocks:
+        if not len(arrivals[self._reference].t_device_ns):
             return None
+        clocks = clock.fit_all(self._streams, clock.joined(self._earlier, arrivals))
         times = {
             name: sync.StreamTimes(np.array(self._history[name].number), model.to_common_ns(arrivals[name].t_device_ns))
             for name, model in clocks.items()
+            if len(arrivals[name].t_device_ns)
         }
         moments, drops = sync.align(times, self._reference, self._period_ns, whole=whole)
         return clocks, moments, drops
@@ -317,7 +327,14 @@ def streams_of(rig: Rig) -> list[StreamInfo]:
     return [info for device in rig.devices for info in device.streams]
 
 
-def open_recorder(rig: Rig, header: CaptureHeader, root: Path, *, whole: bool) -> Recorder:
+def open_recorder(
+    rig: Rig,
+    header: CaptureHeader,
+    root: Path,
+    *,
+    whole: bool,
+    earlier: Mapping[str, clock.Arrivals] | None = None,
+) -> Recorder:
     """A recorder into a new sequence `header.sequence`.
 
     Raises:
@@ -326,7 +343,7 @@ def open_recorder(rig: Rig, header: CaptureHeader, root: Path, *, whole: bool) -
     """
     new_sequence_dir(root, header.sequence)
     writer = CaptureWriter.create(capture_path(root, header.sequence), header, streams_of(rig))
-    return Recorder(writer, streams_of(rig), whole=whole)
+    return Recorder(writer, streams_of(rig), whole=whole, earlier=earlier)
 
 
 def close_recorder(

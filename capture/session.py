@@ -28,7 +28,8 @@ from hoi_core.errors import DeviceError, HoiError
 from hoi_core.sequence import CaptureHeader, next_name
 from hoi_core.types import Frame, StreamInfo
 
-_WINDOW_FRAMES = 90  # about three seconds: what the figures are averaged over
+_WINDOW_FRAMES = 300  # about ten seconds: what the clocks are known from before a recording
+_RATE_FRAMES = 60
 _STALE_S = 1.0
 _DRAIN_S = 0.3
 # Share of the raw size that is left after compression, before a recording has shown its own.
@@ -77,7 +78,7 @@ class _Live:
         self.stamps.append((frame.t_device_ns, frame.t_host_ns))
 
     def fps(self, now_ns: int) -> float:
-        host = [t_host for _, t_host in list(self.stamps)]
+        host = [t_host for _, t_host in list(self.stamps)[-_RATE_FRAMES:]]
         if len(host) < 2 or now_ns - host[-1] > _STALE_S * 1e9:
             return 0.0
         return (len(host) - 1) / max((host[-1] - host[0]) * 1e-9, 1e-6)
@@ -177,7 +178,8 @@ class CaptureSession:
             raise DeviceError("a recording is running already.", "Stop it first.")
         whole = ends_by_itself(self.rig) and not self._started
         header = make_header(self.rig, request)
-        recorder = open_recorder(self.rig, header, self.root, whole=whole)
+        earlier = {name: self._arrivals(name) for name in self._live}
+        recorder = open_recorder(self.rig, header, self.root, whole=whole, earlier=earlier)
         if self._started and hasattr(self.rig, "rewind"):
             # The simulated hand comes in from the start, not from wherever the preview has got to.
             self.rig.rewind()
@@ -240,18 +242,20 @@ class CaptureSession:
     def _duplicates(self) -> int:
         return sum(getattr(device, "duplicates", 0) for device in self.rig.devices)
 
+    def _arrivals(self, name: str) -> clock.Arrivals:
+        """When the last frames of a stream were taken and came."""
+        live = self._live[name]
+        stamps = np.array(list(live.stamps), dtype=np.int64).reshape(-1, 2)
+        domain = live.latest.clock_domain if live.latest is not None else "host"
+        return clock.Arrivals(stamps[:, 0], stamps[:, 1], domain)
+
     def _skew_ms(self) -> float:
         """Median distance between the reference's frames and another view's, on the clocks as known now."""
         names = [name for name in self._live if name.endswith("/color") and self._live[name].stamps]
         other = next((name for name in names if name != REFERENCE), None)
         if REFERENCE not in names or other is None:
             return float("nan")
-        arrivals = {}
-        for name in (REFERENCE, other):
-            stamps = np.array(list(self._live[name].stamps), dtype=np.int64)
-            latest = self._live[name].latest
-            domain = latest.clock_domain if latest is not None else "host"
-            arrivals[name] = clock.Arrivals(stamps[:, 0], stamps[:, 1], domain)
+        arrivals = {name: self._arrivals(name) for name in (REFERENCE, other)}
         clocks = clock.fit_all(self.streams, arrivals)
         own, theirs = (clocks[name].to_common_ns(arrivals[name].t_device_ns) for name in (REFERENCE, other))
         index, skew = sync.nearest(own, theirs, 0.5e9 / self._live[REFERENCE].info.fps)

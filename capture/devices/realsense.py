@@ -206,9 +206,15 @@ class RealSense:
                 _set_options(sensor, self.config, is_color=profiles[0].stream_type() == rs.stream.color)
                 sensor.open(profiles)
                 self._opened.append(sensor)
+            # A file begins to play with its first sensor: hold it until the others listen too.
+            playback = self._device.as_playback() if self.config.file else None
+            if playback is not None:
+                playback.pause()
             for sensor, _ in groups:
                 sensor.start(self._queue)
                 self._running.append(sensor)
+            if playback is not None:
+                playback.resume()
         except RuntimeError as error:
             raise _open_error(self.info, error) from error
 

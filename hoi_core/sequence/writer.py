@@ -21,7 +21,7 @@ from hoi_core.errors import SequenceError, StorageError
 from hoi_core.sequence._files import CODEC, left_delta, stamp, storage_errors, write_stream_info
 from hoi_core.types import ClockDomain, Frame, StreamInfo
 
-FLUSH_S = 0.5
+FLUSH_S = 0.4
 RESERVE_BYTES = 64 << 20
 """Recording stops before the disk is fuller than this, so that the file can still be closed."""
 
