@@ -91,7 +91,7 @@ def _recorded(data: Path, sequences: list[str], results: dict[str, Any]) -> str:
     for name in sequences:
         r = results[f"capture_{name}"]
         size = capture_path(data, name).stat().st_size / 1e6
-        rows.append([name, str(r["moments"]), str(r["pairs"]), str(r["drops"]), f"{r['skew_ms']:.2f}", f"{size:.0f}"])
+        rows.append([name, str(r["moments"]), str(r["paired"]), str(r["drops"]), f"{r['skew_ms']:.2f}", f"{size:.0f}"])
     return html.section("Recorded", html.table(head, rows), html.row(*parts))
 
 
