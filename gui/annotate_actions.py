@@ -67,7 +67,13 @@ ACTIONS: tuple[Action, ...] = (
         repeat=True,
         toolbar_text="Reject",
     ),
-    Action("label.accept_rest", "Accept all &good", ("Shift+A",), "Accept every unreviewed frame below 3 px", "&Label"),
+    Action(
+        "label.accept_rest",
+        "Accept all &good",
+        ("Shift+A",),
+        "Accept every unreviewed frame with good residuals",
+        "&Label",
+    ),
     Action("label.fit", "&Fit all frames", ("R",), "Run the automatic fit", "&Label", "fit", toolbar_text="Auto-fit"),
     Action("help.keys", "&Keyboard shortcuts", ("?", "F1"), "List every key of this window", "&Help", "help"),
 )

@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from hoi_core.conventions import Side
 from hoi_core.errors import HoiError
 from hoi_core.types import Revision, Status
 
@@ -19,7 +20,7 @@ from .actions import install, show_sheet, toolbar
 from .annotate_actions import ACTIONS
 from .banner import Banner
 from .commands import AdoptFit, SetStatus
-from .frame_facts import facts, judge_px, next_suggestion, reprojection_px, statuses
+from .frame_facts import facts, has_evidence, judge, next_suggestion, reprojection_px, score, statuses
 from .image_view import ImageView
 from .layout import recall, remember
 from .overlay import Layers, compose, hand_box
@@ -56,7 +57,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self._closing: Closing = "no"
         self._worked_s, self._last_touch = 0.0, time.monotonic()
         self._play_from = (0.0, 0)
-        self.side = session.sides[0] if session.sides else "right"
+        self._zoomed = False
         self.undo_stack = QtWidgets.QUndoStack(self)
         self.banner = Banner(theme)
         self.views = {name: ImageView(theme, f"{name.capitalize()} view", zoomable=True) for name in session.views}
@@ -81,7 +82,6 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         for name in ("edit.undo", "edit.redo"):
             self.actions_by_id[name].setEnabled(False)
         self._labels_changed()
-        self._follow_toggled()
         self._welcome()
 
     def _functions(self) -> dict[str, Callable[[], object]]:
@@ -168,6 +168,11 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             self.banner.show_message("info", "This sequence has no labels yet.", "Press R to run the automatic fit.")
 
     @property
+    def side(self) -> Side:
+        """The hand that is judged."""
+        return self.session.sides[0] if self.session.sides else "right"
+
+    @property
     def layers(self) -> Layers:
         """What is shown over the images."""
         on = {name: self.actions_by_id[f"view.{name}"].isChecked() for name in ("mesh", "wire", "keypoints", "depth")}
@@ -229,8 +234,8 @@ class AnnotateWindow(QtWidgets.QMainWindow):
     def accept_good(self) -> None:
         """Accept every unreviewed frame whose residual is good."""
         revision = self.session.revision
-        values, states = reprojection_px(revision), statuses(revision, self.side)
-        good = [n for n, status in enumerate(states) if status == "auto" and judge_px(float(values[n])) == "good"]
+        values, states = score(revision), statuses(revision, self.side)
+        good = [n for n, status in enumerate(states) if status == "auto" and judge(float(values[n])) == "good"]
         if good:
             self._push(SetStatus(self.session, good, "accepted", self._labels_changed))
 
@@ -312,9 +317,9 @@ class AnnotateWindow(QtWidgets.QMainWindow):
 
     def _labels_changed(self) -> None:
         revision = self.session.revision
-        span_s = float(revision.t_ns[-1] - revision.t_ns[0]) * 1e-9 if len(revision.t_ns) > 1 else 1.0
-        rate = max(len(revision.t_ns) - 1, 1) / max(span_s, 1e-9)
-        self.timeline.set_labels(reprojection_px(revision), statuses(revision, self.side), rate)
+        self.timeline.set_labels(score(revision), has_evidence(revision), statuses(revision, self.side))
+        if not self._zoomed:
+            self._follow_toggled()
         star = " *" if self.session.dirty else ""
         self.setWindowTitle(f"{self.session.sequence}{star} – hoi-annotate")
         self._show_figures()
@@ -323,17 +328,15 @@ class AnnotateWindow(QtWidgets.QMainWindow):
     def _show_figures(self) -> None:
         self.timeline.set_frame(self.frame)
         if self.session.n_frames:
-            name = self.session.revision_name or "none"
-            revision = self.session.revision
-            author = f" by {revision.author}" if revision.author else ""
-            unsaved = ", unsaved changes" if self.session.dirty else ""
-            self.info.show_facts(
-                facts(revision, self.side, self.frame), self.session.n_frames, f"{name}{author}{unsaved}"
-            )
+            name, revision = self.session.revision_name, self.session.revision
+            made = f"{name} by {revision.author}" if name else "none yet"
+            if self.session.dirty:
+                made = f"not saved yet, from {name}" if name else "not saved yet"
+            self.info.show_facts(facts(revision, self.side, self.frame), self.session.n_frames, made)
 
     def _draw(self) -> None:
         revision, layers = self.session.revision, self.layers
-        level = judge_px(float(reprojection_px(revision)[self.frame])) if self.session.n_frames else "idle"
+        level = judge(float(score(revision)[self.frame])) if self.session.n_frames else "idle"
         for name, view in self.views.items():
             try:
                 picture = compose(self.session, name, self.frame, layers) if self.session.n_frames else None
@@ -349,9 +352,10 @@ class AnnotateWindow(QtWidgets.QMainWindow):
     def _follow_toggled(self) -> None:
         """Zoom on the hand, by what fits the whole sequence, or show everything again."""
         on = self.actions_by_id["view.follow"].isChecked()
+        some = range(0, self.session.n_frames, max(self.session.n_frames // 30, 1))
         for name, view in self.views.items():
-            some = range(0, self.session.n_frames, max(self.session.n_frames // 30, 1))
             sizes = [box[2] for box in (hand_box(self.session, name, n) for n in some) if box is not None]
+            self._zoomed |= bool(sizes)
             view.look_at(0.5, 0.5, _HAND_SHARE / max(float(np.median(sizes)), 0.05) if on and sizes else 1.0)
         self.redraw()
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from hoi_core.conventions import Side
-from hoi_core.types import F64, JOINT_SOURCES, STATUSES, Revision, Status
+from hoi_core.types import F64, JOINT_SOURCES, STATUSES, Bool, Revision, Status
 
 from .health import Level, level_below
 
-# Beyond these the overlay is visibly off the hand.
-GOOD_PX, WARN_PX = 3.0, 6.0
+# Up to these the overlay sits on the hand; beyond twice as much it is visibly off.
+GOOD_PX, GOOD_MM = 3.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,26 @@ def statuses(revision: Revision, side: Side) -> tuple[Status, ...]:
     return tuple(STATUSES[i] for i in codes)
 
 
-def judge_px(value: float) -> Level:
-    """Judge a reprojection residual, px."""
-    return level_below(value, GOOD_PX, WARN_PX)
+def score(revision: Revision) -> F64:
+    """How far off each moment is: the larger of its two residuals in units of their limits.
+
+    Returns:
+        `(M,)`, up to 1 is good, up to 2 is to be watched; NaN where neither residual is known.
+    """
+    return np.fmax(reprojection_px(revision) / GOOD_PX, depth_mm(revision) / GOOD_MM)
+
+
+def judge(value: float) -> Level:
+    """Judge a score."""
+    return level_below(value, 1.0, 2.0)
+
+
+def has_evidence(revision: Revision) -> Bool:
+    """`(M,)` whether a moment has a 2D keypoint in any view."""
+    found = np.zeros(len(revision.t_ns), dtype=bool)
+    for points in revision.keypoints.values():
+        found |= np.isfinite(points[:, :, 0]).any(-1)
+    return found
 
 
 def facts(revision: Revision, side: Side, frame: int) -> FrameFacts:
@@ -95,10 +112,10 @@ def facts(revision: Revision, side: Side, frame: int) -> FrameFacts:
 def next_suggestion(revision: Revision, side: Side, current: int) -> int | None:
     """The unreviewed frame with the largest residual, other than the current one; None when all are reviewed.
 
-    Frames without a residual come first: nothing is known about them.
+    Frames without any residual come first: nothing is known about them.
     """
     open_frames = [
         n for n, status in enumerate(statuses(revision, side)) if status in ("none", "auto") and n != current
     ]
-    values = np.nan_to_num(reprojection_px(revision), nan=np.inf)
+    values = np.nan_to_num(score(revision), nan=np.inf)
     return max(open_frames, key=lambda n: (values[n], -n), default=None)

@@ -128,10 +128,21 @@ class CaptureSession(Protocol):
 class AnnotationSession(Protocol):
     """The labels of one sequence while a person works on them."""
 
-    sequence: str
-    n_frames: int
-    views: tuple[str, ...]
-    sides: tuple[Side, ...]
+    @property
+    def sequence(self) -> str:
+        """Name of the sequence."""
+
+    @property
+    def n_frames(self) -> int:
+        """Number of moments."""
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the views."""
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Hands that have labels now."""
 
     @property
     def revision(self) -> Revision:

@@ -128,11 +128,14 @@ def take_capture(app: QtWidgets.QApplication, root: Path, seconds: float, option
     from gui.capture_window import CaptureWindow, CaptureWindowConfig
 
     config = CaptureWindowConfig(root, action="pick up, turn, put back", objects=("o03",), seconds=seconds)
-    window = CaptureWindow(
-        lambda: CaptureSession(open_rig("simulated", root, object="o03", live=True), root),
-        config,
-        theme.apply(app, options.theme),
-    )
+
+    def open_session() -> CaptureSession:
+        rig = open_rig("simulated", root, object="o03", live=True, seconds=seconds)
+        # Rendered ahead, the picture shows the recorder's own pace rather than the renderer's.
+        rig.prepare()
+        return CaptureSession(rig, root)
+
+    window = CaptureWindow(open_session, config, theme.apply(app, options.theme))
     window.show()
     wait(app, lambda: window.state != "opening", "the cameras")
     wait(app, lambda: all(view.has_image for view in window.views.small), "images")
@@ -148,7 +151,6 @@ def take_capture(app: QtWidgets.QApplication, root: Path, seconds: float, option
 def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
     """Fit the recording in the window, review a part of it, and take the picture."""
     from annotate.session import AnnotationSession
-
     from gui import theme
     from gui.annotate_window import AnnotateWindow
 
@@ -160,7 +162,8 @@ def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None
     count = window.session.n_frames
     for _ in range(count // 3):
         window.judge("accepted")
-    window.go_to(round(0.55 * count))
+    # The simulated annotator clicks every fifth frame.
+    window.go_to(round(0.5 * count / 5) * 5)
     window.actions_by_id["view.keypoints"].trigger()
     pause(app, 0.5)
     save(window, options.out / "annotate.png")

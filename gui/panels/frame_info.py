@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from gui.frame_facts import FrameFacts, judge_px
+from gui.frame_facts import GOOD_MM, GOOD_PX, FrameFacts
 from gui.health import level_below
 from gui.qt import Qt, QtWidgets
 from gui.theme import Theme
@@ -53,13 +53,13 @@ class FrameInfo(QtWidgets.QFrame):
             "Depth": _figure(facts.depth_mm, "mm"),
             "Joint sigma": _figure(facts.sigma_mm, "mm"),
             "Joints from": ", ".join(f"{source} {count}" for source, count in facts.sources) or "–",
-            "2D evidence": ", ".join(f"{view} {count}" for view, count in facts.evidence) or "–",
+            "2D evidence": ", ".join(f"{view} {count}" for view, count in facts.evidence if count) or "–",
             "Revision": revision,
         }
         for name, text in texts.items():
             self.values[name].setText(text)
-        self._tint("Reprojection", self._theme.level(judge_px(facts.reprojection_px)))
-        self._tint("Depth", self._theme.level(level_below(facts.depth_mm, 5.0, 10.0)))
+        self._tint("Reprojection", self._theme.level(level_below(facts.reprojection_px, GOOD_PX, 2 * GOOD_PX)))
+        self._tint("Depth", self._theme.level(level_below(facts.depth_mm, GOOD_MM, 2 * GOOD_MM)))
 
     def _tint(self, name: str, colour: str) -> None:
         self.values[name].setStyleSheet(f"color: {colour}; font-weight: 600;")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole sequence at a glance: residual of every frame, its status, and a playhead to drag."""
+"""The whole sequence at a glance: residual, evidence and status of every frame, and a playhead to drag."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gui.frame_facts import GOOD_PX, WARN_PX, judge_px
+from gui.frame_facts import GOOD_MM, GOOD_PX, judge
 from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from gui.theme import Theme, colour
-from hoi_core.types import F64, STATUSES, Status
+from hoi_core.types import F64, STATUSES, Bool, Status
 
-_LEFT, _RIGHT, _TOP, _AXIS, _BAND = 40, 14, 30, 20, 12
+_LEFT, _RIGHT, _TOP, _AXIS, _BAND, _DOTS = 40, 14, 30, 20, 10, 10
 
 
 class Timeline(QtWidgets.QWidget):
-    """Bars of the reprojection residual over a band of statuses.
+    """Bars of the residual over dots where there is 2D evidence and a band of statuses.
 
     Signals:
         chosen(frame): a person clicked or dragged to it.
@@ -27,17 +27,20 @@ class Timeline(QtWidgets.QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self._theme = theme
-        self._residual_px: F64 = np.zeros(0)
+        self._score: F64 = np.zeros(0)
+        self._evidence: Bool = np.zeros(0, dtype=bool)
         self._statuses: tuple[Status, ...] = ()
-        self._fps = 30.0
         self.frame = 0
         self.setMinimumHeight(120)
         self.setCursor(Qt.PointingHandCursor)
-        self.setToolTip("Reprojection residual and status of every frame. Click or drag to go there.")
+        self.setToolTip(
+            f"Residual of every frame in units of its limit, {GOOD_PX:g} px or {GOOD_MM:g} mm, whichever is worse.\n"
+            "Dots: frames with 2D evidence. Band: status. Click or drag to go there."
+        )
 
-    def set_labels(self, residual_px: F64, statuses: Sequence[Status], fps: float) -> None:
-        """Show other labels. `(M,)` px with NaN where unknown, M statuses, frames per second."""
-        self._residual_px, self._statuses, self._fps = residual_px, tuple(statuses), fps
+    def set_labels(self, score: F64, evidence: Bool, statuses: Sequence[Status]) -> None:
+        """Show other labels: `(M,)` scores with NaN where unknown, `(M,)` whether there is evidence, M statuses."""
+        self._score, self._evidence, self._statuses = score, evidence, tuple(statuses)
         self.update()
 
     def set_frame(self, frame: int) -> None:
@@ -62,16 +65,19 @@ class Timeline(QtWidgets.QWidget):
         small.setPointSizeF(8.0)
         painter.setFont(small)
         self._paint_legend(painter)
-        floor = self.height() - _AXIS - _BAND - 4
+        floor = self.height() - _AXIS - _BAND - _DOTS
         self._paint_residuals(painter, floor)
-        self._paint_statuses(painter, floor + 4)
+        self._paint_evidence(painter, floor + _DOTS / 2)
+        self._paint_statuses(painter, floor + _DOTS)
         self._paint_axis(painter)
         self._paint_playhead(painter)
         painter.end()
 
     def _paint_legend(self, painter: QtGui.QPainter) -> None:
         painter.setPen(QtGui.QColor(self._theme.muted))
-        painter.drawText(QtCore.QRectF(_LEFT, 0, 300, 20), int(Qt.AlignVCenter), "Reprojection, px")
+        painter.drawText(
+            QtCore.QRectF(_LEFT, 0, 300, 20), int(Qt.AlignVCenter), f"Residual, limit {GOOD_PX:g} px or {GOOD_MM:g} mm"
+        )
         right = float(self.width() - _RIGHT)
         for status in reversed(STATUSES):
             text = f"{status} {self._statuses.count(status)}"
@@ -84,26 +90,33 @@ class Timeline(QtWidgets.QWidget):
             right -= width + 32
 
     def _paint_residuals(self, painter: QtGui.QPainter, floor: float) -> None:
-        known = self._residual_px[np.isfinite(self._residual_px)]
-        most = max(float(np.max(known)) * 1.05 if len(known) else 0.0, GOOD_PX * 1.4)
-        for limit in (GOOD_PX, WARN_PX):
+        known = self._score[np.isfinite(self._score)]
+        most = max(float(np.max(known)) * 1.05 if len(known) else 0.0, 1.4)
+        for limit in (1, 2):
             y = floor - (floor - _TOP) * limit / most
             if y < _TOP - 2:
                 continue
             painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.border), 1, Qt.DashLine))
             painter.drawLine(QtCore.QPointF(_LEFT, y), QtCore.QPointF(self.width() - _RIGHT, y))
             painter.setPen(QtGui.QColor(self._theme.muted))
-            painter.drawText(QtCore.QRectF(0, y - 8, _LEFT - 8, 16), int(Qt.AlignRight | Qt.AlignVCenter), f"{limit:g}")
+            painter.drawText(QtCore.QRectF(0, y - 8, _LEFT - 8, 16), int(Qt.AlignRight | Qt.AlignVCenter), f"{limit} ×")
         painter.setPen(Qt.NoPen)
-        for frame, value in enumerate(self._residual_px):
+        for frame, value in enumerate(self._score):
             left, right = self._bar(frame)
             if np.isnan(value):
                 painter.setBrush(colour(self._theme.idle, 45))
                 painter.drawRect(QtCore.QRectF(left, _TOP, right - left, floor - _TOP))
                 continue
             height = max((floor - _TOP) * value / most, 1.5)
-            painter.setBrush(QtGui.QColor(self._theme.level(judge_px(value))))
+            painter.setBrush(QtGui.QColor(self._theme.level(judge(value))))
             painter.drawRect(QtCore.QRectF(left, floor - height, right - left, height))
+
+    def _paint_evidence(self, painter: QtGui.QPainter, y: float) -> None:
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(QtGui.QColor(self._theme.muted))
+        for frame in np.flatnonzero(self._evidence).tolist():
+            x = (self._x(frame) + self._x(frame + 1)) / 2
+            painter.drawEllipse(QtCore.QPointF(x, y), 1.6, 1.6)
 
     def _bar(self, frame: int) -> tuple[float, float]:
         left, right = self._x(frame), self._x(frame + 1)

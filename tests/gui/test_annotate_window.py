@@ -1,10 +1,12 @@
 """The annotation window over labels in memory."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from gui import annotate_window, theme
-from gui.frame_facts import facts, next_suggestion, statuses
+from gui.frame_facts import facts, has_evidence, judge, next_suggestion, score, statuses
 from gui.overlay import Layers, compose
 from gui.qt import Qt
 from hoi_core.types import STATUSES
@@ -184,6 +186,23 @@ def test_closing_cancels_a_fit(qtbot, annotation_session):
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible())
     assert annotation_session.closed
+
+
+def test_the_score_is_the_worse_residual_in_units_of_its_limit(annotation_session):
+    revision = annotation_session.revision
+    px = np.array([1.5, np.nan, 9.0, np.nan])
+    m = np.array([0.01, 0.0025, np.nan, np.nan])
+    small = replace(revision, residuals={"reprojection_px": px, "depth_m": m})
+    assert score(small) == pytest.approx([2.0, 0.5, 3.0, np.nan], nan_ok=True)
+    assert [judge(value) for value in score(small)] == ["warn", "good", "bad", "idle"]
+    assert np.isnan(score(replace(revision, residuals={}))).all()
+
+
+def test_moments_with_evidence_are_known(annotation_session):
+    revision = annotation_session.revision
+    points = np.full((40, 21, 3), np.nan)
+    points[::5, 4] = 1.0
+    assert np.flatnonzero(has_evidence(replace(revision, keypoints={"left": points}))).tolist() == list(range(0, 40, 5))
 
 
 def test_facts_of_a_frame(annotation_session):
