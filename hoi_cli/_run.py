@@ -46,7 +46,7 @@ def run(
             description=doc,
             args=arguments,
             default=tyro.MISSING_NONPROP if default is None else default,
-            config=(tyro.conf.OmitArgPrefixes,),
+            config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         log.setup(verbose=bool(getattr(parsed, "verbose", False)))
         job(parsed)
