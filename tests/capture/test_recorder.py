@@ -1,5 +1,7 @@
 """Recording through librealsense software devices, and what happens when something breaks."""
 
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -8,7 +10,16 @@ import pytest
 from capture import recorder as recorder_module
 from capture.recorder import Recorder, record
 from hoi_core.errors import DeviceError, SequenceError, StorageError
-from hoi_core.sequence import CaptureHeader, CaptureWriter, capture_path, open_capture, read_table
+from hoi_core.sequence import (
+    CaptureHeader,
+    CaptureWriter,
+    capture_path,
+    check_sequence,
+    open_capture,
+    read_table,
+    recover,
+    sequence_dir,
+)
 
 HEADER = CaptureHeader("seq_001", "p01", ("o01",), "s1")
 FRAMES = 120
@@ -143,3 +154,45 @@ def test_moments_and_drops_are_on_the_disk_while_recording(rigs, tmp_path, monke
         assert [d.frame_number for d in capture.drops] == [40]
         assert capture.sync.index["left/color"][40] == -1
     recorder.close()
+
+
+KILLED = """
+import importlib.util, sys
+from pathlib import Path
+spec = importlib.util.spec_from_file_location("rigs", sys.argv[1])
+rigs = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rigs)
+from capture.recorder import record
+from hoi_core.sequence import CaptureHeader
+
+def say(progress):
+    sys.stdout.write(f"{progress.frames}\\n")
+    sys.stdout.flush()
+
+devices = [rigs.FakeDevice(view, 10**6, pause_s=0.01) for view in ("left", "right")]
+record(rigs.FakeRig(*devices), CaptureHeader("seq_001"), Path(sys.argv[2]), 60.0, say)
+"""
+
+
+def test_a_killed_recorder_leaves_frames_moments_and_a_way_back(rigs, tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, rigs.__file__, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    written = 0
+    while written < 150:
+        written = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    folder = sequence_dir(tmp_path, "seq_001")
+    with open_capture(folder) as capture:
+        kept = len(capture.views["left"].color)
+        # A frame every 10 ms, and at most half a second of them is lost; a busy machine gets some slack.
+        assert kept >= written - 75
+        assert len(capture.sync) > 0
+        before = capture.content_hash()
+    assert recover(folder).needed
+    with open_capture(folder) as capture:
+        assert capture.content_hash() == before
+        assert len(capture.views["left"].color) == kept
+        np.testing.assert_array_equal(capture.views["left"].color[-1], rigs.color_image(kept - 1))
+    assert check_sequence(folder) == ["the recording was not completed; `hoi-data recover` closes it properly"]
