@@ -176,7 +176,7 @@ class AnnotationSession:
     ) -> tuple[float, ...] | None:
         """Set `(u px, v px, confidence)` of a joint, or remove it with None; returns what it had."""
         points = self._now.keypoints[view].copy()
-        before = points[frame, joint]
+        before = points[frame, joint].copy()
         points[frame, joint] = np.nan if value is None else value
         self._change(replace(self._now, keypoints={**self._now.keypoints, view: points}))
         return tuple(before.tolist()) if np.isfinite(before[:2]).all() else None

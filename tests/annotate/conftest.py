@@ -1,5 +1,6 @@
 """A made-up hand before two cameras, as evidence in memory."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -158,3 +159,16 @@ def scene(layer: ManoLayer, hand: Hand) -> Callable[..., Scene]:
 @pytest.fixture(scope="session")
 def unkind() -> Unkind:
     return Unkind()
+
+
+@pytest.fixture(scope="session")
+def record() -> Callable[..., None]:
+    """Writes a made-up recording: `record(folder, seed=0, moments=30, ...)`."""
+    import importlib.util
+    from pathlib import Path
+
+    spec = importlib.util.spec_from_file_location("recording", Path(__file__).with_name("recording.py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["recording"] = module
+    spec.loader.exec_module(module)
+    return lambda folder, **take: module.record(folder, module.Take(**take))

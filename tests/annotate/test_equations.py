@@ -1,0 +1,71 @@
+"""The banded solver and its inverse against dense linear algebra."""
+
+import numpy as np
+import pytest
+
+from annotate import equations as normal
+from annotate.equations import DOF
+from annotate.hand import BLOCKS
+from hoi_core.errors import FitError
+
+
+def random_equations(moments: int, seed: int = 0):
+    """Positive definite equations and their dense matrix without the shared part."""
+    rng = np.random.default_rng(seed)
+    made = normal.empty(moments, 2)
+    for m in range(moments):
+        rows = rng.normal(size=(80, DOF))
+        made.H[m] = rows.T @ rows
+    made.near[:] = rng.normal(size=made.near.shape)
+    made.far[:] = rng.normal(size=made.far.shape)
+    made.g[:] = rng.normal(size=made.g.shape)
+    made.C[:] = rng.normal(size=made.C.shape)
+    shared = made.C.shape[-1]
+    made.Hs[:] = np.eye(shared) * 1e4
+    made.gs[:] = rng.normal(size=shared)
+    dense = np.zeros((moments * DOF, moments * DOF))
+    for m in range(moments):
+        dense[m * DOF : (m + 1) * DOF, m * DOF : (m + 1) * DOF] = made.H[m]
+    for apart, blocks in ((1, made.near), (2, made.far)):
+        for m, block in enumerate(blocks):
+            for b in range(BLOCKS):
+                rows = slice((m + apart) * DOF + 3 * b, (m + apart) * DOF + 3 * b + 3)
+                columns = slice(m * DOF + 3 * b, m * DOF + 3 * b + 3)
+                dense[rows, columns] = block[b]
+                dense[columns, rows] = block[b].T
+    return made, dense
+
+
+@pytest.mark.parametrize("moments", [1, 2, 3, 6])
+def test_solve_agrees_with_a_dense_solver(moments: int) -> None:
+    made, dense = random_equations(moments)
+    C = made.C.reshape(moments * DOF, -1)
+    whole = np.block([[dense, C], [C.T, made.Hs]])
+    expected = -np.linalg.solve(whole, np.concatenate([made.g.ravel(), made.gs]))
+    step, shared = normal.solve(made, 0.0)
+    np.testing.assert_allclose(np.concatenate([step.ravel(), shared]), expected, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("moments", [1, 2, 3, 6, 7])
+def test_moment_covariance_is_the_inverse_on_the_diagonal(moments: int) -> None:
+    made, dense = random_equations(moments)
+    inverse = np.linalg.inv(dense)
+    for m, block in enumerate(normal.moment_covariance(made)):
+        at = slice(m * DOF, (m + 1) * DOF)
+        np.testing.assert_allclose(block, inverse[at, at], rtol=1e-6, atol=1e-10)
+
+
+def test_shared_covariance_is_that_of_the_whole_inverse() -> None:
+    made, dense = random_equations(4)
+    C = made.C.reshape(4 * DOF, -1)
+    inverse = np.linalg.inv(np.block([[dense, C], [C.T, made.Hs]]))
+    shared, moved = normal.shared_covariance(made)
+    np.testing.assert_allclose(shared, inverse[4 * DOF :, 4 * DOF :], rtol=1e-6)
+    np.testing.assert_allclose(moved.reshape(4 * DOF, -1), np.linalg.solve(dense, C), rtol=1e-6, atol=1e-9)
+
+
+def test_equations_without_priors_are_refused_in_words() -> None:
+    made, _ = random_equations(3)
+    made.H[1] = -made.H[1]
+    with pytest.raises(FitError, match="prior"):
+        normal.solve(made, 0.0)

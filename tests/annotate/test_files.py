@@ -1,0 +1,178 @@
+"""A small recording on disk: annotated, compared, edited; and what happens when a file is broken."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from annotate import auto
+from annotate.compare import at_times, compare
+from annotate.session import DRAFT, AnnotationSession
+from hoi_core.errors import ConfigError, FitError, SequenceError
+from hoi_core.sequence import open_annotation, open_truth, write_revision
+from hoi_core.types import JOINT_SOURCES, STATUSES
+
+MOMENTS = 31
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory, record) -> Path:
+    """A dataset with `seq_001`, not annotated yet."""
+    root = tmp_path_factory.mktemp("data")
+    record(root / "sequences" / "seq_001", moments=MOMENTS, start_s=1.2, scale=0.5, click_px=1.0)
+    return root
+
+
+@pytest.fixture
+def root(recorded: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(recorded, tmp_path / "data")
+    return tmp_path / "data"
+
+
+@pytest.fixture(scope="session")
+def annotated(recorded: Path, tmp_path_factory) -> tuple[Path, auto.Report]:
+    root = tmp_path_factory.mktemp("annotated") / "data"
+    shutil.copytree(recorded, root)
+    return root, auto.annotate(root, "seq_001")
+
+
+def test_auto_adds_a_revision_with_a_parent(annotated) -> None:
+    root, report = annotated
+    with open_annotation(root / "sequences" / "seq_001") as annotation:
+        assert annotation.revisions == ["r000", "r001"]
+        assert annotation.current == report.revision == "r001"
+        revision = annotation.load()
+    assert (revision.author, revision.parent) == ("auto", "r000")
+    assert "iterations" in revision.comment
+    assert revision.keypoint_source == "clicked"
+
+
+def test_no_moment_is_silently_empty(annotated) -> None:
+    root, report = annotated
+    assert report.frames == MOMENTS
+    assert report.valid_share == 1.0
+    with open_annotation(root / "sequences" / "seq_001") as annotation:
+        hand = annotation.load().hands["right"]
+    assert np.isfinite(hand.joints_m).all()
+    assert np.isfinite(hand.joint_cov_m2).all()
+    assert (hand.status == STATUSES.index("auto")).all()
+    assert set(np.unique(hand.joint_source)) <= {JOINT_SOURCES.index("fitted"), JOINT_SOURCES.index("interpolated")}
+
+
+def test_error_against_truth_is_within_the_goal(annotated) -> None:
+    root, _ = annotated
+    figures = compare(root, "seq_001")
+    assert figures["joint_error_mm"] < 5.0
+    assert figures["vertex_error_mm"] < 6.0
+    assert figures["frames"] == MOMENTS
+    assert figures["valid_share"] == 1.0
+    assert 0.5 < figures["coverage90"] <= 1.0
+    assert np.isnan(figures["object_add_mm"])
+
+
+def test_compare_sees_a_shift_of_the_truth(root: Path) -> None:
+    folder = root / "sequences" / "seq_001"
+    with open_truth(folder) as truth:
+        true = truth.load()
+    hand = true.hands["right"]
+    thing = next(iter(true.objects))
+    T = true.objects[thing].T_world_obj.copy()
+    T[:, 2, 3] += 0.003
+    shift_m = np.array([0.0, 0.004, 0.0])
+    shifted = replace(hand, joints_m=hand.joints_m + shift_m, trans_m=hand.trans_m + shift_m)
+    labels = replace(true, hands={"right": shifted}, objects={thing: replace(true.objects[thing], T_world_obj=T)})
+    mesh = root / "objects" / thing / "mesh.obj"
+    mesh.parent.mkdir(parents=True)
+    mesh.write_text("v 0 0 0\nv 0.1 0 0\nv 0 0.1 0\nf 1 2 3\n", encoding="utf8")
+    write_revision(folder, labels)
+    figures = compare(root, "seq_001")
+    assert figures["joint_error_mm"] == pytest.approx(4.0, abs=1e-6)
+    assert figures["joint_error_p95_mm"] == pytest.approx(4.0, abs=1e-6)
+    assert figures["object_add_mm"] == pytest.approx(3.0, abs=1e-6)
+    assert figures["object_adds_mm"] <= figures["object_add_mm"] + 1e-9
+    assert figures["object_rotation_deg"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_interpolation_over_time() -> None:
+    t_ns = np.array([0, 10, 20])
+    values = np.array([[0.0], [1.0], [3.0]])
+    found = at_times(t_ns, values, np.array([-5, 5, 15, 25]))
+    np.testing.assert_allclose(found[:, 0], [0.0, 0.5, 2.0, 3.0])
+
+
+def test_no_keypoints_says_how_to_get_some(root: Path) -> None:
+    (root / "sequences" / "seq_001" / "annotation.h5").unlink()
+    with pytest.raises(FitError, match="Click joints"):
+        auto.annotate(root, "seq_001")
+
+
+def test_unknown_sequence_and_provider_name_the_nearest(root: Path) -> None:
+    with pytest.raises(SequenceError, match="seq_001"):
+        auto.annotate(root, "seq_01")
+    with pytest.raises(ConfigError, match="stored"):
+        auto.annotate(root, "seq_001", auto.Config(keypoints="stord"))
+
+
+def test_truncated_files_are_errors_and_labels_stay(root: Path) -> None:
+    folder = root / "sequences" / "seq_001"
+    labels = (folder / "annotation.h5").read_bytes()
+    (folder / "capture.h5").write_bytes((folder / "capture.h5").read_bytes()[:5000])
+    with pytest.raises(SequenceError):
+        auto.annotate(root, "seq_001")
+    assert (folder / "annotation.h5").read_bytes() == labels
+
+
+def test_one_missing_view_still_gives_labels(root: Path) -> None:
+    folder = root / "sequences" / "seq_001"
+    with open_annotation(folder) as annotation:
+        clicks = annotation.load()
+    one = {"left": clicks.keypoints["left"], "right": np.full_like(clicks.keypoints["right"], np.nan)}
+    write_revision(folder, replace(clicks, keypoints=one))
+    report = auto.annotate(root, "seq_001")
+    assert report.valid_share == 1.0
+    assert compare(root, "seq_001")["joint_error_mm"] < 15.0
+
+
+def test_session_edits_drafts_and_saves(annotated, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(annotated[0], root)
+    with AnnotationSession.open(root, "seq_001") as session:
+        assert (session.n_frames, session.sides, session.revision_name) == (MOMENTS, ("right",), "r001")
+        assert not session.dirty
+        before = session.set_status([2, 3], "accepted")
+        assert before == ("auto", "auto")
+        assert session.dirty
+        vertices_px, joints_px = session.overlay(2, "left")
+        assert vertices_px.shape == (778, 2)
+        assert joints_px.shape == (21, 2)
+        assert set(session.frame_images(2)) == {"left", "right"}
+    assert (session.folder / DRAFT).exists()
+    with AnnotationSession.open(root, "seq_001") as session:
+        assert session.recovered
+        assert session.statuses()[1:5] == ("auto", "accepted", "accepted", "auto")
+        session.restore_status([2, 3], before)
+        old = session.set_keypoint(5, "left", 8, (100.0, 50.0, 1.0))
+        assert old is not None
+        assert session.set_keypoint(5, "left", 8, None) == (100.0, 50.0, 1.0)
+        assert session.save("checked", 12.0) == "r002"
+        assert not session.dirty
+    assert not (session.folder / DRAFT).exists()
+    with open_annotation(root / "sequences" / "seq_001") as annotation:
+        saved = annotation.load()
+    assert (saved.parent, saved.comment, saved.human_seconds) == ("r001", "checked", 12.0)
+    assert np.isnan(saved.keypoints["left"][5, 8]).all()
+
+
+def test_session_fits_and_can_be_cancelled(root: Path) -> None:
+    with AnnotationSession.open(root, "seq_001") as session:
+        with pytest.raises(FitError, match="cancelled"):
+            session.fit(lambda share, what: None, lambda: True)
+        told: list[float] = []
+        fitted = session.fit(lambda share, what: told.append(share), lambda: False)
+        assert told == sorted(told)
+        session.adopt(fitted)
+        assert session.vertices_m("right", 0).shape == (778, 3)
+        assert session.faces("right").shape == (1538, 3)

@@ -1,0 +1,58 @@
+"""The fit's hand is the layer's hand, and its derivatives are those of finite differences."""
+
+import numpy as np
+import pytest
+
+from annotate import hand as hands
+from annotate.covariance import joint_slopes
+from annotate.labels import axis_angles
+from hoi_core.mano import ManoLayer
+
+
+def random_parameters(seed: int, moments: int = 4):
+    rng = np.random.default_rng(seed)
+    scale = {"orient": 1.0, "pose": 0.4, "betas": 1.0, "trans_m": 0.2}
+    shapes = {"orient": (moments, 3), "pose": (moments, 45), "betas": (10,), "trans_m": (moments, 3)}
+    return {name: rng.normal(size=shape) * scale[name] for name, shape in shapes.items()}
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_same_vertices_and_joints_as_the_layer(side, seed: int) -> None:
+    layer = ManoLayer.stand_in(side)
+    given = random_parameters(seed)
+    expected = layer(given["orient"], given["pose"], given["betas"], given["trans_m"])
+    state = hands.state_from_axis_angle(hands.from_mano(layer.model), **given)
+    np.testing.assert_allclose(state.vertices_m, expected.vertices_m, atol=1e-9)
+    np.testing.assert_allclose(state.joints_m, expected.joints_m, atol=1e-9)
+
+
+def test_parameters_round_trip(hand) -> None:
+    given = random_parameters(3)
+    given["orient"] *= 0.5  # turns beyond 180 degrees have a shorter name
+    orient, pose = axis_angles(hands.state_from_axis_angle(hand, **given))
+    np.testing.assert_allclose(orient, given["orient"], atol=1e-9)
+    np.testing.assert_allclose(pose, given["pose"], atol=1e-9)
+
+
+def test_normals_point_outwards(hand) -> None:
+    state = hands.state_from_axis_angle(hand, **random_parameters(1))
+    inside = state.vertices_m - 0.001 * state.normals
+    outside = state.vertices_m + 0.001 * state.normals
+    middle = state.positions_m.mean(1, keepdims=True)
+    grows = np.linalg.norm(outside - middle, axis=-1) > np.linalg.norm(inside - middle, axis=-1)
+    assert grows.mean() > 0.7
+
+
+def test_joint_slopes_are_those_of_finite_differences(hand) -> None:
+    from dataclasses import replace
+
+    still = replace(hand, pose_m=np.zeros_like(hand.pose_m))
+    state = hands.state_from_axis_angle(still, **random_parameters(5))
+    slopes, by_shape = joint_slopes(state)
+    rng = np.random.default_rng(0)
+    step, shape = rng.normal(size=(4, 51)), rng.normal(size=10)
+    h = 1e-6
+    change = (state.moved(h * step, h * shape).joints_m - state.moved(-h * step, -h * shape).joints_m) / (2 * h)
+    expected = np.einsum("mjcd,md->mjc", slopes, step) + by_shape @ shape
+    np.testing.assert_allclose(change, expected, atol=1e-6)
