@@ -22,7 +22,7 @@ Box = tuple[float, float, float, float]
 
 SCALE = 1.3  # side of the crop over the longer side of the joints' box
 LENGTH_UNIT_M = 0.2  # networks speak of the hand in this unit
-ROOT_UNIT_M = 0.25  # a wrist whose depth is this times focal length over crop size has root output 1
+ROOT_UNIT_M = 0.18  # a wrist whose depth is this times focal length over crop size has root output 1
 _CELL = 8  # samples between the nodes where the warp is exact; linear between them, which costs under 0.05 px
 _SMALLEST_BOX_PX = 8.0
 

@@ -15,10 +15,10 @@ from dataset_tools import mix
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import plugins
-from hoi_core.conventions import N_VERTICES
+from hoi_core.conventions import N_VERTICES, Side
 from hoi_core.edges import EdgeParams, fused_input
-from hoi_core.types import F32, F64, U8, Batch, Bool, Camera, Sample
-from learning.augment import Augment, random_colours, random_placement
+from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
+from learning.augment import Augment, invent_background, occlude, random_colours, random_placement, silhouette
 
 _CACHE_MARGIN = 1.2  # of the largest augmented crop, kept around the box in memory
 
@@ -71,13 +71,31 @@ def make_item(
     crop = crops.around(sample.camera, box, config.size, place)
     image = crops.warp(sample.image, sample.camera, crop)
     if augment:
-        image = random_colours(image, augment, rng)
+        image = _changed(image, sample, crop, augment, rng)
     known = sample.joints_valid & np.isfinite(sample.joints_m).all(-1)
     joints = np.where(known[:, None], crops.to_crop(crop, sample.joints_m), 0.0)
     vertices = np.full((N_VERTICES, 3), np.nan)
     if sample.vertices_m is not None:
         vertices = crops.to_crop(crop, sample.vertices_m)
     return Item(fused_input(image, config.edges), crop.camera.K, joints, known, vertices, mirror)
+
+
+def _changed(image: U8, sample: Sample, crop: crops.HandCrop, augment: Augment, rng: np.random.Generator) -> U8:
+    """The crop with another background, occluders and colours."""
+    if sample.vertices_m is not None and rng.random() < augment.background:
+        pixels = cameras.project(crop.camera, crops.to_crop(crop, sample.vertices_m))
+        covered = silhouette(pixels, _closed_faces(sample.side), crop.size)
+        image = invent_background(image, covered, rng)
+    if rng.random() < augment.occluders:
+        image = occlude(image, rng)
+    return random_colours(image, augment, rng)
+
+
+def _closed_faces(side: Side) -> I64:
+    """Faces of the hand with the wrist capped."""
+    from hoi_core.mano import ManoLayer
+
+    return np.asarray(ManoLayer.from_env(side).closed_faces, dtype=np.int64)
 
 
 def collate(items: list[Item]) -> Batch:

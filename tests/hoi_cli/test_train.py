@@ -1,0 +1,113 @@
+"""hoi-train, hoi-eval, hoi-export and hoi-bench as a user types them."""
+
+import json
+import subprocess
+import sys
+import time
+
+import pytest
+
+from dataset_tools.readers import _tiny_ours
+from hoi_cli import bench, export, train
+from hoi_cli import eval as evaluate
+
+SMALL = ["--width", "8", "--head-channels", "32", "--batch-size", "4", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    import torch
+
+    torch.set_num_threads(1)
+    base = tmp_path_factory.mktemp("cli")
+    data = str(_tiny_ours.write(base / "data", frames=2))
+    assert (
+        train.main([*SMALL, "--data", data, "--steps", "4", "--out", str(base / "f"), "--json", str(base / "t.json")])
+        == 0
+    )
+    assert train.main(["--qat", "--from", str(base / "f"), "--steps", "2", "--out", str(base / "q")]) == 0
+    assert export.main([str(base / "f"), "--data", data, "--out", str(base / "f.onnx")]) == 0
+    assert export.main([str(base / "q"), "--int8", "--data", data, "--out", str(base / "q.onnx")]) == 0
+    return base
+
+
+def test_training_reports(made):
+    figures = json.loads((made / "t.json").read_text())
+    assert figures["step"] == 4
+    assert figures["run"] == str(made / "f")
+    assert figures["parameters"] > 0
+
+
+@pytest.mark.parametrize("model", ["f", "q", "f.onnx", "q.onnx"])
+def test_eval_writes_the_keys_of_the_contract(made, model):
+    out = made / f"{model}.eval.json"
+    assert (
+        evaluate.main([str(made / model), "--dataset", "ours", "--data", str(made / "data"), "--json", str(out)]) == 0
+    )
+    keys = "xyz_mm xyz_auc xyz_pa_mm xyz_pa_auc mesh_mm mesh_auc mesh_pa_mm mesh_pa_auc f5 f15 f5_pa f15_pa n"
+    assert set(keys.split()) <= json.loads(out.read_text()).keys()
+
+
+def test_bench_writes_rows(made):
+    out = made / "bench.json"
+    files = [str(made / "f.onnx"), str(made / "q.onnx")]
+    assert bench.main(["model", *files, "--repeats", "3", "--json", str(out)]) == 0
+    rows = json.loads(out.read_text())
+    assert [row["engine"] for row in rows] == ["ort_fp32", "ort_int8"]
+    assert all(row["median_ms"] > 0 and row["threads"] == 1 for row in rows)
+
+
+def test_config_of_a_run_repeats_it(made):
+    again = ["--config", str(made / "f" / "config.yaml"), "--steps", "2", "--out", str(made / "again")]
+    assert train.main(again) == 0
+    assert "width: 8" in (made / "again" / "config.yaml").read_text()
+
+
+def test_dry_run_writes_nothing(made):
+    assert train.main([*SMALL, "--data", str(made / "data"), "--out", str(made / "dry"), "--dry-run"]) == 0
+    assert not (made / "dry").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        (train, ["--model", "splitt"], "no model named 'splitt'"),
+        (train, ["--dataset", "hours"], "no dataset named 'hours'"),
+        (train, ["--data", "/nowhere"], "expected recordings in /nowhere"),
+        (train, ["--qat"], "--qat needs the float run"),
+        (train, ["--qat", "--from", "/nowhere"], "expected a run"),
+        (evaluate, ["/nowhere"], "expected a run's folder or an .onnx file"),
+        (evaluate, ["/nowhere.onnx"], "expected a model file"),
+        (export, ["/nowhere"], "expected a run"),
+        (bench, ["model", "/nowhere.onnx"], "expected a model file"),
+    ],
+)
+def test_bad_input_ends_with_code_2_and_one_line(command, arguments, message, capsys):
+    assert command.main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "Traceback" not in shown
+    assert len(shown.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["train", "eval", "export", "bench"])
+def test_help_is_fast_and_needs_no_torch(name):
+    code = f"""
+import sys
+from hoi_cli.{name} import main
+try:
+    main(["--help"])
+finally:
+    sys.exit(3 if "torch" in sys.modules else 0)
+"""
+    start = time.perf_counter()
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert f"hoi-{name}" in result.stdout
+    assert time.perf_counter() - start < 5.0  # 0.4 s on a quiet machine; a torch import would take longer anyway
+
+
+def test_help_shows_the_models_own_options(capsys):
+    with pytest.raises(SystemExit):
+        train.main(["--model", "splite", "--help"])
+    assert "--spiral-length" in capsys.readouterr().out
