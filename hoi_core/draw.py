@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import cv2
@@ -163,10 +164,17 @@ def depth_colours(depth_m: F32, near_m: float = 0.3, far_m: float = 1.0) -> U8:
     known = np.isfinite(depth_m) & (depth_m > 0)
     nearness = np.clip((far_m - np.where(known, depth_m, far_m)) / (far_m - near_m), 0.0, 1.0)
     # Turbo's two ends are nearly black; the inner part reads better on a dark window.
-    levels = np.round(25.0 + 205.0 * nearness).astype(np.uint8)
-    colours = cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)
-    colours[~known] = HOLE_COLOUR
-    return colours.astype(np.uint8)
+    levels = np.where(known, np.round(25.0 + 205.0 * nearness), 0.0).astype(np.uint8)
+    return _depth_table()[levels]
+
+
+@cache
+def _depth_table() -> U8:
+    """RGB of each level, `(256, 3)`; level 0 is a hole."""
+    bgr = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_TURBO)
+    table = np.ascontiguousarray(bgr[:, 0, ::-1]).astype(np.uint8)
+    table[0] = HOLE_COLOUR
+    return table
 
 
 def to_rgb(image: U8) -> U8:

@@ -14,8 +14,9 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,19 +77,19 @@ def pause(app: QtWidgets.QApplication, seconds: float) -> None:
     wait(app, lambda: time.monotonic() > end, "time to pass")
 
 
-def save(window: QtWidgets.QWidget, path: Path) -> None:
-    """Write a picture of a window; with a palette where true colours would make it too large."""
+def save(window: QtWidgets.QWidget, path: Path, keep: Iterable[str]) -> None:
+    """Write a picture of a window; with a palette, which has the colours to keep, where it would be too large."""
     shot = window.grab().toImage()
     shot.save(str(path))
     for colours in (256, 160, 96):
         if path.stat().st_size < MAX_BYTES:
             break
-        with_palette(shot, colours).save(str(path))
+        with_palette(shot, colours, keep).save(str(path))
     log.info("%s: %d kB", path, path.stat().st_size // 1000)
 
 
-def with_palette(image: QtGui.QImage, colours: int) -> QtGui.QImage:
-    """The image with few colours: a quarter are its most frequent ones, exactly; the rest are clustered."""
+def with_palette(image: QtGui.QImage, colours: int, keep: Iterable[str]) -> QtGui.QImage:
+    """The image with few colours: those to keep, a few dozen that are frequent, and clusters of the rest."""
     from gui.qt import QtGui
 
     image = image.convertToFormat(QtGui.QImage.Format_RGB32)
@@ -98,7 +99,8 @@ def with_palette(image: QtGui.QImage, colours: int) -> QtGui.QImage:
     bgr = np.frombuffer(pointer, np.uint8).reshape(height, width, 4)[..., :3].reshape(-1, 3)
     packed = bgr.astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)
     values, counts = np.unique(packed, return_counts=True)
-    frequent = values[np.argsort(-counts)[: colours // 4]]
+    wanted = np.array([int(name[1:], 16) for name in keep], np.uint32)
+    frequent = np.unique(np.concatenate([wanted, values[np.argsort(-counts)[: colours // 5]]]))
     exact = np.stack([frequent & 255, frequent >> 8 & 255, frequent >> 16], -1).astype(np.float32)
     rest = bgr[~np.isin(packed, frequent)].astype(np.float32)
     sample = np.random.default_rng(0).permutation(rest)[:20_000]
@@ -135,14 +137,15 @@ def take_capture(app: QtWidgets.QApplication, root: Path, seconds: float, option
         rig.prepare()
         return CaptureSession(rig, root)
 
-    window = CaptureWindow(open_session, config, theme.apply(app, options.theme))
+    colours = theme.apply(app, options.theme)
+    window = CaptureWindow(open_session, config, colours)
     window.show()
     wait(app, lambda: window.state != "opening", "the cameras")
     wait(app, lambda: all(view.has_image for view in window.views.small), "images")
     pause(app, 2.0)
     window.toggle_recording()
     pause(app, 0.6 * seconds)
-    save(window, options.out / "capture.png")
+    save(window, options.out / "capture.png", asdict(colours).values())
     wait(app, lambda: window.state == "ready", "the recording")
     window.close()
     wait(app, lambda: not window.isVisible(), "the window to close")
@@ -154,7 +157,8 @@ def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None
     from gui import theme
     from gui.annotate_window import AnnotateWindow
 
-    window = AnnotateWindow(AnnotationSession.open(root, SEQUENCE), theme.apply(app, options.theme))
+    colours = theme.apply(app, options.theme)
+    window = AnnotateWindow(AnnotationSession.open(root, SEQUENCE), colours)
     window.show()
     window.start_fit()
     wait(app, window.actions_by_id["label.fit"].isEnabled, "the fit")
@@ -166,7 +170,7 @@ def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None
     window.go_to(round(0.5 * count / 5) * 5)
     window.actions_by_id["view.keypoints"].trigger()
     pause(app, 0.5)
-    save(window, options.out / "annotate.png")
+    save(window, options.out / "annotate.png", asdict(colours).values())
     window.session.save("reviewed for the picture")
     window.close()
     wait(app, lambda: not window.isVisible(), "the window to close")

@@ -36,7 +36,7 @@ def picture(frame: Frame, depth_scale_m: float | None) -> U8:
         return np.minimum(image.astype(np.uint16) * _EDGE_GAIN, 255).astype(np.uint8)
     if depth_scale_m is None:
         return image.astype(np.uint8, copy=False)
-    step = max(image.shape[1] // _MAX_DEPTH_COLUMNS, 1)
+    step = -(-image.shape[1] // _MAX_DEPTH_COLUMNS)
     return depth_colours(image[::step, ::step].astype(np.float32) * np.float32(depth_scale_m))
 
 

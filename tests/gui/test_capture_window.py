@@ -170,4 +170,4 @@ def test_pictures_of_each_kind_of_stream():
     assert depth[0, 1, 0] > depth[0, 2, 0]
     edge = picture(frame("edge128/edge", np.array([[0, 50, 200]], np.uint8)), None)
     assert edge.tolist() == [[0, 150, 255]]
-    assert picture(frame("left/depth", np.zeros((480, 1280), np.uint16)), 0.001).shape == (160, 427, 3)
+    assert picture(frame("left/depth", np.zeros((480, 1280), np.uint16)), 0.001).shape == (120, 320, 3)
