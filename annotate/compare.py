@@ -35,13 +35,13 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
     """
     folder = find_sequence(root, sequence)
     with open_capture(folder) as capture:
-        frames = capture.sync.index[REFERENCE]
-        numbers = capture.streams[REFERENCE].frame_number[frames]
+        frames, t_ns = capture.sync.index[REFERENCE], capture.sync.t_ns
+        numbers = capture.streams[REFERENCE].frame_number[frames[frames >= 0]]
     with open_annotation(folder) as annotation:
         labels = annotation.load()
         source = annotation.binding.mano_source
     with open_truth(folder) as truth:
-        at_ns = true_times(truth, numbers)
+        at_ns = _at_moments(t_ns, frames >= 0, true_times(truth, numbers))
         true = truth.load()
         vertices_m = truth.vertices_m.astype(np.float64)
     if len(labels.t_ns) != len(at_ns):
@@ -72,12 +72,20 @@ def true_times(truth: Truth, frame_number: I64) -> I64:
     return t_true_ns[rows]
 
 
+def _at_moments(t_ns: I64, real: Bool, true_ns: I64) -> I64:
+    """(M,) ns true times of all moments, those whose reference frame was dropped between their neighbours'."""
+    lag = np.interp(t_ns - t_ns[0], t_ns[real] - t_ns[0], (true_ns - t_ns[real]).astype(np.float64))
+    return t_ns + np.rint(lag).astype(np.int64)
+
+
 def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64, source: str) -> dict[str, float]:
     joint_errors, vertex_errors, covered, valid = [], [], [], []
     for side, label in labels.hands.items():
         if side not in true.hands:
             continue
         known = label.valid & np.isfinite(label.joints_m).all((-1, -2))
+        if not known.any():
+            continue
         joints_m = at_times(true.t_ns, true.hands[side].joints_m, at_ns)
         joint_errors.append(metrics.point_errors_mm(label.joints_m, joints_m)[known])
         surface = at_times(true.t_ns, vertices_m, at_ns)
