@@ -165,7 +165,7 @@ def depth_colours(depth_m: F32, near_m: float = 0.3, far_m: float = 1.0) -> U8:
     nearness = np.clip((far_m - np.where(known, depth_m, far_m)) / (far_m - near_m), 0.0, 1.0)
     # Turbo's two ends are nearly black; the inner part reads better on a dark window.
     levels = np.where(known, np.round(25.0 + 205.0 * nearness), 0.0).astype(np.uint8)
-    return _depth_table()[levels]
+    return np.take(_depth_table(), levels, axis=0, mode="clip")
 
 
 @cache
