@@ -54,8 +54,13 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
     return figures | {"frames": float(len(at_ns))}
 
 
-def true_times(truth: Truth, frame_number: I64) -> I64:
-    """(M,) ns true mid-exposures of the reference stream's frames.
+def true_times(truth: Truth, frame_number: I64, t_ns: I64) -> I64:
+    """(M,) ns true times of the moments.
+
+    Args:
+        truth: of the recording.
+        frame_number: `(M,)` of the reference stream, -1 at moments where it dropped its frame.
+        t_ns: `(M,)` ns times that the recorder gave the moments; between frames, truth follows them.
 
     Raises:
         SequenceError: the truth knows nothing of a frame.
@@ -64,18 +69,14 @@ def true_times(truth: Truth, frame_number: I64) -> I64:
     order = np.argsort(numbers)
     place = np.clip(np.searchsorted(numbers, frame_number, sorter=order), 0, len(numbers) - 1)
     rows = order[place]
-    if not (numbers[rows] == frame_number).all():
+    there = frame_number >= 0
+    if not there.any() or not (numbers[rows] == frame_number)[there].all():
         raise SequenceError(
             f"{truth.path} must hold the time of every frame of {REFERENCE}; some are missing.",
             "The truth is of another recording: record the simulated sequence again.",
         )
-    return t_true_ns[rows]
-
-
-def _at_moments(t_ns: I64, real: Bool, true_ns: I64) -> I64:
-    """(M,) ns true times of all moments, those whose reference frame was dropped between their neighbours'."""
-    lag = np.interp(t_ns - t_ns[0], t_ns[real] - t_ns[0], (true_ns - t_ns[real]).astype(np.float64))
-    return t_ns + np.rint(lag).astype(np.int64)
+    offset_ns = (t_true_ns[rows] - t_ns)[there]
+    return t_ns + np.rint(np.interp(t_ns, t_ns[there], offset_ns)).astype(np.int64)
 
 
 def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64, source: str) -> dict[str, float]:

@@ -24,7 +24,7 @@ class Config:
     """Weight of the term."""
     sigma_betas: float = 1.0
     """Spread of the shape coefficients."""
-    sigma_offset_s: float = 0.002
+    sigma_offset_s: float = 0.005
     """Spread of a camera's time offset, s."""
     sigma_turn_rad: float = 0.0008
     """Spread of a camera's orientation error, rad."""

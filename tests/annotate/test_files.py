@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from annotate import auto
-from annotate.compare import at_times, compare
+from annotate.compare import at_times, compare, true_times
 from annotate.session import DRAFT, AnnotationSession
 from hoi_core.errors import ConfigError, FitError, SequenceError
 from hoi_core.sequence import open_annotation, open_truth, write_revision
@@ -94,6 +94,16 @@ def test_compare_sees_a_shift_of_the_truth(root: Path) -> None:
     assert figures["object_add_mm"] == pytest.approx(3.0, abs=1e-6)
     assert figures["object_adds_mm"] <= figures["object_add_mm"] + 1e-9
     assert figures["object_rotation_deg"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_moment_without_its_frame_lies_between_its_neighbours(root: Path) -> None:
+    with open_truth(root / "sequences" / "seq_001") as truth:
+        numbers, true_ns = truth.clocks["left/color"]
+        t_ns = true_ns[:5] + 1000
+        found = true_times(truth, np.array([*numbers[:3], -1, numbers[4]]), t_ns)
+        np.testing.assert_array_equal(found, true_ns[:5])
+        with pytest.raises(SequenceError, match="another recording"):
+            true_times(truth, numbers[:5] + 10_000, t_ns)
 
 
 def test_interpolation_over_time() -> None:
