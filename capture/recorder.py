@@ -33,6 +33,7 @@ QUEUE_FRAMES = 1024
 """Five seconds of the twin rig (half a gigabyte): the disk may pause for so long."""
 _READ_S = 0.2
 _TICK_S = 0.5
+_TICK_REST = 20.0
 # After the end, frames that are still on their way get this long.
 _DRAIN_S = 0.3
 # Live cameras start one after another and settle their exposure; what they deliver before is not recorded.
@@ -203,14 +204,17 @@ class Recorder:
             raise self.error
 
     def _run(self) -> None:
-        last = time.monotonic()
+        due = time.monotonic() + _TICK_S
         try:
             while (frame := self._queue.get()) is not None:
                 self._writer.append(frame)
                 self._history[frame.stream].add(frame)
-                if time.monotonic() - last > _TICK_S:
-                    last = time.monotonic()
+                begin = time.monotonic()
+                if begin > due:
                     self._tick()
+                    # It takes longer the longer the recording is, but never more than a twentieth of the time.
+                    now = time.monotonic()
+                    due = now + max(_TICK_S, _TICK_REST * (now - begin))
         except HoiError as error:
             self.error = error
             self._discard()

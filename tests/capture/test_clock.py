@@ -58,3 +58,11 @@ def test_imagers_of_one_camera_share_a_clock_and_cameras_do_not():
     assert len(set(map(id, shared.values()))) == 1
     assert shared["left/color"].drift_ppm == 0.0
     assert fit_all(infos, {}) == {}
+
+
+def test_a_long_recording_is_fitted_from_its_lowest_pairs():
+    t_device, t_host = arrivals(35.0, 600.0, 8)
+    clock = fit(t_device, t_host)
+    assert clock.drift_ppm == pytest.approx(35.0, abs=1.0)
+    truth = t_device + 5_000_000_000 + (t_device - t_device[0]) * 35e-6
+    assert np.abs(clock.to_common_ns(t_device) - truth).max() < 0.5e6

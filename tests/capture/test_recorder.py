@@ -139,6 +139,7 @@ def test_a_full_disk_ends_the_recording_with_a_typed_error(rigs, tmp_path, monke
 
 def test_moments_and_drops_are_on_the_disk_while_recording(rigs, tmp_path, monkeypatch):
     monkeypatch.setattr(recorder_module, "_TICK_S", 0.0)
+    monkeypatch.setattr(recorder_module, "_TICK_REST", 0.0)
     device = rigs.FakeDevice("left", 100, pause_s=0.0)
     writer = CaptureWriter.create(tmp_path / "capture.h5", HEADER, device.streams)
     recorder = Recorder(writer, device.streams, whole=True)
