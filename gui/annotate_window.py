@@ -18,7 +18,7 @@ from . import icons
 from . import theme as themes
 from .actions import install, show_sheet, toolbar
 from .annotate_actions import ACTIONS
-from .banner import Banner
+from .banner import Banner, show_unexpected
 from .commands import AdoptFit, SetStatus
 from .frame_facts import facts, has_evidence, judge, next_suggestion, reprojection_px, score, statuses
 from .image_view import ImageView
@@ -390,6 +390,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             elif self._job is None and self._closing == "save":
                 self._go_on_closing()
         if self._closing == "now" and self._job is None:
+            self._redraw.stop()
             remember(self, "annotate")
             self.session.close()
             event.accept()
@@ -408,6 +409,7 @@ def show(session: AnnotationSession, mode: themes.Mode = "system") -> int:
     """Show the annotation window over an open session until it is closed. Returns the exit code."""
     app = application("hoi-annotate")
     window = AnnotateWindow(session, themes.apply(app, mode))
+    show_unexpected(window.banner)
     window.show()
     return int(app.exec_())
 

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import logging
 import platform
+import sys
+import traceback
+from types import TracebackType
 from typing import Literal
 
 from hoi_core import __version__
@@ -12,6 +16,7 @@ from hoi_core.errors import HoiError
 from .qt import QtCore, QtWidgets
 from .theme import Theme
 
+log = logging.getLogger(__name__)
 Kind = Literal["info", "good", "warn", "bad"]
 
 
@@ -78,6 +83,23 @@ class Banner(QtWidgets.QFrame):
 
     def _copy(self) -> None:
         QtWidgets.QApplication.clipboard().setText(self.details)
+
+
+def show_unexpected(banner: Banner) -> None:
+    """Show errors that nothing caught in a banner; without this, Qt would end the program and lose the recording."""
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        log.error("unexpected error", exc_info=(kind, error, trace))
+        if isinstance(error, KeyboardInterrupt):
+            QtWidgets.QApplication.closeAllWindows()
+            return
+        known = error if isinstance(error, HoiError) else None
+        banner.show_error(
+            known or HoiError(f"unexpected {kind.__name__}: {error}.", "Copy the details and report them.")
+        )
+        banner.details += "\n" + "".join(traceback.format_exception(kind, error, trace))
+
+    sys.excepthook = hook
 
 
 def _sentence(message: str) -> str:

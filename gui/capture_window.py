@@ -12,7 +12,7 @@ from hoi_core.errors import HoiError
 
 from . import theme as themes
 from .actions import install, show_sheet, toolbar
-from .banner import Banner
+from .banner import Banner, show_unexpected
 from .capture_actions import ACTIONS
 from .health import lights
 from .layout import recall, remember
@@ -330,5 +330,6 @@ def main(open_session: Callable[[], CaptureSession], config: CaptureWindowConfig
     """
     app = application("hoi-capture")
     window = CaptureWindow(open_session, config, themes.apply(app, config.theme))
+    show_unexpected(window.banner)
     window.show()
     return int(app.exec_())

@@ -11,7 +11,7 @@ import pytest
 
 from gui import actions, icons, theme
 from gui.annotate_actions import ACTIONS as ANNOTATE
-from gui.banner import Banner
+from gui.banner import Banner, show_unexpected
 from gui.capture_actions import ACTIONS as CAPTURE
 from gui.image_view import ImageView
 from gui.qt import Qt, QtCore, QtGui, QtWidgets
@@ -116,6 +116,23 @@ def test_banner_copies_its_details(qtbot):
     assert "hint: Click that frame." in copied
     qtbot.mouseClick(banner.dismiss, Qt.LeftButton)
     assert not banner.isVisible()
+
+
+def test_an_unexpected_error_is_shown_with_its_trace(qtbot, monkeypatch):
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    banner = Banner(theme.DARK)
+    qtbot.addWidget(banner)
+    show_unexpected(banner)
+    try:
+        {}["left"]
+    except KeyError as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+    assert "KeyError" in banner.title.text()
+    assert "test_parts.py" in banner.details
+    show_unexpected(banner)
+    known = FitError("it diverged.", "Click more.")
+    sys.excepthook(FitError, known, None)
+    assert banner.hint.text() == "Click more."
 
 
 def test_image_view_paints_what_it_is_given(qtbot):
