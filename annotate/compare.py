@@ -36,12 +36,12 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
     folder = find_sequence(root, sequence)
     with open_capture(folder) as capture:
         frames, t_ns = capture.sync.index[REFERENCE], capture.sync.t_ns
-        numbers = capture.streams[REFERENCE].frame_number[frames[frames >= 0]]
+        numbers = np.where(frames >= 0, capture.streams[REFERENCE].frame_number[frames], -1)
     with open_annotation(folder) as annotation:
         labels = annotation.load()
         source = annotation.binding.mano_source
     with open_truth(folder) as truth:
-        at_ns = _at_moments(t_ns, frames >= 0, true_times(truth, numbers))
+        at_ns = true_times(truth, numbers, t_ns)
         true = truth.load()
         vertices_m = truth.vertices_m.astype(np.float64)
     if len(labels.t_ns) != len(at_ns):
@@ -75,8 +75,11 @@ def true_times(truth: Truth, frame_number: I64, t_ns: I64) -> I64:
             f"{truth.path} must hold the time of every frame of {REFERENCE}; some are missing.",
             "The truth is of another recording: record the simulated sequence again.",
         )
-    offset_ns = (t_true_ns[rows] - t_ns)[there]
-    return t_ns + np.rint(np.interp(t_ns, t_ns[there], offset_ns)).astype(np.int64)
+    # Clock readings in ns are too long for a float: only differences are interpolated.
+    since = t_ns - t_ns[0]
+    offset_ns = (t_true_ns[rows] - since)[there]
+    first = offset_ns[0]
+    return since + first + np.rint(np.interp(since, since[there], offset_ns - first)).astype(np.int64)
 
 
 def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64, source: str) -> dict[str, float]:
