@@ -131,7 +131,8 @@ def warp(image: U8, camera: Camera, crop: HandCrop, *, supersample: int = 2) -> 
     source = np.nan_to_num(cameras.project(camera, from_crop(crop, rays_crop)), nan=-1e6).astype(np.float32)
     full = cv2.resize(source, ((n + 2) * _CELL, (n + 2) * _CELL), interpolation=cv2.INTER_LINEAR)
     inner = slice(_CELL, _CELL + crop.size * supersample)
-    fine = cv2.remap(image, full[inner, inner], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    x, y = cv2.split(full[inner, inner])
+    fine = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if supersample > 1:
         fine = cv2.resize(fine, (crop.size, crop.size), interpolation=cv2.INTER_AREA)
     return np.asarray(fine, dtype=np.uint8)

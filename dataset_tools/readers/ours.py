@@ -67,7 +67,7 @@ def read(root: Path, key: str) -> Sample:
     except ValueError as error:
         raise DatasetError(f"expected a key like seq_001/left/000012, got {key!r}.", "Take it from index().") from error
     folder = sequences.find_sequence(Path(root), name)
-    labels = _labels(folder, os.getpid())
+    labels = _labels(folder, _version(folder))
     side = rest[0] if rest else next(iter(labels.revision.hands), "right")
     if side not in labels.revision.hands or view not in labels.revision.frame_index:
         raise DatasetError(f"{key!r} names a hand or a view that is not labelled.", "Take keys from index().")
@@ -127,7 +127,7 @@ def _listed_splits(described: Path) -> dict[str, list[str]]:
 
 def _keys_of(root: Path, name: str) -> list[str]:
     folder = sequences.find_sequence(root, name)
-    revision = _labels(folder, os.getpid()).revision
+    revision = _labels(folder, _version(folder)).revision
     views = _capture(folder, os.getpid()).views
     keys = []
     for view, frames in revision.frame_index.items():
@@ -151,23 +151,36 @@ def _capture(folder: Path, pid: int) -> sequences.Capture:
     return sequences.open_capture(folder)
 
 
+def _version(folder: Path) -> int:
+    """Changes when the labels do."""
+    try:
+        return (folder / "annotation.h5").stat().st_mtime_ns
+    except FileNotFoundError as error:
+        raise DatasetError(
+            f"sequence {folder.name} has no labels.", f"Type `hoi-annotate {folder.name} --auto`."
+        ) from error
+
+
 @lru_cache(maxsize=_OPEN_FILES)
-def _labels(folder: Path, pid: int) -> _Labels:
-    if not (folder / "annotation.h5").exists():
-        raise DatasetError(f"sequence {folder.name} has no labels.", f"Type `hoi-annotate {folder.name} --auto`.")
+def _labels(folder: Path, version: int) -> _Labels:
     with sequences.open_annotation(folder) as annotation:
         revision = annotation.load()
-        current = annotation.current
+        current, fitted_with = annotation.current, annotation.binding.mano_source
     if not any(hand.valid.any() for hand in revision.hands.values()):
         raise DatasetError(
             f"revision {current} of {folder.name} holds no fitted hand.", f"Type `hoi-annotate {folder.name} --auto`."
         )
-    return _Labels(revision, {side: _vertices(side, hand) for side, hand in revision.hands.items()})
+    return _Labels(revision, {side: _vertices(side, hand, fitted_with) for side, hand in revision.hands.items()})
 
 
-def _vertices(side: Side, hand: HandTrack) -> F32:
+def _vertices(side: Side, hand: HandTrack, fitted_with: str) -> F32:
     """(M, 778, 3) m in the world frame from the labelled parameters."""
     layer = ManoLayer.from_env(side)
+    if layer.model.source != fitted_with:
+        raise DatasetError(
+            f"the labels were fitted with the hand model {fitted_with}, but {layer.model.source} is in use.",
+            "Set $HOI_MANO to the files they were made with; for the stand-in hand unset it.",
+        )
     good = np.flatnonzero(hand.valid & np.isfinite(hand.pose).all(-1))
     out = np.full((len(hand.valid), layer.model.v_template.shape[0], 3), np.nan, dtype=np.float32)
     if len(good):

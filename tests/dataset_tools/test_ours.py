@@ -66,6 +66,32 @@ def test_unlabelled_sequences_say_what_to_do(tmp_path):
     assert "hoi-annotate seq_001 --auto" in caught.value.hint
 
 
+def test_labels_of_another_hand_model_are_refused(tmp_path, monkeypatch):
+    root = ours.tiny(tmp_path / "data")
+    ManoLayer.stand_in("right").save_pickle(tmp_path / "mano" / "MANO_RIGHT.pkl")
+    monkeypatch.setenv("HOI_MANO", str(tmp_path / "mano"))
+    with pytest.raises(DatasetError, match="fitted with the hand model stand-in"):
+        ours.index(root, "train")
+
+
+def test_new_labels_are_seen_at_once(tmp_path):
+    from dataclasses import replace
+
+    from hoi_core import sequence
+
+    root = ours.tiny(tmp_path)
+    folder = sequence.find_sequence(root, "seq_001")
+    before = ours.read(root, "seq_001/left/000000").joints_m
+    with sequence.open_annotation(folder) as annotation:
+        revision = annotation.load()
+    track = revision.hands["right"]
+    moved = replace(track, joints_m=track.joints_m + 0.01, trans_m=track.trans_m + 0.01)
+    sequence.write_revision(folder, replace(revision, hands={"right": moved}, parent="r000"))
+    assert np.linalg.norm(ours.read(root, "seq_001/left/000000").joints_m - before, axis=-1) == pytest.approx(
+        np.full(21, 0.01 * np.sqrt(3))
+    )
+
+
 def test_bad_names_and_keys(root, tmp_path):
     with pytest.raises(ConfigError, match="no split named 'tset'") as caught:
         ours.index(root, "tset")

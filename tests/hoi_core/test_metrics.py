@@ -147,3 +147,24 @@ def test_torch_tensors_are_accepted():
 def test_wrong_shapes_say_so():
     with pytest.raises(ValueError, match="one shape"):
         metrics.mpjpe_mm(np.zeros((2, 21, 3)), np.zeros((2, 20, 3)))
+
+
+def cube(half):
+    corners = half * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], float)
+    from scipy.spatial import ConvexHull
+
+    faces = ConvexHull(corners).simplices
+    a, b, c = (corners[faces[:, k]] for k in range(3))
+    inward = (np.cross(b - a, c - a) * (a + b + c)).sum(1) < 0
+    faces[inward] = faces[inward][:, ::-1]
+    return corners, faces
+
+
+def test_penetration_of_a_cube_is_the_distance_to_its_nearest_side():
+    corners, faces = cube(0.05)
+    rng = np.random.default_rng(0)
+    points = rng.uniform(-0.08, 0.08, (200, 3))
+    expected = np.maximum(0.05 - np.abs(points).max(1), 0.0).max() * 1000
+    assert metrics.penetration_depth_mm(points, corners, faces) == pytest.approx(expected)
+    assert metrics.penetration_depth_mm(points + 0.3, corners, faces) == 0.0
+    assert metrics.penetration_depth_mm(np.zeros((1, 3)), corners, faces) == pytest.approx(50.0)
