@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -363,7 +364,8 @@ def close_recorder(
             register_recording(root, header, seconds=report.seconds, drops=len(report.drops), status=status)
         else:
             report.path.unlink(missing_ok=True)
-            report.path.parent.rmdir()
+            with suppress(OSError):  # somebody put other files there
+                report.path.parent.rmdir()
     return report
 
 

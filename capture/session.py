@@ -120,11 +120,13 @@ class CaptureSession:
 
     def stop(self) -> None:
         """End the preview, and a running recording with it; release the rig."""
-        if self._recorder is not None:
-            self.stop_recording()
-        for reader in self._readers:
-            reader.end()
-        self.rig.stop()
+        try:
+            if self._recorder is not None:
+                self.stop_recording()
+        finally:
+            for reader in self._readers:
+                reader.end()
+            self.rig.stop()
 
     def latest(self, stream: str) -> Frame | None:
         """The newest frame of a stream; None before its first."""

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from capture.session import CaptureSession
-from hoi_core.errors import DeviceError
-from hoi_core.sequence import CaptureHeader, list_sequences, open_capture, sequence_dir
+from hoi_core.errors import DeviceError, StorageError
+from hoi_core.sequence import CaptureHeader, CaptureWriter, list_sequences, open_capture, sequence_dir
 
 
 def until(condition, seconds: float = 5.0) -> None:
@@ -94,3 +94,22 @@ def test_an_error_of_a_camera_shows_and_keeps_the_recording(rigs, tmp_path):
     with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
         assert not capture.complete
         assert len(capture.views["left"].color) == 10
+
+
+def test_a_full_disk_still_releases_the_cameras(rigs, tmp_path, monkeypatch):
+    def full(self):
+        raise StorageError("no space left.", "Free some.")
+
+    session = CaptureSession(rigs.FakeRig(rigs.FakeDevice("left", 10**6), whole=False), tmp_path)
+    session.start()
+    session.start_recording(CaptureHeader("seq_001"))
+    monkeypatch.setattr(CaptureWriter, "flush", full)
+    until(lambda: session.error is not None)
+    assert not session.recording
+    assert session.take_error() is not None
+    assert session.take_error() is None
+    with pytest.raises(StorageError, match="no space left"):
+        session.stop()
+    assert session.rig.devices[0].stopped
+    with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
+        assert not capture.complete
