@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-import cv2
 import numpy as np
 
 from hoi_core.errors import ConfigError
@@ -66,11 +65,15 @@ class EdgeParams:
 
 def gray(rgb: U8) -> U8:
     """Luma (BT.601). `(H, W, 3) -> (H, W)`."""
+    import cv2
+
     return np.asarray(cv2.cvtColor(np.ascontiguousarray(rgb), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def sobel_edges(image: U8, params: EdgeParams | None = None) -> U8:
     """Sobel strength, a quarter of the gradient's length, zero below the threshold. `(H, W) -> (H, W)`."""
+    import cv2
+
     params = params or EdgeParams()
     smooth = _smooth(image, params)
     dx = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, borderType=cv2.BORDER_REPLICATE)
@@ -82,6 +85,8 @@ def sobel_edges(image: U8, params: EdgeParams | None = None) -> U8:
 
 def canny_edges(image: U8, params: EdgeParams | None = None) -> U8:
     """Canny's thin edges, 255 on them, else 0. `(H, W) -> (H, W)`."""
+    import cv2
+
     params = params or EdgeParams()
     smooth = _smooth(image, params)
     return np.asarray(
@@ -108,6 +113,8 @@ def fused_input(rgb_crop: U8, params: EdgeParams | None = None) -> F32:
 
 
 def _smooth(image: U8, params: EdgeParams) -> U8:
+    import cv2
+
     if params.blur_px == 0:
         return np.ascontiguousarray(image)
     blurred = cv2.GaussianBlur(image, (0, 0), params.blur_px, borderType=cv2.BORDER_REPLICATE)
