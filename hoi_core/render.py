@@ -102,7 +102,7 @@ def render(
         meshes: in the world frame.
         camera: its `T_world_cam`, intrinsics and distortion are used.
         light: lamp and ambient light.
-        background: `(H, W, 3)` of the whole camera image, or None for black.
+        background: `(H, W, 3)` of the whole camera image, `(h, w, 3)` of the window, or None for black.
         supersample: colour samples per pixel and axis; depth, segmentation and normals keep the pixel centre.
         window: part of the image to draw, or None for all of it.
 
@@ -131,7 +131,11 @@ def render_color(
     """The colour image alone, `(h, w, 3)` RGB. Arguments as in `render`."""
     x0, y0, x1, y1 = window or (0, 0, camera.width, camera.height)
     shape = (y1 - y0, x1 - x0, 3)
-    behind = np.zeros(shape, np.uint8) if background is None else np.ascontiguousarray(background[y0:y1, x0:x1])
+    behind = np.zeros(shape, np.uint8)
+    if background is not None:
+        # Of the window's own size it is taken as it is: so a caller may prepare that part alone.
+        whole = background.shape[:2] != shape[:2]
+        behind = np.ascontiguousarray(background[y0:y1, x0:x1] if whole else background)
     scene = _assemble(meshes, camera)
     xy, inverse_z = _project(scene, camera)
     xy = (xy - [x0, y0] + 0.5) * supersample - 0.5
@@ -159,14 +163,12 @@ def render_depth(meshes: Sequence[Mesh], camera: Camera, *, window: Window | Non
 def shadow(meshes: Sequence[Mesh], camera: Camera, light: Light, *, window: Window, height_m: float = 0.0) -> F32:
     """Where the lamp's shadow falls on the plane z = `height_m`. `-> (h, w)`, 1 in shadow, 0 in the light."""
     towards = np.asarray(light.direction, np.float64)
-    x0, y0, x1, y1 = window
-    covered = np.zeros((y1 - y0, x1 - x0), np.float32)
-    for mesh in meshes:
-        above = mesh.vertices_m[:, 2:] - height_m
-        flat = replace(mesh, vertices_m=mesh.vertices_m - above / towards[2] * towards)
-        depth_m, _ = render_depth([flat], camera, window=window)
-        covered[depth_m > 0] = 1.0
-    return covered
+    flat = [
+        replace(mesh, vertices_m=mesh.vertices_m - (mesh.vertices_m[:, 2:] - height_m) / towards[2] * towards)
+        for mesh in meshes
+    ]
+    depth_m, _ = render_depth(flat, camera, window=window)
+    return (depth_m > 0).astype(np.float32)
 
 
 def window_of(points_m: F64, camera: Camera, margin_px: int = 4) -> Window | None:

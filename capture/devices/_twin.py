@@ -13,11 +13,11 @@ from hoi_core import camera as cam
 from hoi_core import edges, rotation
 from hoi_core.conventions import Side
 from hoi_core.mano import ManoLayer
-from hoi_core.render import Light, Mesh, Window, render_color, render_depth, shadow, window_of
+from hoi_core.render import Light, Mesh, Window, render_color, render_depth, window_of
 from hoi_core.scene import objects
 from hoi_core.scene._shapes import tube
 from hoi_core.scene.anatomy import hand_frame
-from hoi_core.scene.background import Room, Still, darken, empty_depth, random_room, still
+from hoi_core.scene.background import Room, Still, darken, empty_depth, random_room, soft_shadow, still
 from hoi_core.scene.light import random_light
 from hoi_core.scene.motion import Moments, Play, random_play
 from hoi_core.scene.skin import skin_colors
@@ -197,9 +197,8 @@ class Stage:
         camera, base = self.cameras.true[stream], self.stills[stream]
         window = self._window(meshes, camera)
         x0, y0, x1, y1 = window
-        mask = shadow(meshes, camera, self.cast.light, window=window)
-        behind = base.color.copy()
-        behind[y0:y1, x0:x1] = darken(behind[y0:y1, x0:x1], mask, base.on_table[y0:y1, x0:x1])
+        soft = soft_shadow(meshes, camera, self.cast.light, window)
+        behind = darken(base.color[y0:y1, x0:x1], soft, base.on_table[y0:y1, x0:x1])
         image = render_color(meshes, camera, self.cast.light, behind, supersample=2, window=window)
         return Patch(window, image)
 
@@ -219,7 +218,7 @@ class Stage:
         stream = f"{SENSOR}/gray"
         camera, base = self.cameras.true[stream], self.stills[stream]
         window = (0, 0, camera.width, camera.height)
-        behind = darken(base.color, shadow(meshes, camera, self.cast.light, window=window), base.on_table)
+        behind = darken(base.color, soft_shadow(meshes, camera, self.cast.light, window), base.on_table)
         image = render_color(meshes, camera, self.cast.light, behind, supersample=3)
         return edges.gray(np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5), np.uint8))
 

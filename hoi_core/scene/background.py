@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from hoi_core import camera as cam
-from hoi_core.render import Light, Mesh, render_color, render_depth, shadow
+from hoi_core.render import Light, Mesh, Window, render_color, render_depth, shadow
 from hoi_core.types import F32, F64, U8, Bool, Camera
 
 PIXELS_PER_M = 1000.0
@@ -63,7 +63,7 @@ def still(room: Room, camera: Camera, light: Light, clutter: Sequence[Mesh] = ()
     depth_m, on_table = surfaces.depth_m, surfaces.on_table
     window = (0, 0, camera.width, camera.height)
     if clutter:
-        color = darken(color, shadow(clutter, camera, light, window=window), on_table)
+        color = darken(color, soft_shadow(clutter, camera, light, window), on_table)
         color = render_color(clutter, camera, light, color, supersample=3)
         near, _ = render_depth(clutter, camera)
         in_front = near > 0
@@ -78,10 +78,19 @@ def empty_depth(camera: Camera, clutter: Sequence[Mesh] = ()) -> F32:
     return np.where(near > 0, near, surfaces.depth_m).astype(np.float32)
 
 
-def darken(color: U8, shadow_mask: F32, on_table: Bool) -> U8:
+def soft_shadow(meshes: Sequence[Mesh], camera: Camera, light: Light, window: Window) -> F32:
+    """The blurred shadow of a wide lamp on the table, in a window. `-> (h, w)`, 0 in the light, 1 in full shadow."""
+    x0, y0, x1, y1 = window
+    # Half the resolution is enough for what is blurred anyway.
+    half = cam.resize(cam.crop(camera, x0, y0, x1 - x0, y1 - y0), (x1 - x0 + 1) // 2, (y1 - y0 + 1) // 2)
+    mask = shadow(meshes, half, light, window=(0, 0, half.width, half.height))
+    soft = cv2.GaussianBlur(mask, (0, 0), max(camera.width / 320.0, 0.5))
+    return np.asarray(cv2.resize(soft, (x1 - x0, y1 - y0), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def darken(color: U8, soft: F32, on_table: Bool) -> U8:
     """Lay a soft shadow on the table. `(h, w, 3), (h, w), (h, w) -> (h, w, 3)`."""
-    soft = cv2.GaussianBlur(shadow_mask * on_table, (0, 0), max(color.shape[1] / 160.0, 0.8)) * on_table
-    shade = np.rint(256.0 * (1.0 - 0.42 * soft)).astype(np.uint16)
+    shade = (256.5 - 256.0 * 0.42 * soft * on_table).astype(np.uint16)
     return ((color * shade[..., None]) >> 8).astype(np.uint8)
 
 

@@ -21,8 +21,8 @@ DEEPEST_M = 0.0015
 """How far skin may sink into an object: fingertips are soft."""
 _TOUCH_M = 0.004
 _LEVELS = 24
-_CURL_RAD = np.deg2rad(30.0)
-_CANDIDATES = 5
+_CURL_RAD = np.deg2rad(45.0)
+_CANDIDATES = 8
 
 # Flexion, abduction (towards the thumb) and twist in degrees of the three joints, base to tip.
 _Posture = dict[str, tuple[tuple[float, float, float], ...]]
@@ -95,7 +95,7 @@ def _candidate(
 ) -> tuple[Grasp, float]:
     frame = hand_frame(layer, betas)
     yaw = np.deg2rad(hint.yaw_deg + rng.uniform(-25.0, 25.0))
-    tilt = np.deg2rad(rng.uniform(5.0, 25.0))
+    tilt = np.deg2rad(rng.uniform(5.0, 25.0) + (rng.uniform(0.0, 20.0) if hint.approach == "top" else 0.0))
     goal = _directions(hint, layer.side == "right", yaw, tilt)
     R = goal @ frame.axes.T
     open_rad = _angles_rad(_OPEN)

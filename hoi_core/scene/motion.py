@@ -20,6 +20,9 @@ from hoi_core.scene.grasp import Grasp, rest_angles, solve
 from hoi_core.scene.objects import ObjectModel
 from hoi_core.types import F64
 
+_SINK_M = 0.0025
+_ATTEMPTS = 4
+
 PERIOD_S = 6.0
 """Length of one play; afterwards hand and object rest where they are."""
 
@@ -141,31 +144,41 @@ def random_play(
     T_start = cam.rigid(
         rotation.exp_so3(np.array([0.0, 0.0, yaw])), np.array([rng.uniform(-0.03, 0.03), rng.uniform(-0.03, 0.03), 0.0])
     )
-    return Play(
-        layer,
-        betas,
-        model,
-        grasp,
-        T_start,
-        _reach_steps(T_start[:3, :3] @ grasp.away, rng, side),
-        _carry_steps(rng),
-        _tremor_waves(rng),
-    )
+    carry = _carry_steps(rng)
+    T_end = _moved(carry, np.array([PERIOD_S]), T_start)[0]
+    ends, tremor = (T_start[:3, :3] @ grasp.away, T_end[:3, :3] @ grasp.away), _tremor_waves(rng)
+    # From above, the hand is high already when it has let go.
+    rise = 0.01 if grasp.away[2] > 0.5 else 0.05
+    for _ in range(_ATTEMPTS):
+        play = Play(layer, betas, model, grasp, T_start, _reach_steps(ends, rise, rng, side), carry, tremor)
+        if _deepest(play) > -_SINK_M:
+            break
+        rise += 0.02
+    return play
 
 
-def _reach_steps(away: F64, rng: np.random.Generator, side: Side) -> tuple[_Step, ...]:
-    """From the border of the scene to the grasp, and back. `away (3,)` points out of the object."""
+def _deepest(play: Play) -> float:
+    """Smallest distance between skin and object while the hand comes and leaves, m."""
+    moments = play.at(np.concatenate([np.linspace(0.2, 2.1, 20), np.linspace(4.9, 5.9, 11)]))
+    to_object = cam.inverse_rigid(moments.T_world_obj)
+    return float(play.model.shape.distance_m(cam.transform(to_object, moments.vertices_m)).min())
+
+
+def _reach_steps(ends: tuple[F64, F64], rise_m: float, rng: np.random.Generator, side: Side) -> tuple[_Step, ...]:
+    """From the border of the scene to the grasp, and back; `ends` point out of the object before and after."""
     sign = -1.0 if side == "right" else 1.0
-    near = away * rng.uniform(0.045, 0.06)
-    far = np.array([sign * rng.uniform(0.0, 0.04), rng.uniform(0.07, 0.11), rng.uniform(0.04, 0.08)])
-    turn = rng.normal(0.0, 0.18, 3)
-    leave = np.array([sign * rng.uniform(0.0, 0.04), rng.uniform(0.07, 0.11), rng.uniform(0.03, 0.07)])
-    none = np.zeros(3)
+    come, leave = ends
+
+    def border() -> F64:
+        return np.array([sign * rng.uniform(0.0, 0.04), rng.uniform(0.07, 0.11), rise_m + rng.uniform(0.0, 0.03)])
+
+    clear = rng.uniform(0.05, 0.065)
+    # The last stretch goes straight along the palm, with the hand open and turned as the grasp needs it.
     return (
-        _Step(0.10, 1.30, -far, -turn),
-        _Step(0.95, 1.62, -near, none),
-        _Step(5.10, 5.55, near, none),
-        _Step(5.20, 5.98, leave, rng.normal(0.0, 0.15, 3)),
+        _Step(0.10, 1.20, -border(), -rng.normal(0.0, 0.18, 3)),
+        _Step(1.00, 1.64, -clear * come, np.zeros(3)),
+        _Step(5.15, 5.60, clear * leave, np.zeros(3)),
+        _Step(5.38, 5.98, border(), rng.normal(0.0, 0.15, 3)),
     )
 
 
