@@ -15,6 +15,8 @@ from hoi_core.types import Batch
 from learning.config import LossWeights
 from learning.output import HandOutput
 
+_SHORT_M = 1e-3  # shorter edges have no direction worth a gradient, which would grow as one over their length
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -89,7 +91,8 @@ def normal(out: HandOutput, batch: Batch, mesh: Mesh) -> Tensor:
     n = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
     p = [out.vertices_m[:, mesh.faces[:, k]] for k in range(3)]
     sides = torch.stack([p[1] - p[0], p[2] - p[1], p[0] - p[2]], dim=2)
-    cosine = (torch.nn.functional.normalize(sides, dim=-1, eps=1e-6) * n[:, :, None]).sum(-1).abs()
+    length = (sides.square().sum(-1, keepdim=True) + _SHORT_M**2).sqrt()
+    cosine = (sides / length * n[:, :, None]).sum(-1).abs()
     return _mean(cosine, valid)
 
 

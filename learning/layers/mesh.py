@@ -39,6 +39,10 @@ class SpliteConv(nn.Module):
         self.register_buffer("spirals", torch.as_tensor(spirals.reshape(-1)), persistent=False)
         self.conv = nn.Linear(self.length * self.n_part, self.n_part if keep else c_out)
         self.mix = nn.Conv2d(c_in, c_out, 1) if keep else None
+        # Nothing normalises the features here: the layers themselves must keep their size, or the decoder dies.
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="linear" if keep else "relu")
+        if self.mix is not None:
+            nn.init.kaiming_normal_(self.mix.weight, nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C_in, V, 1) -> (B, C_out, V, 1)`."""
@@ -61,6 +65,7 @@ class SpliteDecoder(nn.Module):
         upsampling: tuple[F64, ...],
         spirals: tuple[I64, ...],
         channels: tuple[int, ...],
+        start: Tensor,
         *,
         part: float,
         keep: bool,
@@ -71,6 +76,7 @@ class SpliteDecoder(nn.Module):
             upsampling: per level `(V_fine, V_coarse)`.
             spirals: per level `(V_fine, L)`.
             channels: of the lifted features, then after each level.
+            start: `(V, 3)` mesh that training starts from, in the output's unit.
             part: share of the channels that spirals gather.
             keep: see `SpliteConv`.
         """
@@ -82,7 +88,7 @@ class SpliteDecoder(nn.Module):
             SpliteConv(c_in, c_out, s, part=part, keep=keep)
             for c_in, c_out, s in zip(channels[:-1], channels[1:], spirals, strict=True)
         )
-        self.head = VertexHead(SpliteConv(channels[-1], 3, spirals[-1], part=part, keep=keep))
+        self.head = VertexHead(SpliteConv(channels[-1], 3, spirals[-1], part=part, keep=keep), start)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, 21, 1) -> (B, 778, 3)`, in the output's own unit."""
@@ -93,12 +99,17 @@ class SpliteDecoder(nn.Module):
 
 
 class VertexHead(nn.Module):
-    """The last convolution, to coordinates; a module of its own so that it can stay in float."""
+    """The last convolution, to displacements of a learned mean mesh; a module of its own, so it can stay in float."""
 
-    def __init__(self, conv: SpliteConv) -> None:
+    def __init__(self, conv: SpliteConv, start: Tensor) -> None:
+        """Start from a mesh `(V, 3)`, in the output's unit."""
         super().__init__()
         self.conv = conv
+        self.mean = nn.Parameter(start.float())
+        with torch.no_grad():
+            last = conv.conv if conv.mix is None else conv.mix
+            last.weight.mul_(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C, V, 1) -> (B, V, 3)`."""
-        return self.conv(x).reshape(-1, 3, self.conv.n_vertices).transpose(1, 2)
+        return self.mean + self.conv(x).reshape(-1, 3, self.conv.n_vertices).transpose(1, 2)

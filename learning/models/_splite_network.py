@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hoi_core.conventions import N_JOINTS
+from hoi_core.crop import LENGTH_UNIT_M
 from learning.layers.mesh import SpliteDecoder
 from learning.layers.mesh_hierarchy import MeshHierarchy, build_hierarchy
 from learning.layers.sparse import DenseConv2d
@@ -49,6 +50,7 @@ class SpliteNetwork(nn.Module):
             tuple(reversed(mesh.upsampling)),
             tuple(reversed(mesh.spirals[:-1])),
             (c, c, c // 2, c // 4, c // 8),
+            torch.as_tensor((mesh.vertices_m[0] - mesh.vertices_m[0].mean(0)) / LENGTH_UNIT_M),
             part=config.part,
             keep=config.partial == "keep",
         )
