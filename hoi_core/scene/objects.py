@@ -163,8 +163,7 @@ def _ball() -> _Parts:
     colors = _paint(len(x), (235, 120, 35))
     colors[panel] = (245, 235, 215)
     colors[np.abs(z - radius) < 0.003] = (40, 40, 45)
-    hints = (GraspHint("top", (0.0, 0.0, radius)), GraspHint("side", (0.0, 0.0, radius + 0.012)))
-    return shape, colors, 0.15, 0.05, hints
+    return shape, colors, 0.15, 0.05, (GraspHint("top", (0.0, 0.0, radius)),)
 
 
 def _banana() -> _Parts:
