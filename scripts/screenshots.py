@@ -166,8 +166,8 @@ def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None
     count = window.session.n_frames
     for _ in range(count // 3):
         window.judge("accepted")
-    # The simulated annotator clicks every fifth frame.
-    window.go_to(round(0.5 * count / 5) * 5)
+    # The hand is about to grasp; the simulated annotator clicks every fifth frame.
+    window.go_to(min(50, count // 10 * 5))
     window.actions_by_id["view.keypoints"].trigger()
     pause(app, 0.5)
     save(window, options.out / "annotate.png", asdict(colours).values())
