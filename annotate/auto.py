@@ -43,7 +43,7 @@ class Config:
     """Choice of depth points."""
     terms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """term -> field -> value, where a term should not have its default."""
-    inflation: float = 1.1
+    inflation: float = 1.0
     """Factor on the standard deviations of the joints, see `covariance.joint_covariance`."""
 
 

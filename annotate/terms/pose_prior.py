@@ -14,6 +14,7 @@ from annotate.state import FitState
 from hoi_core.types import F64
 
 _LEAST = 1e-6
+_THUMB_ROW = 12  # of MANO's fifteen finger joints
 _FINGER_FLEXION = (0.45, 0.55, 0.35)  # rad, base to end, of a relaxed hand
 _THUMB_FLEXION = (0.1, 0.2, 0.25)
 
@@ -30,17 +31,21 @@ class Config:
     """Spread of abduction, rad."""
     sigma_twist_rad: float = 0.15
     """Spread of twist, rad."""
+    sigma_thumb_rad: float = 0.5
+    """Spread of the thumb's abduction and twist, rad: its base turns every way."""
 
 
 @dataclass(frozen=True)
 class _Prepared:
     precision: F64
-    """(3,)."""
+    """(15, 3)."""
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
     """Precision of each kind of angle; it never falls to zero, or the equations could not be solved."""
-    sigma = np.array([config.sigma_flexion_rad, config.sigma_abduction_rad, config.sigma_twist_rad])
+    finger = [config.sigma_flexion_rad, config.sigma_abduction_rad, config.sigma_twist_rad]
+    thumb = [config.sigma_flexion_rad, config.sigma_thumb_rad, config.sigma_thumb_rad]
+    sigma = np.array([finger] * _THUMB_ROW + [thumb] * 3)
     return _Prepared(max(config.weight, _LEAST) / sigma**2)
 
 

@@ -26,9 +26,9 @@ class Config:
     """Spread of the shape coefficients."""
     sigma_offset_s: float = 0.005
     """Spread of a camera's time offset, s."""
-    sigma_turn_rad: float = 0.0008
+    sigma_turn_rad: float = 0.0003
     """Spread of a camera's orientation error, rad."""
-    sigma_shift_m: float = 0.001
+    sigma_shift_m: float = 0.0005
     """Spread of a camera's position error, m."""
     sigma_bias_m: float = 0.003
     """Spread of a camera's depth bias, m."""

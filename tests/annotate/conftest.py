@@ -157,6 +157,12 @@ def scene(layer: ManoLayer, hand: Hand) -> Callable[..., Scene]:
 
 
 @pytest.fixture(scope="session")
+def build_scene() -> Callable[..., Scene]:
+    """Builds a scene of any hand: `build_scene(layer, hand, seed, moments)`."""
+    return lambda layer, hand, seed, moments: make(layer, hand, seed, moments, KIND)
+
+
+@pytest.fixture(scope="session")
 def unkind() -> Unkind:
     return Unkind()
 
