@@ -12,7 +12,8 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -20,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hoi_core import config, plugins
-from hoi_core.errors import ConfigError
+from hoi_core.errors import ConfigError, StorageError
 from learning import quantize
 from learning.config import TrainConfig, settings_from
 
@@ -59,9 +61,33 @@ def new_folder(settings: TrainConfig[Any]) -> Path:
     return folder
 
 
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what goes wrong while writing into an error that says so.
+
+    Raises:
+        StorageError: the disk is full or not writable.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        raise StorageError(
+            f"cannot write {path}: {error}.", "Free some space or choose another --out; earlier checkpoints are kept."
+        ) from error
+
+
 def describe(folder: Path, settings: TrainConfig[Any], extra: Mapping[str, object]) -> None:
-    """Write config.yaml, command.txt and env.json."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write config.yaml, command.txt and env.json.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _describe(folder, settings, extra)
+
+
+def _describe(folder: Path, settings: TrainConfig[Any], extra: Mapping[str, object]) -> None:
     (folder / "config.yaml").write_text(config.to_yaml(settings), encoding="utf8")
     (folder / "command.txt").write_text(" ".join(sys.argv) + "\n", encoding="utf8")
     facts = {
@@ -93,22 +119,27 @@ def _commit() -> str:
 
 
 def save_checkpoint(folder: Path, step: int, model: nn.Module, state: Mapping[str, Any]) -> Path:
-    """Write weights (safetensors) and resume state, then point `last` at them."""
+    """Write weights (safetensors) and resume state, then point `last` at them.
+
+    Raises:
+        StorageError: the disk is full or not writable; the checkpoint before stays the last.
+    """
     target = folder / "checkpoints" / f"step_{step:06d}"
     draft = target.with_name(target.name + ".part")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    save_file(
-        {k: v.detach().cpu().clone().contiguous() for k, v in model.state_dict().items()}, draft / "model.safetensors"
-    )
-    torch.save(dict(state), draft / "state.pt")
-    shutil.rmtree(target, ignore_errors=True)
-    draft.rename(target)
-    link = target.with_name("last")
-    fresh = target.with_name("last.part")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target.name)
-    fresh.replace(link)
+    weights = {k: v.detach().cpu().clone().contiguous() for k, v in model.state_dict().items()}
+    with writing(target):
+        try:
+            draft.mkdir(parents=True, exist_ok=True)
+            save_file(weights, draft / "model.safetensors")
+            torch.save(dict(state), draft / "state.pt")
+            shutil.rmtree(target, ignore_errors=True)
+            draft.rename(target)
+            fresh = target.with_name("last.part")
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(target.name)
+            fresh.replace(target.with_name("last"))
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     return target
 
 

@@ -14,7 +14,7 @@ from dataset_tools.readers import _tiny_ours, ours
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import runtime
-from hoi_core.errors import AssetError, ConfigError, ExportError, FitError
+from hoi_core.errors import AssetError, ConfigError, ExportError, FitError, StorageError
 from learning import evaluate, models, quantize, runs
 from learning.augment import Augment
 from learning.bench import time_models
@@ -219,6 +219,41 @@ def test_resume_continues_where_it_stopped(made):
 def test_an_existing_run_is_not_overwritten(made):
     settings = replace(made["settings"], steps=1)
     assert train(settings).folder == made["base"] / "float_2"
+
+
+def test_a_full_disk_keeps_the_checkpoint_before(made, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    run = made["base"] / "full"
+    settings = replace(made["settings"], out=run, steps=4, save_every=2)
+    train(settings)
+    monkeypatch.setattr(runs.torch, "save", full)
+    with pytest.raises(StorageError, match="No space left"):
+        runs.save_checkpoint(run, 9, torch.nn.Linear(1, 1), {})
+    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["last", "step_000002", "step_000004"]
+    assert runs.load_run(run).step == 4
+    with pytest.raises(StorageError, match="cannot write"):
+        runs.describe(made["base"] / "float" / "config.yaml" / "below", settings, {})
+
+
+def test_ctrl_c_saves(made, monkeypatch):
+    from learning import train as module
+
+    real, calls = module.losses.total, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(module.losses, "total", interrupted)
+    settings = replace(made["settings"], out=made["base"] / "stopped", steps=6)
+    with pytest.raises(KeyboardInterrupt):
+        train(settings)
+    assert runs.load_run(made["base"] / "stopped").step == 2
+    assert train(replace(settings, resume=True)).step == 6
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(made):
