@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,6 +29,8 @@ INFO = ReaderInfo(
     joint_order="openpose21",
     unit="m",
 )
+
+logger = logging.getLogger(__name__)
 
 _LEAST_JOINTS_INSIDE = 11  # fewer of the 21 on the image, and the view does not show the hand
 _OPEN_FILES = 32
@@ -109,6 +112,8 @@ def _sequences_of(root: Path, split: str) -> list[str]:
         splits |= _listed_splits(described)
     if split not in splits:
         raise unknown_name("split", split, list(splits))
+    if len(known) == 1 and splits.get("train") == splits.get("test"):
+        logger.warning("%s holds one sequence: it is both training and test data.", root)
     missing = sorted(set(splits[split]) - set(known))
     if missing:
         raise DatasetError(f"dataset.json lists {', '.join(missing)}, not in {root}.", "Correct dataset.json.")
