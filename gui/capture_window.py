@@ -23,7 +23,8 @@ from .qt import Qt, QtCore, QtGui, QtWidgets, application
 from .sessions import CaptureSession, RecordReport, data_path
 from .worker import Job
 
-_FRAME_MS = 33
+# 25 pictures a second look live and leave more of the processor to the recorder.
+_FRAME_MS = 40
 _HEALTH_MS = 250
 
 
