@@ -66,6 +66,72 @@ def match_points(
 
 
 @numba.njit(cache=True, fastmath=True)
+def _by_shape(point, moment, direction, constants, frame, skinned, shared):  # type: ignore[no-untyped-def]
+    """Fill `skinned (16, 3)`, the point as each joint carries it times its weight, and `shared[:10]`, by shape."""
+    support, weights, _, _, shape = constants
+    rest, joints_rest, positions, turned, positions_by_shape = frame
+    a0, a1, a2 = direction[0], direction[1], direction[2]
+    for i in range(10):
+        shared[i] = 0.0
+    for s in range(support.shape[1]):
+        j = support[point, s]
+        if j < 0:
+            break
+        w = weights[point, j]
+        R = turned[moment, j]
+        for c in range(3):
+            x = positions[moment, j, c]
+            for d in range(3):
+                x += R[c, d] * (rest[moment, point, d] - joints_rest[j, d])
+            skinned[j, c] = w * x
+        l0 = R[0, 0] * a0 + R[1, 0] * a1 + R[2, 0] * a2
+        l1 = R[0, 1] * a0 + R[1, 1] * a1 + R[2, 1] * a2
+        l2 = R[0, 2] * a0 + R[1, 2] * a1 + R[2, 2] * a2
+        b = positions_by_shape[moment, j]
+        for i in range(10):
+            local = (
+                l0 * (shape[point, 0, i] - shape[778 + j, 0, i])
+                + l1 * (shape[point, 1, i] - shape[778 + j, 1, i])
+                + l2 * (shape[point, 2, i] - shape[778 + j, 2, i])
+            )
+            shared[i] += w * (local + a0 * b[0, i] + a1 * b[1, i] + a2 * b[2, i])
+
+
+@numba.njit(cache=True, fastmath=True)
+def _by_motion(point, moment, direction, constants, frame, skinned, out):  # type: ignore[no-untyped-def]
+    """Fill `out`, indices (ascending) and derivatives by the moment's unknowns. Returns how many there are."""
+    support, weights, chain, below, _ = constants
+    _, _, positions, turned, _ = frame
+    index, row = out
+    a0, a1, a2 = direction[0], direction[1], direction[2]
+    for c in range(3):
+        index[c] = c
+        row[c] = direction[c]
+    count = 3
+    for q in range(chain.shape[1]):
+        j = chain[point, q]
+        if j < 0:
+            break
+        m0, m1, m2 = 0.0, 0.0, 0.0
+        for s in range(support.shape[1]):
+            h = support[point, s]
+            if h < 0:
+                break
+            if below[j, h]:
+                w = weights[point, h]
+                m0 += skinned[h, 0] - w * positions[moment, j, 0]
+                m1 += skinned[h, 1] - w * positions[moment, j, 1]
+                m2 += skinned[h, 2] - w * positions[moment, j, 2]
+        # a . ((W d) x arm) = (W d) . (arm x a)
+        t0, t1, t2 = m1 * a2 - m2 * a1, m2 * a0 - m0 * a2, m0 * a1 - m1 * a0
+        for c in range(3):
+            index[count] = 3 + 3 * j + c
+            row[count] = turned[moment, j, 0, c] * t0 + turned[moment, j, 1, c] * t1 + turned[moment, j, 2, c] * t2
+            count += 1
+    return count
+
+
+@numba.njit(cache=True, fastmath=True)
 def add_rows(rows, constants, frame, system):  # type: ignore[no-untyped-def]
     """Add the squares of weighted residuals of skinned points to the normal equations.
 
@@ -78,73 +144,21 @@ def add_rows(rows, constants, frame, system):  # type: ignore[no-untyped-def]
         system: H `(M, 51, 51)` lower triangles, g `(M, 51)`, C `(M, 51, S)`, Hs `(S, S)`, gs `(S,)`; added to.
     """
     moment, point, direction, residual, weight, own, column = rows
-    support, weights, chain, below, shape = constants
-    rest, joints_rest, positions, turned, positions_by_shape = frame
     H, g, C, Hs, gs = system
-    index = np.empty(51, dtype=np.int64)
-    row = np.empty(51)
-    shared_index = np.empty(18, dtype=np.int64)
-    shared = np.empty(18)
+    index, row = np.empty(51, dtype=np.int64), np.empty(51)
+    shared_index, shared = np.empty(18, dtype=np.int64), np.empty(18)
     skinned = np.empty((16, 3))
-    arm = np.empty(3)
     for i in range(10):
         shared_index[i] = i
     for k in range(len(moment)):
         if weight[k] <= 0.0:
             continue
-        m, p = moment[k], point[k]
-        a0, a1, a2 = direction[k, 0], direction[k, 1], direction[k, 2]
-        for i in range(10):
-            shared[i] = 0.0
-        for s in range(support.shape[1]):
-            j = support[p, s]
-            if j < 0:
-                break
-            w = weights[p, j]
-            R = turned[m, j]
-            for c in range(3):
-                x = positions[m, j, c]
-                for d in range(3):
-                    x += R[c, d] * (rest[m, p, d] - joints_rest[j, d])
-                skinned[j, c] = w * (x)
-            l0 = R[0, 0] * a0 + R[1, 0] * a1 + R[2, 0] * a2
-            l1 = R[0, 1] * a0 + R[1, 1] * a1 + R[2, 1] * a2
-            l2 = R[0, 2] * a0 + R[1, 2] * a1 + R[2, 2] * a2
-            b = positions_by_shape[m, j]
-            for i in range(10):
-                local = (
-                    l0 * (shape[p, 0, i] - shape[778 + j, 0, i])
-                    + l1 * (shape[p, 1, i] - shape[778 + j, 1, i])
-                    + l2 * (shape[p, 2, i] - shape[778 + j, 2, i])
-                )
-                shared[i] += w * (local + a0 * b[0, i] + a1 * b[1, i] + a2 * b[2, i])
+        m = moment[k]
+        _by_shape(point[k], m, direction[k], constants, frame, skinned, shared)
+        count = _by_motion(point[k], m, direction[k], constants, frame, skinned, (index, row))
         for c in range(8):
             shared_index[10 + c] = column[k] + c
             shared[10 + c] = own[k, c]
-        count = 3
-        for c in range(3):
-            index[c] = c
-            row[c] = direction[k, c]
-        for q in range(chain.shape[1]):
-            j = chain[p, q]
-            if j < 0:
-                break
-            arm[:] = 0.0
-            for s in range(support.shape[1]):
-                h = support[p, s]
-                if h < 0:
-                    break
-                if below[j, h]:
-                    for c in range(3):
-                        arm[c] += skinned[h, c] - weights[p, h] * positions[m, j, c]
-            # a . ((W d) x arm) = (W d) . (arm x a)
-            t0 = arm[1] * a2 - arm[2] * a1
-            t1 = arm[2] * a0 - arm[0] * a2
-            t2 = arm[0] * a1 - arm[1] * a0
-            for c in range(3):
-                index[count] = 3 + 3 * j + c
-                row[count] = turned[m, j, 0, c] * t0 + turned[m, j, 1, c] * t1 + turned[m, j, 2, c] * t2
-                count += 1
         r = residual[k]
         for i in range(count):
             scaled = weight[k] * row[i]
