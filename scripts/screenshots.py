@@ -63,12 +63,15 @@ def wait(app: QtWidgets.QApplication, until: Callable[[], bool], what: str) -> N
     Raises:
         HoiError: it took too long.
     """
-    start = time.monotonic()
-    while not until():
-        app.processEvents()
-        time.sleep(0.005)
-        if time.monotonic() - start > WAIT_S:
-            raise HoiError(f"waited {WAIT_S:.0f} s for {what}.", "Look at the log above.")
+    from gui.qt import QtCore
+
+    start, loop, timer = time.monotonic(), QtCore.QEventLoop(app), QtCore.QTimer(app)
+    timer.timeout.connect(lambda: loop.quit() if until() or time.monotonic() - start > WAIT_S else None)
+    timer.start(20)
+    loop.exec_()
+    timer.stop()
+    if not until():
+        raise HoiError(f"waited {WAIT_S:.0f} s for {what}.", "Look at the log above.")
 
 
 def pause(app: QtWidgets.QApplication, seconds: float) -> None:
