@@ -12,9 +12,10 @@ from annotate.equations import VIEW_UNKNOWNS
 from annotate.evidence import Evidence
 from annotate.fit import Term, fit
 from annotate.hand import Hand, HandState
-from annotate.stage import KEYPOINTS_ONLY
+from annotate.stage import KEYPOINTS_ONLY, LOOSE
 from annotate.state import FitState
 from annotate.triangulate import triangulate
+from hoi_core import camera as cameras
 from hoi_core import rotation
 from hoi_core.conventions import N_BETAS, N_MANO_JOINTS
 from hoi_core.errors import FitError
@@ -26,6 +27,9 @@ _FEWEST_PALM = 4
 _FEWEST_JOINTS = 8
 _PALM_SPREAD_M = 0.012
 _WORST_PALM_M = 0.03
+_PATIENT = 1e-7
+_CLEARLY_PX = 0.3
+_WILD_PX = 60.0
 
 
 def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
@@ -55,7 +59,12 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
     root = start.positions_m[:, 0]
     start = replace(start, rotations=rotations, trans_m=trans_m[good] + (turn[good] @ root[..., None])[..., 0] - root)
     alone = {name: term for name, term in terms.items() if name not in ("smooth", "depth")}
-    fitted = fit(some, _with_views(start, evidence), alone, KEYPOINTS_ONLY).state
+    # From a flat hand, limits can shut a finger into the wrong bend: they come in once it is near.
+    free = {name: term for name, term in alone.items() if name != "limits"}
+    near = fit(some, _with_views(start, evidence), free, LOOSE, tolerance=_PATIENT).state
+    fitted = fit(some, near, alone, KEYPOINTS_ONLY).state
+    for neighbour in (1, -1):
+        fitted = _learn_from(neighbour, fitted, some, alone)
     kept = _trustworthy(fitted, some)
     return _spread(fitted, evidence.t_s[key], evidence.t_s, kept)
 
@@ -66,6 +75,33 @@ def _nothing_to_start_from(evidence: Evidence) -> FitError:
         f"and found none in {len(evidence.t_s)} moments.",
         "Click wrist and knuckles in both views of one frame, or record with the hand visible.",
     )
+
+
+def _learn_from(neighbour: int, state: FitState, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
+    """Start every moment again from the pose of the one before (1) or after (-1); keep what meets its keypoints better.
+
+    A moment fitted alone can bend a finger the wrong way; that all of them do is unlikely.
+    """
+    hands = state.hands
+    poses = np.roll(hands.rotations[:, 1:], neighbour, axis=0)
+    other = replace(hands, rotations=np.concatenate([hands.rotations[:, :1], poses], axis=1))
+    tried = fit(evidence, replace(state, hands=other), terms, KEYPOINTS_ONLY).state.hands
+    better = _miss_px(tried, evidence) < _miss_px(hands, evidence) - _CLEARLY_PX
+    rotations = np.where(better[:, None, None, None], tried.rotations, hands.rotations)
+    trans_m = np.where(better[:, None], tried.trans_m, hands.trans_m)
+    return replace(state, hands=replace(hands, rotations=rotations, trans_m=trans_m))
+
+
+def _miss_px(hands: HandState, evidence: Evidence) -> F64:
+    """(M,) mean distance of the joints from their keypoints, px, wild keypoints counted as no more than a limit."""
+    total, count = np.zeros(len(hands.trans_m)), np.zeros(len(hands.trans_m))
+    for v, camera in enumerate(evidence.cameras):
+        pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, hands.joints_m))
+        miss = np.linalg.norm(pixels - evidence.keypoints_px[:, v], axis=-1)
+        seen = evidence.seen[:, v] & np.isfinite(miss)
+        total += np.where(seen, np.minimum(np.nan_to_num(miss), _WILD_PX), 0.0).sum(-1)
+        count += seen.sum(-1)
+    return total / np.maximum(count, 1)
 
 
 def _rest(hand: Hand, moments: int) -> HandState:

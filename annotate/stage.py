@@ -15,6 +15,8 @@ class Stage:
     """Depth points farther than this from the hand are not its own, m; 0 leaves depth out."""
 
 
+LOOSE = tuple(Stage(200.0, 0.0) for _ in range(8))
+"""For a hand that starts flat: it may bend far, and through angles that no hand has."""
 KEYPOINTS_ONLY = tuple(Stage(scale, 0.0) for scale in (40.0, 25.0, 15.0, 10.0, 7.0, 5.0, 4.0))
 """For the first fit of moments with keypoints, one by one."""
 SEQUENCE = (
