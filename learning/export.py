@@ -22,8 +22,9 @@ from learning.data import DataConfig, HandDataset
 from learning.layers.sparse import fold_batch_norms
 from learning.output import interpret
 
-_LARGEST_MEAN_MM = {"fp32": 0.01, "int8": 2.0}
-"""Largest mean difference between the exported file and the model that is no defect."""
+_LARGEST_MEAN_MM = {"fp32": 0.01, "int8": 5.0}
+"""Largest mean difference between the exported file and the model that is no defect. Rounding in int8 flips last bits
+layer by layer, 1 to 2 mm in all on images unlike the training ones; a wrong scheme is off by the size of a hand."""
 
 
 @dataclass(frozen=True)
