@@ -55,13 +55,15 @@ def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations 
         if not len(pixels):
             continue
         projected, slope = _project(camera, observed(state, points))
-        residual = (projected - pixels) / prepared.sigma_px
+        # Less confidence means a larger error to expect, so the robust scale widens with it.
+        sigma_px = (prepared.sigma_px / np.sqrt(confidence))[:, None]
+        residual = (projected - pixels) / sigma_px
         cost, robust = geman_mcclure((residual**2).sum(-1), prepared.scale)
-        total += 0.5 * prepared.weight * float((confidence * cost).sum())
+        total += 0.5 * prepared.weight * float(cost.sum())
         if equations is not None:
-            weight = prepared.weight * confidence * robust
             for axis in (0, 1):
-                add_rows(equations, state, points, slope[:, axis] / prepared.sigma_px, residual[:, axis], weight)
+                weight = prepared.weight * robust
+                add_rows(equations, state, points, slope[:, axis] / sigma_px, residual[:, axis], weight)
     return total
 
 
