@@ -61,8 +61,12 @@ def panel(title: str, lines: Sequence[str], next_command: str = "") -> None:
 
 
 def progress() -> Progress:
-    """A progress bar with count, rate and time left; silent where there is no terminal."""
+    """A progress bar with count and time left; where there is no terminal, a line every ten seconds."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from hoi_core._lines import Lines
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console_err(), transient=True, disable=not console_err().is_terminal)
+    if console_err().is_terminal:
+        return Progress(*columns, console=console_err(), transient=True)
+    return Lines(console=console_err(), disable=True)

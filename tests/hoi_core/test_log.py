@@ -1,0 +1,36 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from hoi_core import _lines, log
+from hoi_core.errors import ConfigError
+
+
+def test_without_a_terminal_progress_is_plain_lines(monkeypatch):
+    monkeypatch.setattr(_lines, "LINE_EVERY_S", 0.0)
+    out = io.StringIO()
+    with _lines.Lines(console=Console(file=out, width=80), disable=True) as bar:
+        task = bar.add_task("training", total=3)
+        bar.advance(task)
+        bar.update(task, completed=3)
+    assert out.getvalue().splitlines() == ["training: 1 of 3", "training: 3 of 3"]
+
+
+def test_lines_come_now_and_then_only():
+    out = io.StringIO()
+    with _lines.Lines(console=Console(file=out, width=80), disable=True) as bar:
+        task = bar.add_task("training", total=100)
+        for _ in range(100):
+            bar.advance(task)
+    assert out.getvalue() == ""
+
+
+def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]):
+    log.console_err.cache_clear()
+    log.error("hoi-x", ConfigError("expected a, met " + "b" * 300 + ".", "Do c."))
+    log.console_err.cache_clear()
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("hoi-x: expected a, met b")
+    assert lines[0].endswith("Do c.")
