@@ -23,13 +23,13 @@ step() {
   printf '{"title": "%s", "seconds": %s}\n' "$title" $((SECONDS - began)) >>"$results/steps.jsonl"
 }
 
-record() { # sequence object seed
+record() { # sequence object seed participant
   step "$data/sequences/$1/truth.h5" "Record $1 with the simulated rig" \
     "$bin/hoi-capture" --headless --rig simulated --seconds 6 --sequence "$1" --participant "$4" --object "$2" \
     --scenario s1 --seed "$3" --data "$data" --json "$results/capture_$1.json"
 }
 record seq_001 o01 0 p01
-record seq_002 o03 1 p02
+record seq_002 o01 1 p02
 
 for sequence in seq_001 seq_002; do
   step "$results/annotate_$sequence.json" "Annotate $sequence" \
