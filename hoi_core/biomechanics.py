@@ -7,24 +7,16 @@ side is positive.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from hoi_core.conventions import N_MANO_JOINTS, Side, fingertips
+from hoi_core.conventions import FINGERS, MANO_FINGERS, N_MANO_JOINTS, Side, mirror_axis_angle, mirror_x
 from hoi_core.rotation import exp_so3, log_so3
 from hoi_core.types import F64, Bool
 
-if TYPE_CHECKING:
-    from hoi_core.mano import ManoLayer
-
 N_FINGER_JOINTS = N_MANO_JOINTS - 1
 FLEXION, ABDUCTION, TWIST = 0, 1, 2
-_TIP_OF = {3: 1, 6: 2, 9: 4, 12: 3, 15: 0}  # last joint of a finger -> place in a fingertip set
 # The thumb's pulp faces between the palm's normal and the little finger: the shares of the two.
 _THUMB_PAD = (0.75, 0.66)
-
-_MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
 def _limits_deg() -> F64:
@@ -54,6 +46,21 @@ def _unit(v: F64) -> F64:
     return v / np.linalg.norm(v, axis=-1, keepdims=True)
 
 
+def bone_ends(joints_m: F64, tips_m: F64) -> F64:
+    """Where the bone of each finger joint ends: at the next joint, or at the fingertip.
+
+    Args:
+        joints_m: `(16, 3)` m, MANO's joints.
+        tips_m: `(5, 3)` m, fingertips thumb to little.
+
+    Returns:
+        `(15, 3)` m.
+    """
+    ends = np.concatenate([joints_m[2:], joints_m[:1]])
+    ends[2::3] = tips_m[[FINGERS.index(finger) for finger in MANO_FINGERS]]
+    return ends
+
+
 def axes_of_skeleton(joints_m: F64, tips_m: F64, side: Side) -> F64:
     """Anatomical frame of each finger joint of a flat template.
 
@@ -66,27 +73,17 @@ def axes_of_skeleton(joints_m: F64, tips_m: F64, side: Side) -> F64:
         `(15, 3, 3)`: columns are the axes of flexion, abduction (towards the thumb) and twist (along the bone).
     """
     if side == "left":
-        right = axes_of_skeleton(joints_m * _MIRROR, tips_m * _MIRROR, "right")
-        return right * np.array([1.0, -1.0, -1.0])[:, None]  # axes of rotation in the mirror
+        right = axes_of_skeleton(mirror_x(joints_m), mirror_x(tips_m), "right")
+        return np.swapaxes(mirror_axis_angle(np.swapaxes(right, 1, 2)), 1, 2)
     wrist, index, little = joints_m[0], joints_m[1], joints_m[7]
     back = _unit(np.cross(little - wrist, index - wrist))
     ahead = _unit(joints_m[4] - wrist)
     thumbward = _unit(np.cross(back, ahead))
-    frames = np.zeros((N_FINGER_JOINTS, 3, 3))
-    for j in range(1, N_MANO_JOINTS):
-        end = tips_m[_TIP_OF[j]] if j in _TIP_OF else joints_m[j + 1]
-        bone = _unit(end - joints_m[j])
-        pad = -back if j < 13 else -_THUMB_PAD[0] * back - _THUMB_PAD[1] * thumbward
-        flexion = _unit(np.cross(bone, pad))
-        frames[j - 1] = np.stack([flexion, np.cross(bone, flexion), bone], axis=-1)
-    return frames
-
-
-def joint_frames(layer: ManoLayer) -> F64:
-    """Anatomical frames of a hand model's template. `-> (15, 3, 3)`, columns flexion, abduction, twist."""
-    template = layer.model.v_template
-    joints = layer.model.J_regressor @ template
-    return axes_of_skeleton(joints, template[list(fingertips())], layer.side)
+    bones = _unit(bone_ends(joints_m, tips_m) - joints_m[1:])
+    pads = np.tile(-back, (N_FINGER_JOINTS, 1))
+    pads[-3:] = -_THUMB_PAD[0] * back - _THUMB_PAD[1] * thumbward
+    flexion = _unit(np.cross(bones, pads))
+    return np.stack([flexion, np.cross(bones, flexion), bones], axis=-1)
 
 
 def rotations_to_angles(rotations: F64, frames: F64) -> F64:
@@ -94,7 +91,7 @@ def rotations_to_angles(rotations: F64, frames: F64) -> F64:
 
     Args:
         rotations: `(..., 15, 3, 3)` in the template's axes.
-        frames: `(15, 3, 3)` of `joint_frames`.
+        frames: `(15, 3, 3)` of `axes_of_skeleton`.
 
     Returns:
         `(..., 15, 3)` rad.
@@ -112,15 +109,15 @@ def angles_to_rotations(angles: F64, frames: F64) -> F64:
     return flexion @ abduction @ twist
 
 
-def anatomical_angles(layer: ManoLayer, pose: F64) -> F64:
-    """Flexion, abduction and twist of an absolute pose. `(..., 45) rad -> (..., 15, 3) rad`."""
+def anatomical_angles(pose: F64, frames: F64) -> F64:
+    """Flexion, abduction and twist of an absolute pose. `(..., 45) rad, (15, 3, 3) -> (..., 15, 3) rad`."""
     rotations = exp_so3(np.asarray(pose, dtype=np.float64).reshape(*pose.shape[:-1], N_FINGER_JOINTS, 3))
-    return rotations_to_angles(rotations, joint_frames(layer))
+    return rotations_to_angles(rotations, frames)
 
 
-def pose_from_angles(layer: ManoLayer, angles: F64) -> F64:
-    """Absolute pose of flexion, abduction and twist. `(..., 15, 3) rad -> (..., 45) rad`."""
-    rotations = angles_to_rotations(np.asarray(angles, dtype=np.float64), joint_frames(layer))
+def pose_from_angles(angles: F64, frames: F64) -> F64:
+    """Absolute pose of flexion, abduction and twist. `(..., 15, 3) rad, (15, 3, 3) -> (..., 45) rad`."""
+    rotations = angles_to_rotations(np.asarray(angles, dtype=np.float64), frames)
     return log_so3(rotations).reshape(*angles.shape[:-2], 3 * N_FINGER_JOINTS)
 
 

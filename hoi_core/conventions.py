@@ -7,16 +7,20 @@ pixel centres lie at integers; `T_dst_src` maps points of `src` into `dst`. See 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.errors import ConfigError
 
+_Float = TypeVar("_Float", bound=np.floating)
+
 Side = Literal["right", "left"]
 SIDES: tuple[Side, Side] = ("right", "left")
 FINGERS = ("thumb", "index", "middle", "ring", "little")
+MANO_FINGERS = ("index", "middle", "little", "ring", "thumb")
+"""Fingers in the order of MANO's joints."""
 
 N_VERTICES = 778
 N_FACES = 1538
@@ -32,11 +36,11 @@ JOINT_ORDERS: dict[str, tuple[str, ...]] = {
     # Ours; also FreiHAND, DexYCB, OpenPose, MediaPipe.
     "openpose21": ("wrist", *(f + b for f in FINGERS for b in _FINGER_BONES)),
     # The articulated joints of a MANO file, in its own order.
-    "mano16": ("wrist", *(f + b for f in ("index", "middle", "little", "ring", "thumb") for b in "123")),
+    "mano16": ("wrist", *(f + b for f in MANO_FINGERS for b in "123")),
     # MANO's sixteen with the tips appended thumb to little: HO-3D, smplx + tips.
     "mano21": (
         "wrist",
-        *(f + b for f in ("index", "middle", "little", "ring", "thumb") for b in "123"),
+        *(f + b for f in MANO_FINGERS for b in "123"),
         *(f + "tip" for f in FINGERS),
     ),
     # Rendered Hand Pose Dataset, one hand: every finger from tip to base.
@@ -129,15 +133,15 @@ def fingertips(name: str = DEFAULT_TIPS) -> tuple[int, int, int, int, int]:
     return FINGERTIP_VERTICES[name]
 
 
-def mirror_x(points: NDArray[np.floating]) -> NDArray[np.floating]:
+def mirror_x(points: NDArray[_Float]) -> NDArray[_Float]:
     """Mirror points at the plane x = 0: a left hand becomes a right one. `(..., 3) m -> (..., 3) m`."""
-    return points * np.array([-1.0, 1.0, 1.0], dtype=points.dtype)
+    return np.asarray(points * np.array([-1.0, 1.0, 1.0], dtype=points.dtype), dtype=points.dtype)
 
 
-def mirror_axis_angle(axis_angle: NDArray[np.floating]) -> NDArray[np.floating]:
+def mirror_axis_angle(axis_angle: NDArray[_Float]) -> NDArray[_Float]:
     """Rotations of the hand mirrored at x = 0. `(..., 3) rad -> (..., 3) rad`, also for flat `(..., 3k)`."""
     signs = np.tile(np.array([1.0, -1.0, -1.0], dtype=axis_angle.dtype), axis_angle.shape[-1] // 3)
-    return axis_angle * signs
+    return np.asarray(axis_angle * signs, dtype=axis_angle.dtype)
 
 
 def finger_joints(finger: str) -> Sequence[int]:

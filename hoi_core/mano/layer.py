@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Generic
 
 import numpy as np
 
+from hoi_core.biomechanics import axes_of_skeleton
 from hoi_core.conventions import DEFAULT_TIPS, MANO_PARENTS, N_BETAS, Side, fingertips, permutation
 from hoi_core.errors import ConfigError
 from hoi_core.mano import equations, files
@@ -93,11 +94,17 @@ class ManoLayer:
         """Which hand it is."""
         return self.model.side
 
+    @cached_property
+    def joint_frames(self) -> F64:
+        """(15, 3, 3) anatomical frames of the template's finger joints: columns flexion, abduction, twist."""
+        template = self.model.v_template
+        return axes_of_skeleton(self.model.J_regressor @ template, template[list(fingertips())], self.side)
+
     def save_pickle(self, path: Path) -> Path:
         """Write a MANO-format pickle that smplx loads; a folder gets `MANO_RIGHT.pkl` or `MANO_LEFT.pkl`.
 
         Raises:
-            AssetError: the model comes from a licensed file, which must not be copied.
+            StorageError: the file cannot be written.
         """
         return files.save_model(self.model, Path(path))
 

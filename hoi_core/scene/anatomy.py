@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hoi_core.conventions import FINGERS, finger_joints
+from hoi_core.conventions import FINGERS, MANO_FINGERS
 from hoi_core.mano import ManoLayer
 from hoi_core.types import F64, I64
 
@@ -47,9 +47,8 @@ def hand_frame(layer: ManoLayer, betas: F64 | None = None) -> HandFrame:
 
 def finger_of_vertices(layer: ManoLayer) -> I64:
     """Which finger moves each vertex: index into `FINGERS`, -1 for the palm. `-> (778,)`."""
-    # MANO's joint order is index, middle, little, ring, thumb.
-    finger_of_joint = np.array([-1, *np.repeat([FINGERS.index(f) for f in _MANO_FINGERS], 3)])
-    return finger_of_joint[layer.model.weights.argmax(1)]
+    finger_of_joint = np.array([-1, *np.repeat([FINGERS.index(f) for f in MANO_FINGERS], 3)])
+    return finger_of_joint[phalanx_of_vertices(layer)]
 
 
 def phalanx_of_vertices(layer: ManoLayer) -> I64:
@@ -57,15 +56,7 @@ def phalanx_of_vertices(layer: ManoLayer) -> I64:
     return layer.model.weights.argmax(1)
 
 
-_MANO_FINGERS = ("index", "middle", "little", "ring", "thumb")
-
-
 def mano_rows(finger: str) -> slice:
     """Rows of a finger among the fifteen MANO joints, base to tip."""
-    start = 3 * _MANO_FINGERS.index(finger)
+    start = 3 * MANO_FINGERS.index(finger)
     return slice(start, start + 3)
-
-
-def tip_joint(finger: str) -> int:
-    """Index of a finger's tip in `openpose21`."""
-    return finger_joints(finger)[-1]

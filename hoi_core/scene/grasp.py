@@ -105,7 +105,7 @@ def _candidate(
     knuckle = R @ (frame.joints_m[[5, 9, 13, 17]].mean(0) - frame.joints_m[0])
     # The object's middle lies a little beyond the knuckles, so that the fingers can bend around it.
     reach = knuckle + goal[:, 1] * rng.uniform(0.008, 0.020) - goal[:, 0] * rng.uniform(-0.004, 0.010)
-    hand = layer(rotation.log_so3(R)[None], pose_from_angles(layer, open_rad[None]), betas)
+    hand = layer(rotation.log_so3(R)[None], pose_from_angles(open_rad[None], layer.joint_frames), betas)
     local = hand.vertices_m[0] - hand.joints_m[0, 0]
     if hint.approach == "side":
         # The lowest finger stays above the table.
@@ -188,5 +188,5 @@ def _nearest_by_level(layer: ManoLayer, betas: F64, model: ObjectModel, place: t
     """Distance of every vertex to object and table along a path of postures. `(L, 15, 3) -> (L, 778)` m."""
     R, wrist = place
     orient = np.tile(rotation.log_so3(R), (len(path_rad), 1))
-    hand = layer(orient, pose_from_angles(layer, path_rad), betas)
+    hand = layer(orient, pose_from_angles(path_rad, layer.joint_frames), betas)
     return _distance(model, hand.vertices_m - hand.joints_m[:, :1] + wrist)

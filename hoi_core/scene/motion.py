@@ -94,7 +94,7 @@ class Play:
         return self._pose(t, T_hand, T_object)
 
     def _pose(self, t: F64, T_hand: F64, T_object: F64) -> Moments:
-        pose = pose_from_angles(self.layer, self._angles(t)).reshape(len(t), 45)
+        pose = pose_from_angles(self._angles(t), self.layer.joint_frames)
         orient = rotation.log_so3(T_hand[:, :3, :3])
         at_origin = self.layer(orient, pose, self.betas)
         trans = T_hand[:, :3, 3] - at_origin.joints_m[:, 0]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hoi_core.biomechanics import bone_ends
 from hoi_core.conventions import FINGERS, MANO_PARENTS, N_BETAS, finger_joints, fingertips
 from hoi_core.mano import ManoLayer
 from hoi_core.scene.anatomy import finger_of_vertices, hand_frame
@@ -70,20 +71,16 @@ def _bones(layer: ManoLayer, rng: np.random.Generator, share: float) -> F64:
     """Lengthen or shorten every finger bone; what lies further out moves along."""
     joints = layer.model.J_regressor @ layer.model.v_template
     tips = layer.model.v_template[list(fingertips())]
-    children = {p: j for j, p in enumerate(MANO_PARENTS) if p > 0}
+    bones = np.concatenate([np.zeros((1, 3)), bone_ends(joints, tips) - joints[1:]])
     shift = np.zeros((len(joints), 3))
     stretch = np.zeros((len(joints), 3))
-    # MANO's last joints have no child joint: their bones end at the tips, thumb last in MANO's order.
-    ends = dict(zip((3, 6, 9, 12, 15), (tips[1], tips[2], tips[4], tips[3], tips[0]), strict=True))
     for joint in range(1, len(joints)):
-        end = ends[joint] if joint in ends else joints[children[joint]]
-        stretch[joint] = rng.normal(0.0, share) * (end - joints[joint])
+        stretch[joint] = rng.normal(0.0, share) * bones[joint]
         parent = MANO_PARENTS[joint]
         shift[joint] = shift[parent] + (stretch[parent] if parent > 0 else 0.0)
     out = np.zeros_like(layer.model.v_template)
     for joint in range(1, len(joints)):
-        end = ends[joint] if joint in ends else joints[children[joint]]
-        bone = end - joints[joint]
+        bone = bones[joint]
         along = np.clip((layer.model.v_template - joints[joint]) @ bone / (bone @ bone), 0.0, 1.0)
         out += layer.model.weights[:, joint, None] * (shift[joint] + along[:, None] * stretch[joint])
     return out

@@ -67,7 +67,7 @@ def trajectory(layer: ManoLayer, hand: Hand, seed: int, moments: int) -> HandSta
 
     angles = wander(45, 0.25).reshape(moments, 15, 3) * biomechanics.DOF_MASK
     angles[..., 0] += 0.6
-    pose = biomechanics.pose_from_angles(layer, biomechanics.clip_to_limits(angles))
+    pose = biomechanics.pose_from_angles(biomechanics.clip_to_limits(angles), layer.joint_frames)
     return hands.state_from_axis_angle(hand, wander(3, 0.4), pose, rng.normal(size=10) * 0.7, wander(3, 0.04))
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hoi_core import camera as cam
 from hoi_core import rotation
-from hoi_core.biomechanics import limit_violation
+from hoi_core.biomechanics import limit_violation, pose_from_angles
 from hoi_core.errors import ConfigError
 from hoi_core.mano import ManoLayer
 from hoi_core.scene import anatomy, background, grasp, light, motion, objects, skin, unkind
@@ -95,7 +95,7 @@ def test_palm_direction_is_where_fingers_bend(side):
     np.testing.assert_allclose(frame.axes.T @ frame.axes, np.eye(3), atol=1e-12)
     angles = np.zeros((1, 15, 3))
     angles[0, :12, 0] = 0.5
-    bent = hand(np.zeros((1, 3)), grasp.pose_from_angles(hand, angles)).joints_m[0]
+    bent = hand(np.zeros((1, 3)), pose_from_angles(angles, hand.joint_frames)).joints_m[0]
     assert ((bent[[8, 12, 16, 20]] - frame.joints_m[[8, 12, 16, 20]]) @ frame.palm > 0.01).all()
 
 
@@ -105,7 +105,7 @@ def test_grasps_touch_and_do_not_sink_in(name, side):
     hand, model = ManoLayer.stand_in(side), objects.make(name)
     found = grasp.solve(hand, np.zeros(10), model, model.grasps[0], np.random.default_rng(1))
     orient = rotation.log_so3(found.R_obj_hand)[None]
-    out = hand(orient, grasp.pose_from_angles(hand, found.closed_rad[None]), np.zeros(10))
+    out = hand(orient, pose_from_angles(found.closed_rad[None], hand.joint_frames), np.zeros(10))
     points = out.vertices_m[0] - out.joints_m[0, 0] + found.wrist_m
     depth = model.shape.distance_m(points)
     assert -grasp.DEEPEST_M - 3e-4 <= depth.min() < 0.004

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from hoi_core.conventions import Side
+from hoi_core.conventions import Side, mirror_axis_angle, mirror_x
 from hoi_core.mano.model import ManoModel
 from hoi_core.mano.stand_in.blend import pose_directions, shape_directions
 from hoi_core.mano.stand_in.mesh import build_mesh
@@ -45,16 +45,15 @@ def _right() -> ManoModel:
 def mirror(model: ManoModel) -> ManoModel:
     """The same hand on the other side: everything mirrored at x = 0."""
     flip = np.array([-1.0, 1.0, 1.0])
-    turn = np.tile([1.0, -1.0, -1.0], 15)
     # A rotation matrix seen in the mirror: an entry changes sign if exactly one of its two axes is x.
     entry = np.tile(np.outer(flip, flip).ravel(), 15)
     return replace(
         model,
         side="left" if model.side == "right" else "right",
-        v_template=model.v_template * flip,
+        v_template=mirror_x(model.v_template),
         shapedirs=model.shapedirs * flip[:, None],
         posedirs=model.posedirs * flip[:, None] * entry,
         faces=model.faces[:, ::-1].copy(),
-        components=model.components * turn,
-        hands_mean=model.hands_mean * turn,
+        components=mirror_axis_angle(model.components),
+        hands_mean=mirror_axis_angle(model.hands_mean),
     )

@@ -6,9 +6,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from hoi_core.biomechanics import angles_to_rotations, axes_of_skeleton, clip_to_limits
+from hoi_core.biomechanics import axes_of_skeleton, clip_to_limits, pose_from_angles
+from hoi_core.conventions import FINGERS
 from hoi_core.mano.stand_in.skeleton import fingers, joints_m
-from hoi_core.rotation import log_so3
 from hoi_core.types import F64
 
 _SAMPLES = 400
@@ -35,7 +35,7 @@ NAMES = tuple(_POSES)
 def skeleton_frames() -> F64:
     """Anatomical frames of the right stand-in hand's joints. `-> (15, 3, 3)`."""
     order = {finger.name: finger.points_m[3] for finger in fingers()}
-    tips = np.stack([order[name] for name in ("thumb", "index", "middle", "ring", "little")])
+    tips = np.stack([order[name] for name in FINGERS])
     return axes_of_skeleton(joints_m(), tips, "right")
 
 
@@ -57,7 +57,7 @@ def named_angles(name: str) -> F64:
 
 def pose_of(angles: F64) -> F64:
     """Axis-angle of the right stand-in hand's joints. `(..., 15, 3) rad -> (..., 45) rad`."""
-    return log_so3(angles_to_rotations(angles, skeleton_frames())).reshape(*angles.shape[:-2], 45)
+    return pose_from_angles(angles, skeleton_frames())
 
 
 def grasp_family() -> F64:

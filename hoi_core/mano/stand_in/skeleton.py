@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from hoi_core.conventions import MANO_FINGERS
 from hoi_core.types import F64
 
 WRIST_X_M = 0.095
@@ -40,8 +41,6 @@ _RADII_MM = {
 _THUMB_MM = ((22.0, -9.0, 20.0), (57.0, -15.0, 43.0), (85.0, -17.5, 58.5), (109.0, -20.0, 68.0))
 _THUMB_PAD = (0.0, -0.75, -0.66)
 _DROOP_DEG = (4.0, 9.0, 13.0)
-FINGER_ORDER = ("index", "middle", "little", "ring", "thumb")
-"""Fingers in the order of MANO's joints."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +79,7 @@ def _finger_points(name: str) -> F64:
 def fingers() -> tuple[Finger, ...]:
     """The five fingers in the order of MANO's joints."""
     found = []
-    for i, name in enumerate(FINGER_ORDER):
+    for i, name in enumerate(MANO_FINGERS):
         points = np.stack([_place(p) for p in _THUMB_MM]) if name == "thumb" else _finger_points(name)
         last = points[3] - points[2]
         last = last / np.linalg.norm(last)
