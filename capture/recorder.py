@@ -15,7 +15,7 @@ import numpy as np
 
 from capture import clock, sync
 from capture.rig import Device, Rig
-from hoi_core.errors import DeviceError, HoiError
+from hoi_core.errors import DeviceError, HoiError, StorageError
 from hoi_core.sequence import (
     CaptureHeader,
     CaptureWriter,
@@ -101,6 +101,9 @@ class Reader(threading.Thread):
                     self._deliver(frame)
         except HoiError as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001 - whatever a driver raises: a thread that ends unseen loses a camera
+            reason = f"{type(error).__name__}: {error}"
+            self.error = DeviceError(f"the {self.name} failed: {reason}.", "Plug the camera in again and record again.")
 
     def end(self) -> None:
         """Stop reading and wait for the thread."""
@@ -150,8 +153,8 @@ class Recorder:
         self._whole = whole
         self._earlier = dict(earlier or {})
         names = [info.name for info in streams]
-        self._reference = REFERENCE if REFERENCE in names else names[0]
-        self._period_ns = 1e9 / next(info.fps for info in streams if info.name == self._reference)
+        self.reference = REFERENCE if REFERENCE in names else names[0]
+        self._period_ns = 1e9 / next(info.fps for info in streams if info.name == self.reference)
         self._queue: queue.Queue[Frame | None] = queue.Queue(QUEUE_FRAMES)
         self._history = {name: _History() for name in names}
         self._refused: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
@@ -196,11 +199,13 @@ class Recorder:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+        finished = False
         try:
             if self.error is None:
                 self._finish()
+                finished = True
         finally:
-            self._writer.close(complete=complete and self.error is None)
+            self._writer.close(complete=complete and finished)
         if self.error is not None:
             raise self.error
 
@@ -218,6 +223,10 @@ class Recorder:
                     due = now + max(_TICK_S, _TICK_REST * (now - begin))
         except HoiError as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001 - HDF5 raises many kinds; the recording must not go on without a writer
+            reason = f"{type(error).__name__}: {error}"
+            self.error = StorageError(f"cannot write {self._writer.path}: {reason}.", "Check the disk.")
+        if self.error is not None:
             self._discard()
 
     def _discard(self) -> None:
@@ -237,7 +246,7 @@ class Recorder:
             )
             for name, past in self._history.items()
         }
-        if not len(arrivals[self._reference].t_device_ns):
+        if not len(arrivals[self.reference].t_device_ns):
             return None
         clocks = clock.fit_all(self._streams, clock.joined(self._earlier, arrivals))
         times = {
@@ -245,7 +254,7 @@ class Recorder:
             for name, model in clocks.items()
             if len(arrivals[name].t_device_ns)
         }
-        moments, drops = sync.align(times, self._reference, self._period_ns, whole=whole)
+        moments, drops = sync.align(times, self.reference, self._period_ns, whole=whole)
         return clocks, moments, drops
 
     def _tick(self) -> None:
@@ -304,7 +313,7 @@ class Recorder:
         if moments is None or not len(moments.t_ns):
             return RecordReport(self._writer.path, 0.0, self.counts, 0, 0, drops, duplicates, float("nan"), size)
         whole = np.all([index >= 0 for index in moments.index.values()], axis=0)
-        other = next((n for n in moments.index if n.endswith("/color") and n != self._reference), None)
+        other = next((n for n in moments.index if n.endswith("/color") and n != self.reference), None)
         skew = float("nan")
         if other is not None and (moments.index[other] >= 0).any():
             skew = float(np.median(np.abs(moments.skew_ns[other][moments.index[other] >= 0]))) * 1e-6
@@ -354,18 +363,28 @@ def open_recorder(
 def close_recorder(
     recorder: Recorder, header: CaptureHeader, root: Path, *, complete: bool, duplicates: int
 ) -> RecordReport:
-    """Close the file and enter the recording into the dataset's tables; a recording without frames is removed."""
+    """Close the file and enter the recording into the dataset's tables; a recording without frames is removed.
+
+    Raises:
+        DeviceError: no moment was recorded although nothing else went wrong.
+        StorageError: something could not be written; what was flushed before is kept.
+    """
     try:
         recorder.close(complete=complete)
     finally:
         report = recorder.report(duplicates)
         if any(report.frames.values()):
-            status = "recorded" if complete and recorder.error is None else "incomplete"
+            status = "recorded" if complete and recorder.error is None and report.moments else "incomplete"
             register_recording(root, header, seconds=report.seconds, drops=len(report.drops), status=status)
         else:
             report.path.unlink(missing_ok=True)
             with suppress(OSError):  # somebody put other files there
                 report.path.parent.rmdir()
+    if complete and not report.moments:
+        raise DeviceError(
+            f"expected frames of {recorder.reference}, none arrived: there are no moments.",
+            "Check `hoi-devices`, the cables and the rig file.",
+        )
     return report
 
 
@@ -379,16 +398,17 @@ def record(
     """Record a rig into the new sequence `header.sequence`, and stop the rig.
 
     A rig that ends by itself is recorded from its first frame to its last; a live one for `seconds`, once all its
-    cameras deliver.
+    cameras deliver; recorded files for `seconds` at most, from their first frame.
 
     Raises:
         SequenceError: the sequence exists.
-        DeviceError: a camera fell silent or was unplugged; what was recorded until then is kept.
+        DeviceError: a camera fell silent or was unplugged (what was recorded until then is kept), or none delivered.
         StorageError: the disk is full; what was recorded until then is kept.
     """
     whole = ends_by_itself(rig)
     recorder = open_recorder(rig, header, root, whole=whole)
-    gate = _Gate(recorder, streams_of(rig), open_at_once=whole)
+    files_only = not any(getattr(device, "live", True) for device in rig.devices)
+    gate = _Gate(recorder, streams_of(rig), open_at_once=whole or files_only)
     readers = [Reader(device, gate.put) for device in rig.devices]
     complete = False
     try:
@@ -417,9 +437,9 @@ class _Gate:
         self._settled_s = float("inf")
 
     @property
-    def silent(self) -> set[str]:
+    def silent(self) -> frozenset[str]:
         """Streams that have not delivered anything yet."""
-        return self._waiting
+        return frozenset(self._waiting)
 
     def put(self, frame: Frame) -> None:
         """Pass a frame on, or drop it before the start."""

@@ -11,11 +11,18 @@ from types import TracebackType
 from typing import Literal
 
 import numpy as np
-import pyrealsense2 as rs
 
 from hoi_core.camera import inverse_rigid, rigid
 from hoi_core.errors import DeviceError
 from hoi_core.types import F64, Camera, ClockDomain, DistortionModel, Frame, StreamInfo
+
+try:
+    import pyrealsense2 as rs
+except ImportError as error:
+    raise DeviceError(
+        f"recording needs pyrealsense2, which does not load: {error}.",
+        "Install it: pip install 'hoi-toolkit[capture]'; on Debian also: apt install libusb-1.0-0.",
+    ) from error
 
 log = logging.getLogger(__name__)
 
@@ -88,8 +95,17 @@ class DeviceInfo:
 
 
 def find(context: rs.context | None = None) -> list[DeviceInfo]:
-    """The RealSense devices of a context, by default those connected to this machine."""
-    found = [_describe(device) for device in (context or rs.context()).query_devices()]
+    """The RealSense devices of a context, by default those connected to this machine.
+
+    Raises:
+        DeviceError: a camera is there, but does not answer or may not be opened.
+    """
+    try:
+        found = [_describe(device) for device in (context or rs.context()).query_devices()]
+    except RuntimeError as error:
+        raise DeviceError(
+            f"librealsense cannot ask the cameras who they are: {error}.", "Plug them in again; check the udev rules."
+        ) from error
     return sorted(found, key=lambda info: info.serial)
 
 
@@ -111,6 +127,7 @@ class RealSense:
 
     def __init__(self, config: Config, context: rs.context) -> None:
         self.config = config
+        self.live = not config.file
         self.duplicates = 0
         self._context = context
         self._device = _pick(config, context)
@@ -121,12 +138,13 @@ class RealSense:
         self._clock = _Unwrapper()
         self._opened: list[rs.sensor] = []
         self._running: list[rs.sensor] = []
-        self._last_frame = time.monotonic()
+        self._last_seen: dict[str, float] = {}
         kinds: list[Kind] = ["color", "depth", "infrared"] if config.infrared else ["color", "depth"]
         try:
             chosen = {kind: self._find_profile(kind) for kind in kinds}
             self.streams = _stream_infos(config, self.info, chosen)
             self._start(chosen)
+            self._last_seen = dict.fromkeys((info.name for info in self.streams), time.monotonic())
         except BaseException:
             self.stop()
             raise
@@ -135,7 +153,7 @@ class RealSense:
         """Wait for a frame and return it with all others that are there; empty after the timeout.
 
         Raises:
-            DeviceError: the camera was unplugged, or has been silent for too long.
+            DeviceError: the camera was unplugged, or one of its streams has been silent for too long.
         """
         ok, raw = self._queue.try_wait_for_frame(int(timeout_s * 1000))
         frames: list[Frame] = []
@@ -144,16 +162,15 @@ class RealSense:
             if frame is not None:
                 frames.append(frame)
             raw = self._queue.poll_for_frame()
-        if frames:
-            self._last_frame = time.monotonic()
-        elif not self.finished:
-            self._check_alive()
+        self._last_seen.update(dict.fromkeys((frame.stream for frame in frames), time.monotonic()))
+        if self.live or not (frames or self.finished):
+            self._check_alive(connected=bool(frames))
         return frames
 
     @property
     def finished(self) -> bool:
         """Whether a recorded file has been played to its end; a live camera never finishes."""
-        if not self.config.file:
+        if self.live:
             return False
         return bool(self._device.as_playback().current_status() == rs.playback_status.stopped)
 
@@ -207,7 +224,7 @@ class RealSense:
                 sensor.open(profiles)
                 self._opened.append(sensor)
             # A file begins to play with its first sensor: hold it until the others listen too.
-            playback = self._device.as_playback() if self.config.file else None
+            playback = None if self.live else self._device.as_playback()
             if playback is not None:
                 playback.pause()
             for sensor, _ in groups:
@@ -238,14 +255,18 @@ class RealSense:
             gain=_metadata(raw, rs.frame_metadata_value.gain_level),
         )
 
-    def _check_alive(self) -> None:
+    def _check_alive(self, *, connected: bool) -> None:
         name = f"camera {self.config.view} ({self.info.serial})"
-        if not self._device.is_connected():
+        if not connected and not self._device.is_connected():
             raise DeviceError(f"{name} was unplugged.", "What was recorded is kept; plug it in and record again.")
-        silent = time.monotonic() - self._last_frame
+        # One imager can stop while the other goes on; of a file, one stream may simply be shorter.
+        seen = self._last_seen.values()
+        silent = time.monotonic() - (min(seen) if self.live else max(seen))
         if silent > self.config.silence_s:
+            stream = min(self._last_seen, key=self._last_seen.__getitem__)
             raise DeviceError(
-                f"{name} delivered no frame for {silent:.0f} s.", "Unplug it, plug it in again, and use a USB 3 port."
+                f"{name} delivered no frame of {stream} for {silent:.0f} s.",
+                "Unplug it, plug it in again, and use a USB 3 port.",
             )
 
     def _warn_usb2(self) -> None:

@@ -133,7 +133,6 @@ class CaptureWriter:
 
     def __init__(self, path: Path, file: h5py.File, header: CaptureHeader, streams: Sequence[StreamInfo]) -> None:
         self.path = path
-        self.bytes_written = 0
         self._file = file
         self._streams = {info.name: _StreamWriter(file, info) for info in streams}
         self._names = list(self._streams)
@@ -201,7 +200,6 @@ class CaptureWriter:
             raise SequenceError(f"no stream {frame.stream!r} in this recording.", f"Streams: {', '.join(self._names)}.")
         with self._writing():
             stream.append(frame)
-        self.bytes_written += frame.image.nbytes
         if time.monotonic() - self._last_flush > FLUSH_S:
             self.flush()
         return stream.count - 1
@@ -267,15 +265,16 @@ class CaptureWriter:
         """Flush, mark the recording complete (or leave it unmarked) and close; does nothing the second time."""
         if not self._open:
             return
-        if self._broken:
+        try:
+            if not self._broken:
+                with self._writing():
+                    for stream in self._streams.values():
+                        stream.write_fields()
+                    self._file.attrs.modify("complete", np.uint8(complete))
+                    self._file.close()
+                self._open = False
+        finally:
             self.abandon()
-            return
-        self._open = False
-        with storage_errors(self.path):
-            for stream in self._streams.values():
-                stream.write_fields()
-            self._file.attrs.modify("complete", np.uint8(complete))
-            self._file.close()
 
     def abandon(self) -> None:
         """Let go of the file after a failed write: it stays as it was flushed last, for `hoi-data recover`."""
@@ -285,10 +284,10 @@ class CaptureWriter:
         # HDF5 cannot drop a file without writing to it once more, and half of that may fit on a full disk and
         # damage what is there. So its descriptor is led to memory first.
         nowhere = os.memfd_create("abandoned")
-        os.dup2(nowhere, self._file.id.get_vfd_handle())
-        os.close(nowhere)
-        with suppress(OSError, RuntimeError):
+        with suppress(OSError, RuntimeError, ValueError):
+            os.dup2(nowhere, self._file.id.get_vfd_handle())
             self._file.close()
+        os.close(nowhere)
 
     def _extend(self, name: str, rows: np.ndarray, first: int | None = None) -> None:
         """Append rows to a table, or let it hold just these from row `first` on."""

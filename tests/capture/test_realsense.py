@@ -33,6 +33,15 @@ def test_cameras_are_listed_with_serial_and_usb_speed(rig):
     assert [(info.serial, info.usb) for info in found] == [("901", "3.2"), ("902", "3.2")]
 
 
+def test_a_camera_that_does_not_answer_is_a_typed_error():
+    class Locked:
+        def query_devices(self):
+            raise RuntimeError("failed to set power state")
+
+    with pytest.raises(DeviceError, match="failed to set power state"):
+        realsense.find(Locked())
+
+
 def test_streams_describe_each_imager(rigs, rig):
     color, depth = rig.devices[0].streams
     assert (color.name, color.shape, color.dtype) == ("left/color", (48, 64, 3), "uint8")
@@ -139,12 +148,18 @@ def test_a_busy_camera_is_a_typed_error():
     assert "does not start" in str(realsense._open_error(info, RuntimeError("out of power")))
 
 
-def test_silence_and_unplugging_are_typed_errors(rig, monkeypatch):
+def test_silence_and_unplugging_are_typed_errors(rigs, rig, monkeypatch):
     device = rig.devices[0]
     assert device.read(0.01) == []
-    monkeypatch.setattr(device, "_last_frame", device._last_frame - 60.0)
-    with pytest.raises(DeviceError, match="delivered no frame for 60 s"):
+    seen = dict(device._last_seen)
+    device._last_seen = {name: at - 60.0 for name, at in seen.items()}
+    with pytest.raises(DeviceError, match="delivered no frame of left/color for 60 s"):
         device.read(0.01)
+    # Colour goes on, depth has stopped.
+    device._last_seen = seen | {"left/depth": seen["left/depth"] - 60.0}
+    rigs.push(rig.cameras["left"], 0, 1000.0, {"depth"})
+    with pytest.raises(DeviceError, match="delivered no frame of left/depth for 60 s"):
+        device.read(0.2)
     monkeypatch.setattr(device, "_device", type("Gone", (), {"is_connected": lambda self: False})())
     with pytest.raises(DeviceError, match="left \\(901\\) was unplugged"):
         device.read(0.01)

@@ -5,7 +5,6 @@ import logging
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import h5py
@@ -234,47 +233,63 @@ def test_a_newer_minor_version_reads_with_a_warning(tmp_path, caplog):
 
 
 def record_forever(path: str) -> None:
-    """Run in the process that gets killed: append, and say after each moment how far it came and when."""
+    """Run in the process that gets killed: append, and say after each flush how many moments it has made safe."""
     infos = streams()
     writer = CaptureWriter.create(path, HEADER, infos)
+    flush = writer.flush
+
+    def flush_and_say() -> None:
+        flush()
+        sys.stdout.write(f"{min(writer.counts.values())}\n")
+        sys.stdout.flush()
+
+    writer.flush = flush_and_say
     for n in range(100_000):
         for info in infos:
-            writer.append(Frame(info.name, n, n, time.monotonic_ns(), "host", image(info, n)))
+            writer.append(Frame(info.name, n, n, n, "host", image(info, n)))
         writer.sync(n, {info.name: n for info in infos}, {})
-        sys.stdout.write(f"{n}\n")
-        sys.stdout.flush()
-        time.sleep(0.002)
 
 
 @pytest.fixture
 def killed(tmp_path):
-    """A recording whose process was killed about 1.3 s after its first frame."""
+    """A recording whose process was killed after its third flush, and how many moments had been flushed."""
     path = tmp_path / "seq_009" / "capture.h5"
     code = f"import runpy; runpy.run_path({__file__!r})['record_forever']({str(path)!r})"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    process.stdout.readline()
-    deadline = time.monotonic() + 1.3
-    while time.monotonic() < deadline:
-        process.stdout.readline()
+    flushed = [int(process.stdout.readline()) for _ in range(3)]
     process.send_signal(signal.SIGKILL)
-    died_ns = time.monotonic_ns()
-    process.stdout.read()
+    flushed += map(int, process.stdout.read().split())
     process.wait()
-    return path, died_ns
+    return path, flushed[-1]
+
+
+def test_frames_are_flushed_before_half_a_second_has_passed(tmp_path, monkeypatch):
+    now, flushed = [100.0], []
+    monkeypatch.setattr(writer_module.time, "monotonic", lambda: now[0])
+    writer = CaptureWriter.create(tmp_path / "capture.h5", HEADER, streams()[:1])
+    flush = writer.flush
+    monkeypatch.setattr(writer, "flush", lambda: (flushed.append(now[0]), flush()))
+    info = streams()[0]
+    for n in range(60):
+        now[0] = 100.0 + n / 30
+        writer.append(Frame(info.name, n, n, n, "host", image(info, n)))
+    writer.close()
+    assert len(flushed) >= 4
+    assert np.diff([100.0, *flushed, now[0]]).max() < 0.5
 
 
 def test_a_killed_recording_is_readable_and_recoverable(killed, caplog):
-    path, died_ns = killed
+    path, flushed = killed
     with caplog.at_level(logging.WARNING), open_capture(path) as capture:
         assert not capture.complete
         stream = capture.streams["left/depth"]
-        lost_s = (died_ns - int(stream.t_host_ns[-1])) * 1e-9
         before = capture.content_hash()
-        assert np.ptp([len(s) for s in capture.streams.values()]) <= 1
+        lengths = [len(s) for s in capture.streams.values()]
+        assert min(lengths) >= flushed
+        assert np.ptp(lengths) <= 1
         np.testing.assert_array_equal(stream[-1], image(stream.info, len(stream) - 1))
         assert capture.sync.index["left/depth"].max() < len(stream)
     assert "hoi-data recover seq_009" in caplog.text
-    assert 0.0 < lost_s < 0.6
 
     caplog.clear()
     report = recover(path.parent)
