@@ -111,25 +111,31 @@ def label_simulated(rig: Rig, folder: Path) -> bool:
 
 
 class DeviceRig:
-    """Independent devices that stream from when they are opened: the rig of a YAML file."""
+    """The rig of a YAML file: devices that stream from when they are opened, and rigs such as the simulated one."""
 
-    def __init__(self, name: str, calibration: str, devices: Sequence[Device]) -> None:
+    def __init__(self, name: str, calibration: str, parts: Sequence[Device | Rig]) -> None:
         self.name = name
         self.calibration = calibration
-        self.devices = devices
+        self._parts = parts
+        self.devices: Sequence[Device] = [
+            device for part in parts for device in (part.devices if isinstance(part, Rig) else [part])
+        ]
 
     def start(self) -> None:
-        """Devices stream already."""
+        """Start the rigs among the parts; devices stream already."""
+        for part in self._parts:
+            if isinstance(part, Rig):
+                part.start()
 
     @property
     def finished(self) -> bool:
-        """Whether every device plays a file and has come to its end."""
-        return all(getattr(device, "finished", False) for device in self.devices)
+        """Whether every part plays something that has come to its end."""
+        return all(getattr(part, "finished", False) for part in self._parts)
 
     def stop(self) -> None:
         """Release all devices."""
-        for device in self.devices:
-            device.stop()
+        for part in self._parts:
+            part.stop()
 
 
 def is_simulated(name: str) -> bool:
@@ -137,21 +143,25 @@ def is_simulated(name: str) -> bool:
     return name == SIMULATED
 
 
-def open_rig(name: str, root: Path, **options: Any) -> Any:
+def open_rig(name: str, root: Path, **options: Any) -> Rig:
     """Open the built-in rig or that of a YAML file.
 
     Args:
         name: `simulated`, a YAML file, or the name of one in `<root>/rigs`.
         root: the dataset, for rigs and calibrations.
-        options: for the built-in rig: fields of `capture.devices.simulated.Config`.
+        options: for the built-in rig: fields of `capture.devices.simulated.Config`; None keeps the default.
+
+    Returns:
+        The rig; where a file names nothing but the simulated one, that one, so that its truth is kept too.
 
     Raises:
-        ConfigError: no such rig, or a bad key in its file.
+        ConfigError: no such rig, or a bad key or value in its file.
         DeviceError: a device is missing or busy; those opened before it are released.
     """
     if is_simulated(name):
         module = plugins.load(_DEVICES, SIMULATED)
-        return module.open(module.Config(**{k: v for k, v in options.items() if v is not None}))
+        rig: Rig = module.open(module.Config(**{k: v for k, v in options.items() if v is not None}))
+        return rig
     path = _find(name, root)
     values = read_yaml(path)
     calibration = str(values.get("calibration", ""))
@@ -159,14 +169,16 @@ def open_rig(name: str, root: Path, **options: Any) -> Any:
     entries = values.get("devices")
     if not isinstance(entries, list) or not entries:
         raise ConfigError(f"{path} names no devices.", "List them under `devices:`, each with its `type:`.")
-    opened: list[Device] = []
+    opened: list[Device | Rig] = []
     try:
         for entry in entries:
-            opened += _open_entry(path, dict(entry), cameras)
+            opened.append(_open_entry(path, entry, cameras))
     except BaseException:
-        for device in opened:
-            device.stop()
+        for part in opened:
+            part.stop()
         raise
+    if len(opened) == 1 and isinstance(opened[0], Rig):
+        return opened[0]
     return DeviceRig(str(values.get("name", path.stem)), calibration, opened)
 
 
@@ -178,15 +190,19 @@ def _find(name: str, root: Path) -> Path:
     raise plugins.unknown_name("rig", name, known)
 
 
-def _open_entry(path: Path, entry: dict[str, Any], cameras: Mapping[str, Camera]) -> list[Device]:
-    kind = str(entry.pop("type", ""))
-    module = plugins.load(_DEVICES, kind)
-    config = from_dict(module.Config, entry, str(path))
+def _open_entry(path: Path, entry: object, cameras: Mapping[str, Camera]) -> Device | Rig:
+    if not isinstance(entry, dict) or "type" not in entry:
+        raise ConfigError(
+            f"{path}: expected a device with its `type`, got {entry!r}.",
+            "Write it as `- {type: realsense, view: left}`.",
+        )
+    module = plugins.load(_DEVICES, str(entry["type"]))
+    config = from_dict(module.Config, {key: value for key, value in entry.items() if key != "type"}, str(path))
     view = getattr(config, "view", "")
     if view in cameras and "color_camera" in {field.name for field in fields(config)}:
         config = replace(config, color_camera=cameras[view])
-    device = module.open(config)
-    return list(getattr(device, "devices", [device]))
+    opened: Device | Rig = module.open(config)
+    return opened
 
 
 def read_calibration(root: Path, identifier: str) -> dict[str, Camera]:

@@ -14,6 +14,7 @@ from hoi_cli._run import run, write_json
 
 if TYPE_CHECKING:
     from capture.recorder import RecordReport
+    from capture.rig import Rig
     from hoi_core.sequence import CaptureHeader
 
 
@@ -73,7 +74,7 @@ def job(config: Config) -> None:
         _show_window(config, root)
 
 
-def _open(config: Config, root: Path, *, live: bool) -> object:
+def _open(config: Config, root: Path, *, live: bool) -> Rig:
     from capture.rig import is_simulated, open_rig
 
     if not is_simulated(config.rig):
@@ -100,10 +101,10 @@ def _show_streams(config: Config, root: Path) -> None:
     try:
         lines = [
             f"{info.name:<16} {'x'.join(map(str, info.shape)):<12} {info.fps:g} fps   {info.serial}"
-            for info in streams_of(rig)  # type: ignore[arg-type]
+            for info in streams_of(rig)
         ]
     finally:
-        rig.stop()  # type: ignore[attr-defined]
+        rig.stop()
     log.panel(f"rig {config.rig}: nothing recorded", lines, "hoi-capture --headless")
 
 
@@ -118,29 +119,29 @@ def _record(config: Config, root: Path) -> None:
     try:
         rig = _open(config, root, live=False)
         try:
-            header = make_header(rig, request)  # type: ignore[arg-type]
+            header = make_header(rig, request)
             report = _record_with_progress(rig, header, root, config.seconds)
-            simulated = label_simulated(rig, folder)  # type: ignore[arg-type]
+            simulated = label_simulated(rig, folder)
         finally:
-            rig.stop()  # type: ignore[attr-defined]
+            rig.stop()
     finally:
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
     _summarise(config, report, simulated=simulated)
 
 
-def _record_with_progress(rig: object, header: CaptureHeader, root: Path, seconds: float) -> RecordReport:
-    from capture.recorder import record
+def _record_with_progress(rig: Rig, header: CaptureHeader, root: Path, seconds: float) -> RecordReport:
+    from capture.recorder import record, streams_of
     from hoi_core import log
 
     with log.progress() as bar:
         task = bar.add_task("drawing the scene ahead", total=None)
         if hasattr(rig, "prepare"):
             rig.prepare(lambda done, total: bar.update(task, completed=done, total=total))
-        total = round(seconds * 30)
+        total = round(seconds * streams_of(rig)[0].fps)
         bar.update(task, description=f"recording {header.sequence}", completed=0, total=total)
         return record(
-            rig,  # type: ignore[arg-type]
+            rig,
             header,
             root,
             seconds,
@@ -185,7 +186,7 @@ def _show_window(config: Config, root: Path) -> None:
     from gui.capture_window import main as show
 
     def open_session() -> CaptureSession:
-        return CaptureSession(_open(config, root, live=True), root)  # type: ignore[arg-type]
+        return CaptureSession(_open(config, root, live=True), root)
 
     window = CaptureWindowConfig(
         root=root,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from hoi_core.errors import ConfigError
 from hoi_core.plugins import unknown_name
 
 C = TypeVar("C")
+_PLAIN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text (in quotes)"}
 
 
 def data_root(given: Path | None = None) -> Path:
@@ -46,7 +48,7 @@ def from_dict(kind: type[C], values: dict[str, Any], where: str = "configuration
     """Build a (nested) dataclass from plain values; an unknown key is an error that names the nearest one.
 
     Raises:
-        ConfigError: an unknown key, or a value that the dataclass refuses.
+        ConfigError: an unknown key, a value of the wrong kind, or one that the dataclass refuses.
     """
     from typing import get_type_hints
 
@@ -61,6 +63,8 @@ def from_dict(kind: type[C], values: dict[str, Any], where: str = "configuration
             value = from_dict(hint, value, f"{where}.{key}")  # type: ignore[arg-type]  # noqa: PLW2901
         elif hint is Path:
             value = Path(value)  # noqa: PLW2901
+        elif hint in _PLAIN:
+            value = _plain_value(hint, value, f"{key} in {where}")  # noqa: PLW2901
         elif isinstance(value, list):
             value = tuple(value)  # noqa: PLW2901
         arguments[key] = value
@@ -68,6 +72,16 @@ def from_dict(kind: type[C], values: dict[str, Any], where: str = "configuration
         return kind(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"bad value in {where}: {error}.", "Correct it and try again.") from error
+
+
+def _plain_value(kind: type, value: Any, what: str) -> Any:
+    """The value, if it is of the kind: YAML takes an unquoted serial number for a number, and `1e-3` for a text."""
+    if kind is float and not isinstance(value, bool):
+        with suppress(TypeError, ValueError):
+            return float(value)
+    elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
+        return value
+    raise ConfigError(f"{what} takes {_PLAIN[kind]}, got {value!r}.", "Correct it and try again.")
 
 
 def to_yaml(config: Any) -> str:

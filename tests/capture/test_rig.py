@@ -53,7 +53,7 @@ def test_a_rig_file_opens_its_devices_with_their_calibration(rigs, tmp_path, mon
 
 def test_a_device_that_fails_releases_those_before_it(rigs, tmp_path, monkeypatch):
     first = rigs.FakeDevice("left", 3)
-    entries = iter([[first], ConfigError("broken.")])
+    entries = iter([first, ConfigError("broken.")])
 
     def open_entry(*_):
         entry = next(entries)
@@ -68,6 +68,30 @@ def test_a_device_that_fails_releases_those_before_it(rigs, tmp_path, monkeypatc
     assert first.stopped
 
 
+def test_rigs_among_the_devices_of_a_file_are_started_and_stopped(rigs, tmp_path, monkeypatch):
+    inner, single = rigs.FakeRig(rigs.FakeDevice("left", 2)), rigs.FakeDevice("right", 2)
+
+    class Plugin:
+        @staticmethod
+        def open(config):
+            return inner if config.view == "left" else single
+
+    from capture.devices import realsense
+
+    Plugin.Config = realsense.Config
+    monkeypatch.setattr(rig_module.plugins, "load", lambda package, name: Plugin)
+    (tmp_path / "both.yaml").write_text("devices:\n  - {type: a}\n  - {type: b, view: right}\n")
+    rig = open_rig(str(tmp_path / "both.yaml"), tmp_path)
+    assert rig.devices == [*inner.devices, single]
+    rig.start()
+    assert inner.started
+    assert not rig.finished
+    rig.stop()
+    assert all(device.stopped for device in rig.devices)
+    (tmp_path / "one.yaml").write_text("devices:\n  - {type: a}\n")
+    assert open_rig(str(tmp_path / "one.yaml"), tmp_path) is inner
+
+
 def test_bad_rig_files_are_typed_errors(tmp_path):
     with pytest.raises(ConfigError, match="no rig named 'lab'"):
         open_rig("lab", tmp_path)
@@ -76,6 +100,13 @@ def test_bad_rig_files_are_typed_errors(tmp_path):
         open_rig(str(tmp_path / "empty.yaml"), tmp_path)
     (tmp_path / "odd.yaml").write_text("devices:\n  - {type: kinect}\n")
     with pytest.raises(ConfigError, match="no device named 'kinect'"):
+        open_rig(str(tmp_path / "odd.yaml"), tmp_path)
+    for text in ("- realsense", "- {view: left}"):
+        (tmp_path / "odd.yaml").write_text(f"devices:\n  {text}\n")
+        with pytest.raises(ConfigError, match="expected a device with its `type`"):
+            open_rig(str(tmp_path / "odd.yaml"), tmp_path)
+    (tmp_path / "odd.yaml").write_text("devices:\n  - {type: realsense, serial: 923322071108}\n")
+    with pytest.raises(ConfigError, match="takes a text"):
         open_rig(str(tmp_path / "odd.yaml"), tmp_path)
 
 

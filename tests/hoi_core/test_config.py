@@ -37,6 +37,35 @@ def test_a_nested_misspelt_key_says_where():
         config.from_dict(Run, {"optim": {"lrr": 1}})
 
 
+@dataclass(frozen=True)
+class Plain:
+    serial: str = ""
+    width: int = 640
+    gain: float = 0.0
+    live: bool = False
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("serial: 923322071108", "serial in lab takes a text"),
+        ("width: '640'", "width in lab takes a whole number, got '640'"),
+        ("width: true", "width in lab takes a whole number"),
+        ("gain: high", "gain in lab takes a number"),
+        ("gain: [1]", "gain in lab takes a number"),
+        ("live: 1", "live in lab takes true or false"),
+    ],
+)
+def test_values_of_the_wrong_kind_are_refused(text, message):
+    with pytest.raises(ConfigError, match=message):
+        config.from_dict(Plain, yaml.safe_load(text), "lab")
+
+
+def test_numbers_that_yaml_takes_for_other_kinds_are_understood():
+    assert config.from_dict(Plain, yaml.safe_load("gain: 1e-3"), "lab").gain == 0.001
+    assert config.from_dict(Plain, yaml.safe_load("gain: 2"), "lab").gain == 2.0
+
+
 @pytest.mark.parametrize("text", ["- a\n- b\n", "a: [1\n", "!!python/object/apply:os.system ['true']\n"])
 def test_what_is_not_a_plain_mapping_is_refused(tmp_path, text):
     path = tmp_path / "x.yaml"
