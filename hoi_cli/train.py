@@ -82,6 +82,8 @@ def job(settings: TrainConfig[Any]) -> None:
     if report is None:
         log.panel("hoi-train", ["Everything is in place; nothing was trained (--dry-run)."])
         return
+    if not report.first_process:
+        return
     figures = {
         "run": str(report.folder),
         "step": report.step,

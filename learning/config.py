@@ -77,7 +77,7 @@ class TrainConfig(Generic[M]):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
     processes: int = 1
-    """Processes of this machine."""
+    """Processes of this machine; batch norm counts the sites of all of them."""
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     """Arithmetic."""
     log_every: int = 10
@@ -105,6 +105,12 @@ class TrainConfig(Generic[M]):
             raise ConfigError(
                 f"expected --steps >= 1, --batch-size >= 1 and --size a multiple of 32, got {self.steps}, "
                 f"{self.batch_size} and {self.size}.",
+                "Correct the flag.",
+            )
+        if min(self.processes, self.log_every, self.save_every) < 1 or self.workers < 0:
+            raise ConfigError(
+                f"expected --processes, --log-every and --save-every >= 1 and --workers >= 0, got {self.processes}, "
+                f"{self.log_every}, {self.save_every} and {self.workers}.",
                 "Correct the flag.",
             )
         if self.batch_size % self.processes:

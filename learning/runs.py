@@ -1,12 +1,14 @@
 """The folder of a run: configuration, metrics, environment, checkpoints; and models loaded back from it.
 
-RUN/config.yaml  command.txt  env.json  metrics.jsonl
+RUN/config.yaml  command.txt  env.json  metrics.jsonl  tensorboard/
 RUN/checkpoints/step_000300/{model.safetensors, state.pt}    last -> step_000300
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import logging
 import os
 import platform
 import shutil
@@ -31,7 +33,8 @@ from learning import quantize
 from learning.config import TrainConfig, settings_from
 
 _PACKAGES = ("torch", "numpy", "lightning-fabric", "onnx", "onnxruntime", "hoi-toolkit")
-_NOT_OF_THE_RUN = ("config", "json", "dry_run", "verbose", "resume")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,14 +54,42 @@ class LoadedRun:
 
 
 def new_folder(settings: TrainConfig[Any]) -> Path:
-    """The folder of a new run; if it is taken, the same with `_2`, `_3`, ..."""
+    """The folder of a new run; if another run lives there, the same with `_2`, `_3`, ..."""
     stamp = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M")
     wanted = settings.out or config.runs_root() / f"{stamp}_{settings.model}_{settings.dataset}".replace(":", "-")
     folder, n = wanted, 1
-    while folder.exists() and any(folder.iterdir()):
+    while not _is_free(folder):
         n += 1
         folder = wanted.with_name(f"{wanted.name}_{n}")
     return folder
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether a new run may use a folder: none is there, or only what a run left that died before it saved anything."""
+    if not folder.is_dir():
+        return not folder.exists()
+    if not any(folder.iterdir()):
+        return True
+    saved = any(p.suffix != ".part" for p in (folder / "checkpoints").glob("*"))
+    if saved or not (folder / "config.yaml").exists():
+        return False
+    with held(folder) as free:
+        if free:
+            logger.warning("the run in %s stopped before its first checkpoint: its folder is used again", folder)
+        return free
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[bool]:
+    """Hold the folder of a run while training in it; yields False where another process does."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield True
+    except BlockingIOError:
+        yield False
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from hoi_core import config, log
@@ -21,6 +22,7 @@ from learning import losses, quantize, runs
 from learning.config import TrainConfig
 from learning.data import DataConfig, HandDataset, StepSampler, loader, to_device
 from learning.output import interpret
+from learning.track import Track, track
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +46,22 @@ class TrainReport:
     """Over the loop, loading included."""
     parameters: int
     """Trainable numbers of the model."""
+    first_process: bool
+    """Whether this process is the one that reports."""
 
 
 @dataclass
-class _State:
-    """What a step changes."""
+class _Run:
+    """A run while it trains."""
 
+    fabric: Fabric
+    settings: TrainConfig[Any]
+    folder: Path
     model: nn.Module
+    wrapped: nn.Module
+    """The model as Fabric runs it: over all processes, in the chosen arithmetic."""
     optimizer: torch.optim.Optimizer
+    mesh: losses.Mesh
     step: int = 0
 
 
@@ -70,8 +80,6 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     Raises:
         HoiError: an unknown name, a dataset that is not there, a run that cannot go on, a loss that is not finite.
     """
-    from lightning_fabric import Fabric
-
     root = config.data_root(settings.data)
     # Some machines' name servers answer slowly: index before any process group starts.
     dataset = HandDataset(
@@ -86,6 +94,7 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     fabric.launch()
     fabric.seed_everything(settings.seed, verbose=False)
     folder = settings.out if settings.resume and settings.out else runs.new_folder(settings)
+    folder = Path(fabric.broadcast(str(folder)))
     model = _starting_model(settings)
     mesh, hand_source = _hand()
     if settings.dry_run:
@@ -93,25 +102,15 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
         return None
     trainable = [p for p in model.parameters() if p.requires_grad]
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.Adam(trainable, lr=settings.peak_lr)
-    wrapped, optimizer = fabric.setup(model, optimizer)
-    state = _State(model, optimizer)
+    wrapped, optimizer = fabric.setup(model, torch.optim.Adam(trainable, lr=settings.peak_lr))
+    mesh = losses.Mesh(mesh.faces.to(fabric.device), mesh.edges.to(fabric.device))
+    run = _Run(fabric, settings, folder, model, wrapped, optimizer, mesh)
     if settings.resume:
-        _resume(folder, state)
+        _resume(run)
     elif fabric.is_global_zero:
         runs.describe(folder, replace(settings, out=folder), {"hand_model": hand_source, "samples": len(dataset)})
-    sampler = StepSampler(
-        dataset.sizes,
-        dataset.weights,
-        settings.batch_size // fabric.world_size,
-        settings.seed,
-        state.step,
-        settings.steps,
-        fabric.global_rank,
-        fabric.world_size,
-    )
-    batches = loader(dataset, sampler, settings.workers)
-    history, seconds = _fit(fabric, settings, state, wrapped, batches, mesh, folder)
+    with _logged(run) as figures:
+        history, seconds = _fit(run, loader(dataset, _sampler(run, dataset), settings.workers), figures)
     if not history:
         raise ConfigError(
             f"run {folder} has all of its {settings.steps} steps.", "Raise --steps, or leave out --resume."
@@ -119,11 +118,12 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     tenth = max(1, len(history) // 10)
     return TrainReport(
         folder=folder,
-        step=state.step,
+        step=run.step,
         loss_first=sum(history[:tenth]) / tenth,
         loss_last=sum(history[-tenth:]) / tenth,
         steps_per_second=len(history) / max(seconds, 1e-9),
         parameters=sum(p.numel() for p in trainable),
+        first_process=fabric.is_global_zero,
     )
 
 
@@ -153,92 +153,105 @@ def _hand() -> tuple[losses.Mesh, str]:
     return losses.Mesh.of(torch.as_tensor(layer.faces.astype("int64"))), layer.model.source
 
 
-def _resume(folder: Path, state: _State) -> None:
-    checkpoint = runs.last_checkpoint(folder)
-    runs.load_weights(state.model, checkpoint)
+def _resume(run: _Run) -> None:
+    checkpoint = runs.last_checkpoint(run.folder)
+    runs.load_weights(run.model, checkpoint)
     saved = torch.load(checkpoint / "state.pt", weights_only=True)
-    state.optimizer.load_state_dict(saved["optimizer"])
-    state.step = int(saved["step"])
+    run.optimizer.load_state_dict(saved["optimizer"])
+    run.step = int(saved["step"])
 
 
-def _save(folder: Path, state: _State) -> None:
-    runs.save_checkpoint(
-        folder, state.step, state.model, {"step": state.step, "optimizer": state.optimizer.state_dict()}
+def _save(run: _Run) -> None:
+    state = {"step": run.step, "optimizer": run.optimizer.state_dict()}
+    runs.save_checkpoint(run.folder, run.step, run.model, state)
+
+
+def _sampler(run: _Run, dataset: HandDataset) -> StepSampler:
+    """The steps that are left, this process's share of each."""
+    fabric, settings = run.fabric, run.settings
+    return StepSampler(
+        dataset.sizes,
+        dataset.weights,
+        settings.batch_size // fabric.world_size,
+        settings.seed,
+        run.step,
+        settings.steps,
+        fabric.global_rank,
+        fabric.world_size,
     )
 
 
-def _fit(
-    fabric: Any,
-    settings: TrainConfig[Any],
-    state: _State,
-    wrapped: nn.Module,
-    batches: Iterable[Batch],
-    mesh: losses.Mesh,
-    folder: Path,
-) -> tuple[list[float], float]:
+@contextmanager
+def _logged(run: _Run) -> Iterator[Track | None]:
+    """The log of the run, which the first process keeps; None in the others.
+
+    Raises:
+        ConfigError: another training is at work in the folder.
+    """
+    if not run.fabric.is_global_zero:
+        yield None
+        return
+    with runs.held(run.folder) as free:
+        if not free:
+            raise ConfigError(f"another process trains in {run.folder}.", "Wait for it, or choose another --out.")
+        with track(run.folder, run.step) as figures:
+            yield figures
+
+
+def _fit(run: _Run, batches: Iterable[Batch], figures: Track | None) -> tuple[list[float], float]:
     """Run the steps that are left; returns each step's loss and the seconds taken. Ctrl-C saves before it stops."""
-    mesh = losses.Mesh(mesh.faces.to(fabric.device), mesh.edges.to(fabric.device))
+    settings = run.settings
     history: list[float] = []
     start = time.perf_counter()
-    wrapped.train()
+    run.wrapped.train()
     try:
-        for batch in _progress(batches, settings.steps, state.step):
-            loss, parts = _step(fabric, settings, state, wrapped, to_device(batch, fabric.device), mesh)
+        for batch in _progress(batches, run):
+            loss, parts = _step(run, to_device(batch, run.fabric.device))
             history.append(loss)
-            state.step += 1
+            run.step += 1
             if not math.isfinite(loss):
-                raise FitError(f"the loss is {loss} at step {state.step}.", "Lower --lr; the last checkpoint is kept.")
-            if fabric.is_global_zero and (state.step % settings.log_every == 0 or state.step == settings.steps):
-                _log(folder, settings, state.step, loss, parts, len(history) / (time.perf_counter() - start))
-            if fabric.is_global_zero and state.step % settings.save_every == 0:
-                _save(folder, state)
+                raise FitError(f"the loss is {loss} at step {run.step}.", "Lower --lr; the last checkpoint is kept.")
+            if figures and (run.step % settings.log_every == 0 or run.step == settings.steps):
+                speed = len(history) / (time.perf_counter() - start)
+                line = {"loss": loss, "lr": learning_rate(settings, run.step - 1), "steps_per_second": speed}
+                figures.add(run.step, line | {f"loss_{k}": float(v.detach()) for k, v in parts.items()})
+            if figures and run.step % settings.save_every == 0:
+                _save(run)
     except KeyboardInterrupt:
-        if fabric.is_global_zero and history:
-            _save(folder, state)
-            logger.warning("saved step %d of %s; go on with --resume --out %s", state.step, folder, folder)
+        if figures and history:
+            _save(run)
+            logger.warning("saved step %d of %s; go on with --resume --out %s", run.step, run.folder, run.folder)
         raise
-    if fabric.is_global_zero and history:
-        _save(folder, state)
+    if figures and history:
+        _save(run)
     return history, time.perf_counter() - start
 
 
-def _step(
-    fabric: Any,
-    settings: TrainConfig[Any],
-    state: _State,
-    wrapped: nn.Module,
-    batch: Batch,
-    mesh: losses.Mesh,
-) -> tuple[float, dict[str, Tensor]]:
-    """One optimiser step: the loss and its parts."""
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(settings, state.step)
-    if settings.qat and state.step == int(settings.freeze * settings.steps):
-        quantize.freeze_observers(state.model)
+def _step(run: _Run, batch: Batch) -> tuple[float, dict[str, Tensor]]:
+    """One optimiser step: the loss, mean over all processes, and its parts in this one."""
+    settings = run.settings
+    for group in run.optimizer.param_groups:
+        group["lr"] = learning_rate(settings, run.step)
+    if settings.qat and run.step == int(settings.freeze * settings.steps):
+        quantize.freeze_observers(run.model)
     image = batch.image.contiguous(memory_format=torch.channels_last)
-    out = interpret(wrapped(image), batch.K, settings.size)
-    loss, parts = losses.total(out, batch, mesh, settings.loss)
-    state.optimizer.zero_grad(set_to_none=True)
-    fabric.backward(loss)
-    fabric.clip_gradients(wrapped, state.optimizer, max_norm=settings.clip, error_if_nonfinite=False)
-    state.optimizer.step()
-    return float(loss.detach()), parts
+    out = interpret(run.wrapped(image), batch.K, settings.size)
+    loss, parts = losses.total(out, batch, run.mesh, settings.loss)
+    run.optimizer.zero_grad(set_to_none=True)
+    run.fabric.backward(loss)
+    run.fabric.clip_gradients(run.wrapped, run.optimizer, max_norm=settings.clip, error_if_nonfinite=False)
+    run.optimizer.step()
+    # All processes must see the same loss, or one that is not finite would stop one of them and leave the rest waiting.
+    return float(cast(Tensor, run.fabric.all_reduce(loss.detach()))), parts
 
 
-def _log(
-    folder: Path, settings: TrainConfig[Any], step: int, loss: float, parts: dict[str, Tensor], speed: float
-) -> None:
-    """Append one flat line to metrics.jsonl."""
-    line = {"step": step, "loss": loss, "lr": learning_rate(settings, step - 1), "steps_per_second": speed}
-    line |= {f"loss_{name}": float(value.detach()) for name, value in parts.items()}
-    with (folder / "metrics.jsonl").open("a", encoding="utf8") as file:
-        file.write(json.dumps(line) + "\n")
-
-
-def _progress(batches: Iterable[Batch], steps: int, done: int) -> Iterator[Batch]:
-    """The batches, with a bar where there is a terminal."""
+def _progress(batches: Iterable[Batch], run: _Run) -> Iterator[Batch]:
+    """The batches, with a bar in the first process."""
+    if not run.fabric.is_global_zero:
+        yield from batches
+        return
     with log.progress() as bar:
-        task = bar.add_task("training", total=steps, completed=done)
+        task = bar.add_task("training", total=run.settings.steps, completed=run.step)
         for batch in batches:
             yield batch
             bar.advance(task)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 
 
@@ -26,20 +26,29 @@ def site_mask(image: Tensor, stride: int) -> Tensor:
     return F.max_pool2d(image.amax(dim=1, keepdim=True), stride, stride).sign()
 
 
+def _over_processes(sums: Tensor) -> Tensor:
+    """Add up the sums of all training processes, in place; with one process they are what they were."""
+    if distributed.is_available() and distributed.is_initialized():
+        distributed.all_reduce(sums)
+    return sums
+
+
 class _SiteNorm(torch.autograd.Function):
-    """Batch norm whose statistics run over the sites; one fused forward and backward."""
+    """Batch norm whose statistics run over the sites of all processes; one fused forward and backward."""
 
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(ctx: Any, *args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x, mask, weight, bias, eps = args
-        n = mask.sum().clamp(min=1.0)
-        mean = (x * mask).sum((0, 2, 3)) / n
+        sums = _over_processes(torch.cat([(x * mask).sum((0, 2, 3)), mask.sum().reshape(1)]))
+        n = sums[-1].clamp(min=1.0)
+        mean = sums[:-1] / n
         centred = (x - mean[:, None, None]) * mask
-        variance = (centred * centred).sum((0, 2, 3)) / n
+        variance = _over_processes((centred * centred).sum((0, 2, 3))) / n
         inverse = torch.rsqrt(variance + eps)
         scale = weight * inverse
         ctx.save_for_backward(centred, mask, weight, inverse, n)
-        return centred * scale[:, None, None] + bias[:, None, None], mean, variance
+        ctx.mark_non_differentiable(mean, variance, n)
+        return centred * scale[:, None, None] + bias[:, None, None], mean, variance, n
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> tuple[Tensor | None, ...]:
@@ -47,13 +56,18 @@ class _SiteNorm(torch.autograd.Function):
         g = grads[0] * mask
         grad_bias = g.sum((0, 2, 3))
         grad_weight = (g * centred).sum((0, 2, 3)) * inverse
-        slope = grad_weight * inverse / n
-        grad_x = (g - (grad_bias / n)[:, None, None]) * mask - centred * slope[:, None, None]
+        # The statistics couple x to the losses of all processes; the parameters' own gradients are averaged later.
+        all_bias, all_weight = _over_processes(torch.stack([grad_bias, grad_weight]))
+        slope = all_weight * inverse / n
+        grad_x = (g - (all_bias / n)[:, None, None]) * mask - centred * slope[:, None, None]
         return grad_x * (weight * inverse)[:, None, None], None, grad_weight, grad_bias, None
 
 
 class MaskedBatchNorm2d(nn.Module):
-    """Batch norm over the sites only; in evaluation an affine map that folds into the convolution before it."""
+    """Batch norm over the sites only, those of all training processes together.
+
+    In evaluation it is an affine map that folds into the convolution before it.
+    """
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
@@ -70,9 +84,8 @@ class MaskedBatchNorm2d(nn.Module):
         if not self.training:
             scale = self.weight * torch.rsqrt(self.running_var + self.eps)
             return x * scale[:, None, None] + (self.bias - self.running_mean * scale)[:, None, None]
-        out, mean, variance = _SiteNorm.apply(x, mask, self.weight, self.bias, self.eps)
+        out, mean, variance, n = _SiteNorm.apply(x, mask, self.weight, self.bias, self.eps)
         with torch.no_grad():
-            n = mask.sum()
             unbiased = variance * n / (n - 1).clamp(min=1.0)
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(unbiased, self.momentum)
@@ -112,17 +125,17 @@ class SparseBlock(nn.Module):
 
 
 class DenseConv2d(nn.Module):
-    """Convolution + ordinary batch norm, for the dense heads."""
+    """Convolution + batch norm where every pixel is a site, for the dense heads."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2, bias=False)
-        self.norm: nn.BatchNorm2d | None = nn.BatchNorm2d(c_out)
+        self.norm: MaskedBatchNorm2d | None = MaskedBatchNorm2d(c_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """`(B, C_in, H, W) -> (B, C_out, H, W)`."""
         y = self.conv(x)
-        return y if self.norm is None else self.norm(y)
+        return y if self.norm is None else self.norm(y, torch.ones_like(y[:, :1]))
 
 
 @torch.no_grad()
@@ -131,8 +144,6 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     for module in model.modules():
         if isinstance(module, (SparseConv2d, DenseConv2d)) and module.norm is not None:
             norm, conv = module.norm, module.conv
-            if norm.running_mean is None or norm.running_var is None:
-                raise ValueError("only batch norms with running statistics fold")
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
             conv.weight.mul_(scale[:, None, None, None])
             conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)

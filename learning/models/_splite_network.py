@@ -20,8 +20,6 @@ from learning.models.splite import Config
 if TYPE_CHECKING:
     from hoi_core.mano import ManoLayer
 
-HEATMAP_STRIDE = 8
-
 
 class SpliteNetwork(nn.Module):
     """Sparse encoder, dense heads, mesh decoder."""
@@ -60,7 +58,7 @@ class SpliteNetwork(nn.Module):
             self.depth_out.bias[N_JOINTS] = 1.0
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """See `learning.camera_space` for the units.
+        """See `hoi_core.crop.camera_space` for the units.
 
         Args:
             image: `(B, 3, S, S)` fused edges in [0, 1], zero off the sites.

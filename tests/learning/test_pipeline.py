@@ -21,6 +21,7 @@ from learning.bench import time_models
 from learning.config import LossWeights, TrainConfig
 from learning.export import export
 from learning.models import splite
+from learning.track import track
 from learning.train import learning_rate, train
 
 STILL = Augment(roll_deg=0.0, scale_jitter=0.0, shift_jitter=0.0)
@@ -64,7 +65,8 @@ def test_loss_falls(made):
 
 def test_run_folder(made):
     run = made["base"] / "float"
-    assert {p.name for p in run.iterdir()} >= {"config.yaml", "command.txt", "env.json", "metrics.jsonl", "checkpoints"}
+    made_files = {p.name for p in run.iterdir()}
+    assert made_files == {"config.yaml", "command.txt", "env.json", "metrics.jsonl", "tensorboard", "checkpoints"}
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [5, 10, 15, 20]
     assert all(np.isfinite(list(line.values())).all() for line in lines)
@@ -216,9 +218,54 @@ def test_resume_continues_where_it_stopped(made):
         train(replace(settings, resume=True))
 
 
+def test_tensorboard_shows_what_the_lines_say(made):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    shown = accumulator.EventAccumulator(str(made["base"] / "float" / "tensorboard")).Reload()
+    lines = [json.loads(line) for line in (made["base"] / "float" / "metrics.jsonl").read_text().splitlines()]
+    assert [event.step for event in shown.Scalars("loss")] == [line["step"] for line in lines]
+    assert [event.value for event in shown.Scalars("loss/pose")] == pytest.approx([line["loss_pose"] for line in lines])
+
+
+def test_the_log_works_without_tensorboard_and_takes_back_what_was_not_saved(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    lines = [json.dumps({"step": step, "loss": 1.0}) + "\n" for step in (5, 10, 15)]
+    (tmp_path / "metrics.jsonl").write_text("".join(lines) + '{"step": 20, "lo')
+    with track(tmp_path, 10) as figures:
+        figures.add(12, {"loss": 2.0})
+    assert (tmp_path / "metrics.jsonl").read_text() == "".join(lines[:2]) + '{"step": 12, "loss": 2.0}\n'
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.jsonl"]
+
+
 def test_an_existing_run_is_not_overwritten(made):
     settings = replace(made["settings"], steps=1)
     assert train(settings).folder == made["base"] / "float_2"
+
+
+def test_a_run_that_died_before_it_saved_gives_its_folder_back(made, caplog):
+    settings = replace(made["settings"], out=made["base"] / "killed", steps=1, log_every=1)
+    runs.describe(settings.out, settings, {})
+    (settings.out / "metrics.jsonl").write_text('{"step": 1, "loss": 9.0}\n')
+    (settings.out / "checkpoints" / "step_000001.part").mkdir(parents=True)
+    with runs.held(settings.out):  # another process trains there
+        assert runs.new_folder(settings) == made["base"] / "killed_2"
+        with pytest.raises(ConfigError, match="no checkpoint"):
+            train(replace(settings, resume=True))
+    assert train(settings).folder == settings.out
+    assert "used again" in caplog.text
+    (line,) = (settings.out / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["loss"] != 9.0
+    assert runs.new_folder(settings) == made["base"] / "killed_2"
+    with runs.held(settings.out), pytest.raises(ConfigError, match="another process trains"):
+        train(replace(settings, resume=True, steps=2))
+
+
+def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "thesis.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name in ("notes", "file"):
+        settings = TrainConfig(net=splite.Config(), out=tmp_path / name)
+        assert runs.new_folder(settings) == tmp_path / f"{name}_2"
 
 
 def test_a_full_disk_keeps_the_checkpoint_before(made, monkeypatch):
@@ -321,7 +368,10 @@ def test_learning_rate():
 
 
 def test_impossible_settings_are_refused():
-    for bad in ({"steps": 0}, {"size": 100}, {"qat": True}, {"resume": True}, {"batch_size": 3, "processes": 2}):
+    for bad in (
+        {"steps": 0}, {"size": 100}, {"qat": True}, {"resume": True}, {"batch_size": 3, "processes": 2},
+        {"processes": 0}, {"log_every": 0}, {"save_every": 0}, {"workers": -1},
+    ):  # fmt: skip
         with pytest.raises(ConfigError):
             TrainConfig(net=splite.Config(), **bad)
     with pytest.raises(ConfigError):
