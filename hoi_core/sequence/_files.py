@@ -56,6 +56,16 @@ def storage_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def damage(what: Path | str, remedy: str = "Copy it again, or restore a backup.") -> Iterator[None]:
+    """Turn what a damaged file makes h5py and its readers raise into `SequenceError`."""
+    try:
+        yield
+    except (KeyError, OSError, ValueError, TypeError, IndexError, RuntimeError) as error:
+        reason = str(error.args[0] if error.args else error).split("\n", 1)[0]
+        raise SequenceError(f"{what} is damaged: {reason}.", remedy) from error
+
+
+@contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Hold a lock on a folder, so that two writers cannot lose each other's work."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -179,7 +189,7 @@ def write_camera(attrs: h5py.AttributeManager, camera: Camera) -> None:
 def read_camera(attrs: h5py.AttributeManager) -> Camera:
     """Inverse of `write_camera`."""
     k1, k2, p1, p2, k3 = (float(v) for v in attrs["distortion"])
-    return Camera(
+    camera = Camera(
         width=int(attrs["width"]),
         height=int(attrs["height"]),
         fx=float(attrs["fx"]),
@@ -190,6 +200,10 @@ def read_camera(attrs: h5py.AttributeManager) -> Camera:
         distortion_model=attrs["distortion_model"],
         T_world_cam=np.asarray(attrs["T_world_cam"], dtype=np.float64),
     )
+    numbers = (camera.fx, camera.fy, camera.cx, camera.cy, *camera.distortion, *camera.T_world_cam.ravel())
+    if not np.isfinite(numbers).all():
+        raise ValueError("a camera has intrinsics or a pose that are not finite")
+    return camera
 
 
 def write_stream_info(group: h5py.Group, info: StreamInfo) -> None:

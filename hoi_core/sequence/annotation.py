@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -15,12 +16,14 @@ import hoi_core
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import SequenceError
 from hoi_core.plugins import unknown_name
-from hoi_core.sequence._files import alone, open_checked, stamp, storage_errors
+from hoi_core.sequence._files import alone, damage, open_checked, stamp, storage_errors
 from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
 from hoi_core.sequence.layout import ANNOTATION
+from hoi_core.sequence.reader import Capture
 from hoi_core.types import Revision
 
 _REVISIONS = "revisions"
+_REMEDY = "Restore a backup, or move it aside and annotate afresh."
 
 
 @dataclass(frozen=True)
@@ -66,12 +69,13 @@ class Annotation:
         self.path = path
         self._file = open_checked(path, "hoi-annotation")
         try:
-            self.binding = read_binding(self._file.attrs)
-            self.current = str(self._file.attrs["current"])
-            self.revisions = sorted(self._file[_REVISIONS])
-        except (KeyError, OSError, ValueError) as error:
+            with damage(path, _REMEDY):
+                self.binding = read_binding(self._file.attrs)
+                self.current = str(self._file.attrs["current"])
+                self.revisions = sorted(self._file[_REVISIONS])
+        except SequenceError:
             self._file.close()
-            raise SequenceError(f"{path} is damaged: {error}.", "Restore a backup, or annotate again.") from error
+            raise
 
     def load(self, name: str | None = None) -> Revision:
         """A revision, by default the current one.
@@ -80,21 +84,34 @@ class Annotation:
             ConfigError: no such revision.
             SequenceError: the revision is damaged.
         """
-        name = name or self.current
-        if name not in self.revisions:
+        if name is None:
+            name = self.current
+            if name not in self.revisions:
+                raise SequenceError(f"{self.path} is damaged: its current revision {name} does not exist.", _REMEDY)
+        elif name not in self.revisions:
             raise unknown_name("revision", name, self.revisions)
-        try:
-            return read_revision_group(self._file[f"{_REVISIONS}/{name}"])
-        except (KeyError, OSError, ValueError, TypeError) as error:
-            raise SequenceError(
-                f"revision {name} of {self.path} is damaged: {str(error).splitlines()[0]}.",
-                "Load another revision, or annotate again.",
-            ) from error
+        with damage(f"revision {name} of {self.path}", _REMEDY):
+            revision = read_revision_group(self._file[f"{_REVISIONS}/{name}"])
+            check_revision(revision)
+        return revision
 
     def about(self, name: str) -> dict[str, str]:
         """Author, parent, comment, tool version and time of a revision, as text."""
-        attrs = self._file[f"{_REVISIONS}/{name}"].attrs
-        return {key: str(attrs[key]) for key in ("author", "parent", "comment", "software", "created")}
+        with damage(f"revision {name} of {self.path}", _REMEDY):
+            attrs = self._file[f"{_REVISIONS}/{name}"].attrs
+            return {key: str(attrs[key]) for key in ("author", "parent", "comment", "software", "created")}
+
+    def check_capture(self, capture: Capture) -> None:
+        """Make sure that the labels are of a recording and not of another one.
+
+        Raises:
+            SequenceError: the file is bound to another recording.
+        """
+        if self.binding.capture_hash != capture.content_hash():
+            raise SequenceError(
+                f"{self.path} holds labels of another recording than {capture.path.name} beside it.",
+                f"Put the right one in its place, or move {self.path.name} aside and annotate afresh.",
+            )
 
     def close(self) -> None:
         """Close the file."""
@@ -164,7 +181,8 @@ def _write_draft(path: Path, draft: Path, revision: Revision, binding: Binding |
             stamp(file, "hoi-annotation")
             write_binding(file.attrs, binding)
         revisions = file.require_group(_REVISIONS)
-        name = f"r{max((int(r[1:]) for r in revisions), default=-1) + 1:03d}"
+        numbers = [int(match[1]) for r in revisions if (match := re.fullmatch(r"r(\d+)", r))]
+        name = f"r{max(numbers, default=-1) + 1:03d}"
         write_revision_group(revisions.create_group(name), revision)
         attrs = revisions[name].attrs
         attrs["software"] = f"hoi-toolkit {hoi_core.__version__}"

@@ -58,7 +58,7 @@ def _check_stream(stream: ImageStream) -> list[str]:
     for i in range(len(stream)):
         try:
             changed = zlib.crc32(np.ascontiguousarray(stream[i]).data) != stream.crc32[i]
-        except OSError:
+        except SequenceError:
             changed = True
         if changed:
             problems.append(f"{stream.name}: image {i} is not what was recorded")
@@ -94,8 +94,11 @@ def _check_revision(revision: Revision, moments: np.ndarray) -> list[str]:
         problems.append("its moments are not the recording's")
     for side, hand in revision.hands.items():
         labelled = hand.joints_m[hand.valid]
-        if not np.isfinite(labelled).all():
+        numbers = (labelled, hand.orient[hand.valid], hand.pose[hand.valid], hand.trans_m[hand.valid])
+        if not all(np.isfinite(values).all() for values in numbers):
             problems.append(f"{side} hand: valid moments hold NaN")
+        if labelled.size and not np.isfinite(hand.betas).all():
+            problems.append(f"{side} hand: the shape holds NaN")
         if labelled.size and np.isin(labelled, _SENTINELS).all(axis=(1, 2)).any():
             problems.append(f"{side} hand: joints hold a placeholder such as -1")
     return problems

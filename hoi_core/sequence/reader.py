@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.errors import SequenceError
-from hoi_core.sequence._files import log, open_checked, read_json, read_stream_info, readable_rows, undo_left_delta
+from hoi_core.sequence._files import (
+    damage,
+    log,
+    open_checked,
+    read_json,
+    read_stream_info,
+    readable_rows,
+    undo_left_delta,
+)
 from hoi_core.sequence.layout import CAPTURE
 from hoi_core.sequence.writer import FIELDS, CaptureHeader
 from hoi_core.types import F32, I64, Camera, ClockDomain, Frame, StreamInfo
@@ -92,7 +100,8 @@ class ImageStream:
         n = len(self)
         if not -n <= i < n:
             raise IndexError(f"stream {self.name} has {n} frames, asked for {i}")
-        image = self._frames[int(i) % n]
+        with damage(Path(self._frames.file.filename), "Check the recording with `hoi-data check`."):
+            image = self._frames[int(i) % n]
         return undo_left_delta(image) if self._delta else image
 
     def __iter__(self) -> Iterator[NDArray[np.unsignedinteger]]:
@@ -229,12 +238,11 @@ class Capture:
         self.path = path
         self._file = open_checked(path, "hoi-capture")
         try:
-            self._read()
-        except (KeyError, OSError, ValueError, RuntimeError) as error:
+            with damage(path):
+                self._read()
+        except SequenceError:
             self._file.close()
-            raise SequenceError(
-                f"{path} is damaged: {str(error).splitlines()[0]}.", "Copy it again, or restore a backup."
-            ) from error
+            raise
 
     def _read(self) -> None:
         attrs = self._file.attrs
@@ -245,6 +253,12 @@ class Capture:
         self.streams: dict[str, ImageStream] = {}
         self.views = {name: View(name, streams) for name, streams in self._groups("cameras")}
         self.sensors = {name: Sensor(name, streams) for name, streams in self._groups("sensors")}
+        self.sync: Sync = self._read_sync()
+        """The moments of the recording."""
+        self.drops: list[Drop] = self._read_drops()
+        """Every frame that is missing, in the order in which it was noticed."""
+        self.clocks: dict[str, Clock] = self._read_clocks()
+        """Each stream's clock model."""
 
     def _groups(self, kind: str) -> Iterator[tuple[str, dict[str, ImageStream]]]:
         for view, group in self._file.get(kind, {}).items():
@@ -252,11 +266,11 @@ class Capture:
             self.streams.update({stream.name: stream for stream in streams.values()})
             yield view, streams
 
-    @cached_property
-    def sync(self) -> Sync:
-        """The moments of the recording."""
+    def _read_sync(self) -> Sync:
         group = self._file["sync"]
         names = [str(name) for name in group.attrs["streams"]]
+        if missing := [name for name in names if name not in self.streams]:
+            raise ValueError(f"it has no {' and no '.join(missing)}")
         count = min(readable_rows(group[name]) for name in ("t_ns", "index", "skew_ns"))
         index, skew = group["index"][:count], group["skew_ns"][:count]
         limit = np.array([len(self.streams[name]) for name in names])
@@ -268,18 +282,14 @@ class Capture:
             skew_ns={name: np.ascontiguousarray(skew[:, k]) for k, name in enumerate(names)},
         )
 
-    @cached_property
-    def drops(self) -> list[Drop]:
-        """Every frame that is missing, in the order in which it was noticed."""
+    def _read_drops(self) -> list[Drop]:
         rows = self._file["drops"]
         return [
             Drop(row["stream"].decode(), int(row["frame_number"]), int(row["t_ns"]), row["reason"].decode())
             for row in rows[: readable_rows(rows)]
         ]
 
-    @cached_property
-    def clocks(self) -> dict[str, Clock]:
-        """Each stream's clock model."""
+    def _read_clocks(self) -> dict[str, Clock]:
         rows = {name: self._file[f"clocks/{name}"][()] for name in self.streams}
         return {
             name: Clock(int(r["reference_ns"]), int(r["offset_ns"]), float(r["drift_ppm"]), float(r["residual_ns"]))

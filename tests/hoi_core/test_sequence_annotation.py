@@ -146,8 +146,11 @@ def test_malformed_revisions_are_refused_before_anything_is_written(tmp_path):
     with pytest.raises(SequenceError, match=r"keypoints/left must have shape \(3, 21, 3\)"):
         write_revision(tmp_path, replace(good, keypoints={"left": np.zeros((2, 21, 3))}), binding=BINDING)
     odd = replace(good.hands["right"], status=np.full(3, 77, np.uint8))
-    with pytest.raises(SequenceError, match="unknown status"):
+    with pytest.raises(SequenceError, match="hands/right/status must hold 0 to 4, got 77"):
         write_revision(tmp_path, replace(good, hands={"right": odd}), binding=BINDING)
+    thing = replace(good.objects["o01"], status=np.full(3, 9, np.uint8))
+    with pytest.raises(SequenceError, match="objects/o01/status must hold 0 to 4, got 9"):
+        write_revision(tmp_path, replace(good, objects={"o01": thing}), binding=BINDING)
     assert not list(tmp_path.iterdir())
 
 
@@ -163,6 +166,23 @@ def test_bad_annotation_files_are_typed_errors(tmp_path):
     path.write_bytes(path.read_bytes()[:3000])
     with pytest.raises(SequenceError, match="truncated"):
         open_annotation(path)
+
+
+def test_a_damaged_revision_or_pointer_is_a_typed_error(tmp_path):
+    write_revision(tmp_path, revision(3), binding=BINDING)
+    with h5py.File(tmp_path / "annotation.h5", "a") as file:
+        file["revisions"].copy("r000", "by_hand")
+        del file["revisions/by_hand/hands/right/pose"]
+        file["revisions/by_hand/hands/right/pose"] = np.zeros((3, 10))
+        file.attrs["current"] = "r007"
+    with open_annotation(tmp_path) as file:
+        with pytest.raises(SequenceError, match="current revision r007 does not exist"):
+            file.load()
+        with pytest.raises(SequenceError, match=r"r007 of .* is damaged"):
+            file.about("r007")
+        with pytest.raises(SequenceError, match=r"pose must have shape \(3, 45\)"):
+            file.load("by_hand")
+    assert write_revision(tmp_path, revision(3)) == "r001"
 
 
 def test_truth_comes_back(tmp_path):
@@ -183,7 +203,8 @@ def test_truth_comes_back(tmp_path):
         np.testing.assert_array_equal(file.vertices_m, vertices)
         np.testing.assert_array_equal(file.cameras["left/color"].T_world_cam, camera.T_world_cam)
         np.testing.assert_array_equal(file.clocks["left/color"][1], clocks["left/color"][1])
-        assert [(d.stream, d.frame_number, d.reason) for d in file.drops] == [("left/color", 3, "injected")]
+        (drop,) = file.drops
+        assert (drop.stream, drop.frame_number, drop.t_ns, drop.reason) == ("left/color", 3, 99_999_999, "injected")
 
 
 def test_tables_keep_what_others_wrote(tmp_path):

@@ -223,6 +223,12 @@ def test_bad_files_are_typed_errors(tmp_path, kind, message):
         open_capture(_broken(tmp_path, kind))
 
 
+def test_a_folder_that_cannot_be_made_is_a_typed_error(tmp_path):
+    (tmp_path / "sequences").write_text("a file")
+    with pytest.raises(StorageError, match="cannot write"):
+        new_sequence_dir(tmp_path, "seq_001")
+
+
 def test_a_newer_minor_version_reads_with_a_warning(tmp_path, caplog):
     record(tmp_path / "capture.h5", 2)
     with h5py.File(tmp_path / "capture.h5", "a") as file:
@@ -389,3 +395,35 @@ def test_disk_full_errors_of_the_system_become_storage_errors(tmp_path, monkeypa
         with pytest.raises(StorageError, match="no space left"):
             writer.append(Frame("left/color", 0, 0, 0, "host", image(streams()[0], 0)))
     writer.close(complete=False)
+
+
+@pytest.mark.parametrize("part", ["sync", "sync/index", "drops", "clocks", "cameras/left/depth", "cameras", "sensors"])
+def test_a_file_that_lacks_a_part_is_a_typed_error(tmp_path, part):
+    path = tmp_path / "capture.h5"
+    record(path, 3)
+    with h5py.File(path, "a") as file:
+        del file[part]
+    with pytest.raises(SequenceError, match="is damaged"):
+        open_capture(path)
+
+
+@pytest.mark.parametrize(("name", "value"), [("fx", np.nan), ("distortion", np.zeros(3)), ("T_world_cam", np.inf)])
+def test_a_camera_that_makes_no_sense_is_a_typed_error(tmp_path, name, value):
+    path = tmp_path / "capture.h5"
+    record(path, 2)
+    with h5py.File(path, "a") as file:
+        attrs = file["cameras/left/color"].attrs
+        attrs[name] = np.full((4, 4), value) if name == "T_world_cam" else value
+    with pytest.raises(SequenceError, match="is damaged"):
+        open_capture(path)
+
+
+def test_an_image_that_cannot_be_unpacked_is_a_typed_error(tmp_path):
+    path = tmp_path / "capture.h5"
+    record(path, 3)
+    with h5py.File(path, "a") as file:
+        file["cameras/left/color/frames"].id.write_direct_chunk((1, 0, 0, 0), b"not packed")
+    with open_capture(path) as capture:
+        assert capture.views["left"].color[0].shape == (48, 64, 3)
+        with pytest.raises(SequenceError, match="hoi-data check"):
+            capture.views["left"].color[1]

@@ -8,7 +8,8 @@ import h5py
 import numpy as np
 import pytest
 
-from hoi_core.sequence import Binding, check_sequence, open_capture, write_revision
+from hoi_core.errors import SequenceError
+from hoi_core.sequence import Binding, check_sequence, open_annotation, open_capture, write_revision
 
 CAPTURE = runpy.run_path(str(Path(__file__).with_name("test_sequence_capture.py")))
 LABELS = runpy.run_path(str(Path(__file__).with_name("test_sequence_annotation.py")))
@@ -59,6 +60,29 @@ def test_foreign_labels_placeholders_and_nan_are_found(folder):
     problems = "\n".join(check_sequence(folder))
     for expected in ("another recording", "moments are not", "valid moments hold NaN", "placeholder"):
         assert expected in problems
+
+
+def test_parameters_that_are_not_finite_are_found(folder):
+    revision, binding = sound(folder)
+    good = replace(revision.hands["right"], valid=np.ones(6, bool))
+    pose = good.pose.copy()
+    pose[2, 3] = np.nan
+    write_revision(folder, replace(revision, hands={"right": replace(good, pose=pose)}), binding=binding)
+    assert "r000: right hand: valid moments hold NaN" in check_sequence(folder)
+    shapeless = replace(good, betas=np.full(10, np.nan))
+    write_revision(folder, replace(revision, hands={"right": shapeless}))
+    assert "r001: right hand: the shape holds NaN" in check_sequence(folder)
+
+
+def test_labels_know_their_recording(folder):
+    revision, _ = sound(folder)
+    write_revision(folder, revision, binding=Binding("0" * 64))
+    with (
+        open_capture(folder) as capture,
+        open_annotation(folder) as labels,
+        pytest.raises(SequenceError, match="another recording"),
+    ):
+        labels.check_capture(capture)
 
 
 def test_a_recording_that_was_cut_short_is_named(tmp_path):
