@@ -59,13 +59,13 @@ def check_revision(revision: Revision) -> None:
     for path, value, shape, _ in _arrays(revision):
         if np.shape(value) != shape:
             raise SequenceError(f"{path} must have shape {shape}, got {np.shape(value)}.", "Correct the revision.")
-    for side, hand in revision.hands.items():
-        if (np.asarray(hand.status) >= len(STATUSES)).any() or (
-            np.asarray(hand.joint_source) >= len(JOINT_SOURCES)
-        ).any():
-            raise SequenceError(
-                f"hands/{side} has an unknown status or joint source.", "Use STATUSES and JOINT_SOURCES."
-            )
+    codes: list[tuple[str, np.ndarray, tuple[str, ...]]]
+    codes = [(f"hands/{side}/joint_source", hand.joint_source, JOINT_SOURCES) for side, hand in revision.hands.items()]
+    codes += [(f"hands/{side}/status", hand.status, STATUSES) for side, hand in revision.hands.items()]
+    codes += [(f"objects/{name}/status", track.status, STATUSES) for name, track in revision.objects.items()]
+    for path, value, names in codes:
+        if (np.asarray(value) >= len(names)).any():
+            raise SequenceError(f"{path} must hold 0 to {len(names) - 1}, got {np.max(value)}.", f"Use {names}.")
 
 
 def write_revision_group(group: h5py.Group, revision: Revision) -> None:

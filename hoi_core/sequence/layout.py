@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from hoi_core.errors import SequenceError
+from hoi_core.sequence._files import storage_errors
 
 CAPTURE = "capture.h5"
 ANNOTATION = "annotation.h5"
@@ -81,6 +82,7 @@ def new_sequence_dir(root: Path, sequence: str) -> Path:
 
     Raises:
         SequenceError: the sequence was recorded before.
+        StorageError: the folder cannot be made.
     """
     folder = sequence_dir(root, sequence)
     if (folder / CAPTURE).exists():
@@ -88,5 +90,6 @@ def new_sequence_dir(root: Path, sequence: str) -> Path:
             f"sequence {sequence!r} exists already in {root}, and recordings are never overwritten.",
             f"A redo is a new sequence: use --sequence {next_name(root)}.",
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     return folder

@@ -59,6 +59,8 @@ def recover(path: Path | str) -> Recovery:
             with storage_errors(draft), h5py.File(draft, "w", libver="v110") as clean:
                 _copy(source, clean, capture, places)
             _check_still(path, frames, places)
+            with draft.open("rb") as written:
+                os.fsync(written.fileno())
             os.replace(draft, path)
         finally:
             draft.unlink(missing_ok=True)

@@ -34,7 +34,7 @@ def write_truth(
         revision: the truth at the simulator's M moments.
         vertices_m: (M, 778, 3) m, world: the surface that was rendered.
         cameras: stream -> the camera that rendered it.
-        clocks: stream -> (frame numbers, true mid-exposure times in ns).
+        clocks: stream -> (frame numbers, true mid-exposure times in ns), withheld frames included.
         drops: (stream, frame number, reason) of every frame that was withheld.
 
     Raises:
@@ -53,7 +53,8 @@ def write_truth(
         for stream, (numbers, t_true_ns) in clocks.items():
             file.create_dataset(f"clocks/{stream}/frame_number", data=np.asarray(numbers, dtype=np.int64))
             file.create_dataset(f"clocks/{stream}/t_true_ns", data=np.asarray(t_true_ns, dtype=np.int64))
-        rows = [(stream.encode(), number, 0, reason.encode()) for stream, number, reason in drops]
+        times = {stream: dict(zip(numbers, t_true_ns, strict=True)) for stream, (numbers, t_true_ns) in clocks.items()}
+        rows = [(stream.encode(), number, times[stream][number], why.encode()) for stream, number, why in drops]
         file.create_dataset("drops", data=np.array(rows, dtype=DROP))
 
 
