@@ -117,7 +117,7 @@ def hand_figures(
         aligned = metrics.align_similarity(pred, true, allow_reflection=allow_reflection)
         for suffix, points in (("", pred), ("_pa", aligned)):
             errors = metrics.point_errors_mm(points, true)
-            figures[f"{name}{suffix}_mm"] = float(np.nanmean(errors)) if np.isfinite(errors).any() else float("nan")
+            figures[f"{name}{suffix}_mm"] = metrics.mean_over_points_mm(errors)
             figures[f"{name}{suffix}_auc"] = metrics.auc(errors)
         if name == "mesh":
             known = np.isfinite(true).all((1, 2))

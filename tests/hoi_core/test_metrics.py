@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import trapezoid
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 
@@ -121,6 +122,29 @@ def test_auc_of_known_errors():
     assert metrics.auc(even) == pytest.approx(0.5, abs=1e-3)
     half = np.where(np.arange(100) < 50, 0.0, 99.0)[:, None]
     assert metrics.auc(half) == pytest.approx(0.5)
+
+
+def freihand_measures(errors_mm):
+    """The official evaluator's loops: a curve and a mean for each keypoint, then the mean of those."""
+    thresholds = np.linspace(0.0, 50.0, 100)
+    means, areas = [], []
+    for column in errors_mm.T:
+        known = column[np.isfinite(column)]
+        curve = np.array([(known <= t).mean() for t in thresholds])
+        means.append(known.mean())
+        areas.append(trapezoid(curve, thresholds) / trapezoid(np.ones_like(curve), thresholds))
+    return np.mean(means), np.mean(areas)
+
+
+def test_mean_and_auc_are_the_official_ones_with_points_missing():
+    rng = np.random.default_rng(8)
+    errors = rng.gamma(2.0, 12.0, (40, 21)) * np.linspace(0.3, 2.0, 21)
+    errors[rng.random(errors.shape) < np.linspace(0.0, 0.8, 21)] = np.nan
+    mean, area = freihand_measures(errors)
+    assert metrics.mean_over_points_mm(errors) == pytest.approx(mean)
+    assert abs(np.nanmean(errors) - mean) > 1.0
+    assert metrics.auc(errors) == pytest.approx(area)
+    assert np.isnan(metrics.mean_over_points_mm(np.full((2, 3), np.nan)))
 
 
 def test_object_errors():

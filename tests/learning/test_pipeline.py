@@ -87,8 +87,8 @@ def test_float_export_is_the_model(made):
 
 def test_int8_export_agrees_with_the_fake_quant_model(made):
     parity = made["int8"].sidecar.parity
-    assert parity["joints_mean_mm"] < 2.0
-    assert parity["vertices_mean_mm"] < 2.0
+    assert parity["joints_mean_mm"] < 1.0
+    assert parity["vertices_mean_mm"] < 1.0
 
 
 def test_int8_file_computes_in_int8(made):
@@ -327,14 +327,15 @@ def test_errors_of_export_and_loading(made, tmp_path):
         train(replace(made["settings"], net=splite.Config(width=16), from_run=made["base"] / "float", dry_run=True))
 
 
-def test_fake_quantisation_matches_conversion_bit_for_bit_in_torch(made):
-    """The converted torch network and the fake-quant network agree to a few quantisation steps."""
+def test_converted_network_agrees_with_fake_quantisation(made):
+    """Rounding in int8 and in float differs by a last bit here and there: far less than a wrong scale would."""
     loaded = runs.load_run(made["base"] / "int8")
     image = torch.from_numpy(HandItem.first(made["data"]))
     with torch.no_grad():
         a, b = loaded.model(image), quantize.convert(loaded.model)(image)
     for x, y in zip(a, b, strict=True):
-        assert (x - y).abs().max() < 0.1 * max(1.0, float(x.abs().max()))
+        assert (x - y).abs().mean() < 0.003
+        assert (x - y).abs().max() < 0.03
 
 
 class HandItem:
