@@ -37,8 +37,8 @@ def parse(text: str) -> tuple[Part, ...]:
             parts.append(Part(name, float(weight or 1.0)))
         except ValueError as error:
             raise ConfigError(f"expected dataset:weight, got {piece!r}.", "Write for example ours:0.5.") from error
-        if not parts[-1].weight > 0:
-            raise ConfigError(f"a weight must be positive, got {piece!r}.", "Leave the dataset out instead.")
+        if not 0 < parts[-1].weight < np.inf:
+            raise ConfigError(f"a weight must be positive and finite, got {piece!r}.", "Leave the dataset out instead.")
     return tuple(parts)
 
 

@@ -1,11 +1,13 @@
-"""Recordings of this toolkit: every labelled moment of every view, split by whole sequences."""
+"""Recordings of this toolkit: every labelled moment of every view, split by whole sequences.
+
+Takes that protocol.csv calls rejected are left out, and so are moments whose label a person rejected.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from hoi_core.conventions import Side
 from hoi_core.errors import DatasetError
 from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
-from hoi_core.types import F32, STATUSES, Camera, HandTrack, Revision, Sample
+from hoi_core.types import F64, STATUSES, Bool, Camera, HandTrack, Revision, Sample
 
 INFO = ReaderInfo(
     name="ours",
@@ -34,22 +36,14 @@ logger = logging.getLogger(__name__)
 
 _LEAST_JOINTS_INSIDE = 11  # fewer of the 21 on the image, and the view does not show the hand
 _OPEN_FILES = 32
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """The current labels of one sequence."""
-
-    revision: Revision
-    vertices_m: dict[Side, F32]
-    """(M, 778, 3) m, world frame; NaN where not valid."""
+_KEPT_LABELS = 256  # half a megabyte each for six seconds
 
 
 def index(root: Path, split: str) -> list[str]:
     """Keys of a split, `<sequence>/<view>/<moment>`, with the side appended where two hands are labelled.
 
     Raises:
-        DatasetError: no recordings, a sequence without labels, or a split that is empty.
+        DatasetError: no recordings, a sequence without labels, or a split that is empty; labels of another hand model.
         ConfigError: an unknown split.
     """
     keys = [key for name in _sequences_of(Path(root), split) for key in _keys_of(Path(root), name)]
@@ -70,19 +64,20 @@ def read(root: Path, key: str) -> Sample:
     except ValueError as error:
         raise DatasetError(f"expected a key like seq_001/left/000012, got {key!r}.", "Take it from index().") from error
     folder = sequences.find_sequence(Path(root), name)
-    labels = _labels(folder, _version(folder))
-    side = rest[0] if rest else next(iter(labels.revision.hands), "right")
-    if side not in labels.revision.hands or view not in labels.revision.frame_index:
-        raise DatasetError(f"{key!r} names a hand or a view that is not labelled.", "Take keys from index().")
-    capture = _capture(folder, os.getpid())
-    camera = capture.views[view].camera
-    hand_side: Side = "left" if side == "left" else "right"
-    joints = cameras.transform(camera.T_cam_world, labels.revision.hands[hand_side].joints_m[m])
-    vertices = cameras.transform(camera.T_cam_world, labels.vertices_m[hand_side][m].astype(np.float64))
+    revision = _revision(folder, _version(folder))
+    side = next((known for known in revision.hands if rest in ([], [known])), None)
+    frames = revision.frame_index.get(view, np.empty(0, np.int64))
+    if side is None or not 0 <= m < len(frames) or frames[m] < 0 or not revision.hands[side].valid[m]:
+        raise DatasetError(f"{key!r} names a hand, a view or a moment that is not labelled.", "Take keys from index().")
+    hand = revision.hands[side]
+    stream = _capture(folder, os.getpid()).views[view]
+    camera = stream.camera
+    joints = cameras.transform(camera.T_cam_world, hand.joints_m[m])
+    vertices = cameras.transform(camera.T_cam_world, _vertices(side, hand, m))
     return Sample(
-        image=np.asarray(capture.views[view].color[int(labels.revision.frame_index[view][m])], dtype=np.uint8),
+        image=np.asarray(stream.color[int(frames[m])], dtype=np.uint8),
         camera=camera,
-        side=hand_side,
+        side=side,
         joints_m=joints,
         joints_valid=np.asarray(np.isfinite(joints).all(-1), dtype=np.bool_),
         vertices_m=vertices if np.isfinite(vertices).all() else None,
@@ -99,13 +94,16 @@ def tiny(folder: Path) -> Path:
 
 
 def _sequences_of(root: Path, split: str) -> list[str]:
-    """Sequences of a split: as dataset.json lists them, else the last one (sorted) is the test."""
-    known = sequences.list_sequences(root)
-    if not known:
+    """Sequences of a split: as dataset.json lists them, else the last one (sorted) is the test; no rejected takes."""
+    recorded = sequences.list_sequences(root)
+    if not recorded:
         raise DatasetError(
             f"expected recordings in {root}/sequences, found none.",
             "Record one with `hoi-capture --headless`, or point --data at your dataset.",
         )
+    protocol = sequences.read_table(root, "protocol")
+    rejected = set(protocol["sequence"][protocol["status"] == "rejected"]) if "status" in protocol else set()
+    known = [name for name in recorded if name not in rejected]
     splits = {"all": known, "train": known[:-1] or known, "test": known[-1:]}
     described = root / "dataset.json"
     if described.exists():
@@ -114,10 +112,10 @@ def _sequences_of(root: Path, split: str) -> list[str]:
         raise unknown_name("split", split, list(splits))
     if len(known) == 1 and splits.get("train") == splits.get("test"):
         logger.warning("%s holds one sequence: it is both training and test data.", root)
-    missing = sorted(set(splits[split]) - set(known))
+    missing = sorted(set(splits[split]) - set(recorded))
     if missing:
         raise DatasetError(f"dataset.json lists {', '.join(missing)}, not in {root}.", "Correct dataset.json.")
-    return splits[split]
+    return [name for name in splits[split] if name not in rejected]
 
 
 def _listed_splits(described: Path) -> dict[str, list[str]]:
@@ -132,18 +130,19 @@ def _listed_splits(described: Path) -> dict[str, list[str]]:
 
 def _keys_of(root: Path, name: str) -> list[str]:
     folder = sequences.find_sequence(root, name)
-    revision = _labels(folder, _version(folder)).revision
-    views = _capture(folder, os.getpid()).views
+    revision = _revision(folder, _version(folder))
+    with sequences.open_capture(folder) as capture:
+        views = {view: capture.views[view].camera for view in revision.frame_index if view in capture.views}
     keys = []
-    for view, frames in revision.frame_index.items():
+    for view, camera in views.items():
         for side, hand in revision.hands.items():
-            usable = _usable(hand, views[view].camera) & (frames >= 0)
+            usable = _usable(hand, camera) & (revision.frame_index[view] >= 0)
             suffix = f"/{side}" if len(revision.hands) > 1 else ""
             keys += [f"{name}/{view}/{m:06d}{suffix}" for m in np.flatnonzero(usable)]
     return keys
 
 
-def _usable(hand: HandTrack, camera: Camera) -> np.ndarray:
+def _usable(hand: HandTrack, camera: Camera) -> Bool:
     """(M,) moments whose label is valid, not rejected, and on the image."""
     pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, hand.joints_m))
     on_image = cameras.inside(camera, pixels).sum(-1) >= _LEAST_JOINTS_INSIDE
@@ -166,8 +165,9 @@ def _version(folder: Path) -> int:
         ) from error
 
 
-@lru_cache(maxsize=_OPEN_FILES)
-def _labels(folder: Path, version: int) -> _Labels:
+@lru_cache(maxsize=_KEPT_LABELS)
+def _revision(folder: Path, version: int) -> Revision:
+    """The current labels of a sequence."""
     with sequences.open_annotation(folder) as annotation:
         revision = annotation.load()
         current, fitted_with = annotation.current, annotation.binding.mano_source
@@ -175,20 +175,18 @@ def _labels(folder: Path, version: int) -> _Labels:
         raise DatasetError(
             f"revision {current} of {folder.name} holds no fitted hand.", f"Type `hoi-annotate {folder.name} --auto`."
         )
-    return _Labels(revision, {side: _vertices(side, hand, fitted_with) for side, hand in revision.hands.items()})
+    for side in revision.hands:
+        source = ManoLayer.from_env(side).model.source
+        if source != fitted_with:
+            raise DatasetError(
+                f"the labels were fitted with the hand model {fitted_with}, but {source} is in use.",
+                "Set $HOI_MANO to the files they were made with; for the stand-in hand unset it.",
+            )
+    return revision
 
 
-def _vertices(side: Side, hand: HandTrack, fitted_with: str) -> F32:
-    """(M, 778, 3) m in the world frame from the labelled parameters."""
-    layer = ManoLayer.from_env(side)
-    if layer.model.source != fitted_with:
-        raise DatasetError(
-            f"the labels were fitted with the hand model {fitted_with}, but {layer.model.source} is in use.",
-            "Set $HOI_MANO to the files they were made with; for the stand-in hand unset it.",
-        )
-    good = np.flatnonzero(hand.valid & np.isfinite(hand.pose).all(-1))
-    out = np.full((len(hand.valid), layer.model.v_template.shape[0], 3), np.nan, dtype=np.float32)
-    if len(good):
-        posed = layer(hand.orient[good], hand.pose[good], hand.betas, hand.trans_m[good])
-        out[good] = posed.vertices_m
-    return out
+def _vertices(side: Side, hand: HandTrack, m: int) -> F64:
+    """(778, 3) m of one moment in the world frame, from its parameters; NaN without them."""
+    some = slice(m, m + 1)
+    posed = ManoLayer.from_env(side)(hand.orient[some], hand.pose[some], hand.betas, hand.trans_m[some])
+    return np.asarray(posed.vertices_m[0])

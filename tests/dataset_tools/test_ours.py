@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from dataset_tools import mix
 from dataset_tools.readers import _tiny_ours, ours
 from hoi_core import camera as cameras
-from hoi_core import plugins
+from hoi_core import plugins, sequence
 from hoi_core.errors import ConfigError, DatasetError, SequenceError
 from hoi_core.mano import ManoLayer
+from hoi_core.types import STATUSES
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +77,6 @@ def test_labels_of_another_hand_model_are_refused(tmp_path, monkeypatch):
 
 
 def test_new_labels_are_seen_at_once(tmp_path):
-    from dataclasses import replace
-
-    from hoi_core import sequence
-
     root = ours.tiny(tmp_path)
     folder = sequence.find_sequence(root, "seq_001")
     before = ours.read(root, "seq_001/left/000000").joints_m
@@ -90,6 +88,44 @@ def test_new_labels_are_seen_at_once(tmp_path):
     assert np.linalg.norm(ours.read(root, "seq_001/left/000000").joints_m - before, axis=-1) == pytest.approx(
         np.full(21, 0.01 * np.sqrt(3))
     )
+
+
+def test_rejected_takes_are_left_out_of_every_split(tmp_path):
+    root = ours.tiny(tmp_path)
+    (root / "protocol.csv").write_text("sequence,status\nseq_001,recorded\nseq_002,rejected\n")
+    for split in ("train", "test", "all"):
+        assert ours.index(root, split) == ["seq_001/left/000000"]
+    (root / "dataset.json").write_text(json.dumps({"splits": {"train": ["seq_001", "seq_002"], "test": ["seq_002"]}}))
+    assert ours.index(root, "train") == ["seq_001/left/000000"]
+    with pytest.raises(DatasetError, match="no valid labelled frame"):
+        ours.index(root, "test")
+
+
+def test_moments_without_a_good_label_or_a_frame_are_left_out(tmp_path):
+    root = _tiny_ours.write(tmp_path, frames=5)
+    folder = sequence.find_sequence(root, "seq_001")
+    with sequence.open_annotation(folder) as annotation:
+        revision = annotation.load()
+    track = revision.hands["right"]
+    status, valid, frames = track.status.copy(), track.valid.copy(), revision.frame_index["left"].copy()
+    status[0], valid[1], frames[2] = STATUSES.index("rejected"), False, -1
+    joints_m = track.joints_m.copy()
+    joints_m[3] += 5.0  # not on the image
+    judged = replace(track, status=status, valid=valid, joints_m=joints_m)
+    sequence.write_revision(folder, replace(revision, hands={"right": judged}, frame_index={"left": frames}))
+    assert ours.index(root, "train") == ["seq_001/left/000004"]
+    for m in (1, 2, 5, -1):
+        with pytest.raises(DatasetError, match="not labelled"):
+            ours.read(root, f"seq_001/left/{m:06d}")
+    with pytest.raises(DatasetError, match="not labelled"):
+        ours.read(root, "seq_001/left/000004/left")
+
+
+def test_indexing_and_reading_never_touch_the_truth(tmp_path):
+    root = ours.tiny(tmp_path)
+    (root / "sequences" / "seq_001" / "truth.h5").write_bytes(b"opening this would fail")
+    (key,) = ours.index(root, "train")
+    assert ours.read(root, key).joints_valid.all()
 
 
 def test_bad_names_and_keys(root, tmp_path):
@@ -126,7 +162,12 @@ def test_every_reader_keeps_the_contract(tmp_path):
 
 def test_mix():
     assert mix.parse("ours+ours:0.5") == (mix.Part("ours"), mix.Part("ours", 0.5))
-    for bad, message in (("our", "no dataset named"), ("ours:x", "dataset:weight"), ("ours:-1", "positive")):
+    for bad, message in (
+        ("our", "no dataset named"),
+        ("ours:x", "dataset:weight"),
+        ("ours:-1", "positive"),
+        ("ours:inf", "positive"),
+    ):
         with pytest.raises(ConfigError, match=message):
             mix.parse(bad)
 
