@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
+
+import tyro
 
 from hoi_core import log
-from hoi_core.errors import HoiError
+from hoi_core.errors import HoiError, StorageError
 
 C = TypeVar("C")
+Verbose = Annotated[bool, tyro.conf.arg(aliases=["-v"])]
+"""The flag that every command has for log lines and tracebacks."""
 
 
 def run(
@@ -36,8 +42,6 @@ def run(
     Returns:
         0, or 2 after an error that the user can act on, or 130 after Ctrl-C.
     """
-    import tyro
-
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         parsed = tyro.cli(
@@ -53,7 +57,15 @@ def run(
     except HoiError as error:
         log.error(prog, error)
         if "-v" in arguments or "--verbose" in arguments:
-            raise
+            log.console_err().print_exception()
+        return 2
+    except BrokenPipeError:  # whoever read our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        log.error(prog, _storage_error(error))
+        if "-v" in arguments or "--verbose" in arguments:
+            log.console_err().print_exception()
         return 2
     except KeyboardInterrupt:
         log.console_err().print(f"{prog}: stopped by Ctrl-C.", style="yellow")
@@ -61,12 +73,31 @@ def run(
     return 0
 
 
+def _storage_error(error: OSError) -> StorageError:
+    """What the system refused, in words; libraries turn most of these into errors of their own."""
+    where = error.filename or "a file"
+    reason = error.strerror or str(error)
+    return StorageError(f"cannot use {where}: {reason}.", "Check the path, its permissions and the space on the disk.")
+
+
+def with_data(command: str, data: Path | None) -> str:
+    """A command to type next, for the dataset that `--data` named."""
+    return f"{command} --data {shlex.quote(str(data))}" if data else command
+
+
 def write_json(path: Path | None, figures: Mapping[str, object] | list[Mapping[str, object]]) -> None:
-    """Write a command's figures for machines, where `--json FILE` asked for it; NaN becomes null."""
+    """Write a command's figures for machines, where `--json FILE` asked for it; NaN becomes null.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_plain(figures), indent=2) + "\n", encoding="utf8")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_plain(figures), indent=2) + "\n", encoding="utf8")
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}.", "Name another file with --json.") from error
 
 
 def _plain(value: object) -> object:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import Verbose, run, with_data, write_json
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Config:
     """Also write the figures to this file."""
     dry_run: bool = False
     """With --auto: fit, but write no revision."""
-    verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
+    verbose: Verbose = False
     """Show log lines and tracebacks."""
 
 
@@ -75,8 +75,7 @@ def _fit(config: Config, root: Path) -> None:
         f"median residuals: {report.reprojection_px:.1f} px to keypoints, {report.depth_mm:.1f} mm to depth",
         f"{report.seconds:.1f} s, {1e3 * report.seconds / max(report.frames, 1):.0f} ms a frame",
     ]
-    data = f" --data {config.data}" if config.data else ""
-    log.panel(f"annotated {config.sequence}", lines, f"hoi-data compare {config.sequence}{data}")
+    log.panel(f"annotated {config.sequence}", lines, with_data(f"hoi-data compare {config.sequence}", config.data))
 
 
 def _show_window(config: Config, root: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import tyro
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import Verbose, run, write_json
 from hoi_core import log
 
 
@@ -34,7 +34,7 @@ class Config:
     """Seed of the input."""
     json: Path | None = None
     """File for the rows."""
-    verbose: bool = False
+    verbose: Verbose = False
     """Log more."""
 
 

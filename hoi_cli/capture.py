@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import Verbose, run, with_data, write_json
 
 if TYPE_CHECKING:
     from capture.recorder import RecordReport
@@ -52,7 +52,7 @@ class Config:
     """Also write the figures to this file."""
     dry_run: bool = False
     """Open the rig and show its streams, record nothing."""
-    verbose: bool = False
+    verbose: Verbose = False
     """Show log lines and tracebacks."""
 
 
@@ -105,7 +105,11 @@ def _show_streams(config: Config, root: Path) -> None:
         ]
     finally:
         rig.stop()
-    log.panel(f"rig {config.rig}: nothing recorded", lines, "hoi-capture --headless")
+    log.panel(
+        f"rig {config.rig}: nothing recorded",
+        lines,
+        with_data(f"hoi-capture --headless --rig {config.rig}", config.data),
+    )
 
 
 def _record(config: Config, root: Path) -> None:
@@ -176,8 +180,7 @@ def _summarise(config: Config, report: RecordReport, *, simulated: bool) -> None
     ]
     if simulated:
         lines.append("simulated: truth.h5 beside it, and clicks of a simulated annotator as revision r000")
-    data = f" --data {config.data}" if config.data else ""
-    log.panel(f"recorded {name}", lines, f"hoi-annotate {name} --auto{data}")
+    log.panel(f"recorded {name}", lines, with_data(f"hoi-annotate {name} --auto", config.data))
 
 
 def _show_window(config: Config, root: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import Verbose, run, with_data, write_json
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Common:
     """Dataset; default $HOI_DATA or ./data."""
     json: Path | None = None
     """Also write the figures to this file."""
-    verbose: bool = False
+    verbose: Verbose = False
     """Show log lines and tracebacks."""
 
 
@@ -72,8 +72,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def job(command: List | Check | Recover | Compare) -> None:
     """Run the sub-command."""
     from hoi_core.config import data_root
+    from hoi_core.errors import DatasetError
 
     root = data_root(command.data)
+    if not root.is_dir():
+        raise DatasetError(
+            f"expected a dataset folder {root}, found {'a file' if root.exists() else 'none'}.",
+            "Record something with `hoi-capture --headless`, or point --data at your dataset.",
+        )
     if isinstance(command, List):
         _list(command, root)
     elif isinstance(command, Check):
@@ -86,7 +92,7 @@ def job(command: List | Check | Recover | Compare) -> None:
 
 def _list(command: List, root: Path) -> None:
     from hoi_core import log
-    from hoi_core.errors import SequenceError
+    from hoi_core.errors import HoiError
     from hoi_core.sequence import list_sequences, read_table, sequence_dir
 
     protocol = read_table(root, "protocol").set_index("sequence")
@@ -95,7 +101,7 @@ def _list(command: List, root: Path) -> None:
     for name in list_sequences(root):
         try:
             row = _facts(sequence_dir(root, name))
-        except SequenceError as error:
+        except HoiError as error:
             lines.append(f"{name:<10} {error.message}")
             rows.append({"sequence": name, "error": error.message})
             continue
@@ -109,7 +115,9 @@ def _list(command: List, root: Path) -> None:
     write_json(command.json, rows)  # type: ignore[arg-type]
     title = f"{len(rows)} sequence{'' if len(rows) == 1 else 's'} in {root}"
     following = f"hoi-annotate {rows[-1]['sequence']}" if rows else "hoi-capture --headless --rig simulated"
-    log.panel(title, lines if rows else ["No recordings yet."], following)
+    if any("error" in row for row in rows):
+        following = "hoi-data check"
+    log.panel(title, lines if rows else ["No recordings yet."], with_data(following, command.data))
 
 
 def _facts(folder: Path) -> dict[str, object]:
@@ -141,10 +149,14 @@ def _check(command: Check, root: Path) -> None:
     found: dict[str, list[str]] = {}
     with log.progress() as bar:
         for name in bar.track(names, description="checking"):
-            found[name] = check_sequence(find_sequence(root, name))
+            folder = find_sequence(root, name)
+            try:
+                found[name] = check_sequence(folder)
+            except SequenceError as error:
+                found[name] = [str(error)]
     write_json(command.json, found)
     lines = [f"{name}: {text}" for name, problems in found.items() for text in problems[:10] or ["sound"]]
-    log.panel(f"checked {len(names)}", lines or ["No recordings yet."], "hoi-data list")
+    log.panel(f"checked {len(names)}", lines or ["No recordings yet."], with_data("hoi-data list", command.data))
     bad = [name for name, problems in found.items() if problems]
     if bad:
         raise SequenceError(
@@ -166,7 +178,7 @@ def _recover(command: Recover, root: Path) -> None:
     lines = [f"{name:<16} {count} frames kept, {result.cut[name]} cut off" for name, count in result.frames.items()]
     lines.append(f"{result.moments} moments")
     title = f"recovered {command.sequence}" if result.needed else f"{command.sequence} needed no recovery"
-    log.panel(title, lines, f"hoi-data check {command.sequence}")
+    log.panel(title, lines, with_data(f"hoi-data check {command.sequence}", command.data))
 
 
 def _compare(command: Compare, root: Path) -> None:
@@ -177,4 +189,5 @@ def _compare(command: Compare, root: Path) -> None:
     write_json(command.json, figures)
     width = max(map(len, figures))
     lines = [f"{name:<{width}}  {value:.3g}" for name, value in figures.items()]
-    log.panel(f"{command.sequence}: labels against the truth", lines, "hoi-train --dataset ours --model splite")
+    following = with_data("hoi-train --dataset ours --model splite", command.data)
+    log.panel(f"{command.sequence}: labels against the truth", lines, following)

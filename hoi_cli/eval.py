@@ -12,7 +12,7 @@ from pathlib import Path
 
 import tyro
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import Verbose, run, write_json
 from hoi_core import config, log
 
 _SHOWN = (
@@ -41,7 +41,7 @@ class Config:
     """Loading processes."""
     json: Path | None = None
     """File for the figures."""
-    verbose: bool = False
+    verbose: Verbose = False
     """Log more."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tyro
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import Verbose, run, write_json
 from hoi_core import config, log
 
 
@@ -33,7 +33,7 @@ class Config:
     """Samples to compare on."""
     json: Path | None = None
     """File for the figures."""
-    verbose: bool = False
+    verbose: Verbose = False
     """Log more."""
 
 

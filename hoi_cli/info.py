@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import Verbose, run, write_json
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Config:
 
     json: Path | None = None
     """Also write the figures to this file."""
-    verbose: bool = False
+    verbose: Verbose = False
     """Show log lines and tracebacks."""
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+_FRAME = 4  # columns that a panel's border takes
+
 
 @cache
 def console() -> Console:
@@ -44,7 +46,8 @@ def error(prog: str, problem: HoiError) -> None:
     """Print an error in one line: what was expected and met, then what to do."""
     from rich.text import Text
 
-    line = Text.assemble((f"{prog}: ", "bold red"), problem.message, " ", (problem.hint, "cyan"))
+    message, hint = (" ".join(text.splitlines()) for text in (problem.message, problem.hint))
+    line = Text.assemble((f"{prog}: ", "bold red"), message, " ", (hint, "cyan"))
     console_err().print(line, soft_wrap=True)
 
 
@@ -54,10 +57,14 @@ def panel(title: str, lines: Sequence[str], next_command: str = "") -> None:
     from rich.text import Text
 
     text = Text("\n".join(lines))
-    if next_command:
-        text.append("\n\nNext: ", style="bold")
-        text.append(next_command, style="cyan")
+    following = Text.assemble(("Next: ", "bold"), (next_command, "cyan"))
+    fits = len(following) + _FRAME <= console().width
+    if next_command and fits:
+        text.append("\n\n").append_text(following)
     console().print(Panel(text, title=title, title_align="left", border_style="green", expand=False))
+    if next_command and not fits:
+        # A frame would break the command in two, and it could not be copied.
+        console().print(following, soft_wrap=True)
 
 
 def progress() -> Progress:

@@ -34,3 +34,19 @@ def test_an_error_is_one_line(capsys: pytest.CaptureFixture[str]):
     assert len(lines) == 1
     assert lines[0].startswith("hoi-x: expected a, met b")
     assert lines[0].endswith("Do c.")
+
+
+def test_an_error_of_several_lines_becomes_one(capsys: pytest.CaptureFixture[str]):
+    log.console_err.cache_clear()
+    log.error("hoi-x", ConfigError("expected a,\nmet b.", "Do\nc."))
+    log.console_err.cache_clear()
+    assert capsys.readouterr().err == "hoi-x: expected a, met b. Do c.\n"
+
+
+@pytest.mark.parametrize("length", [10, 300])
+def test_the_command_to_type_next_is_never_broken_in_two(monkeypatch, length):
+    out = io.StringIO()
+    monkeypatch.setattr(log, "console", lambda: Console(file=out, width=80))
+    command = f"hoi-annotate seq_001 --data {'d' * length}"
+    log.panel("recorded", ["a line"], command)
+    assert sum(f"Next: {command}" in line for line in out.getvalue().splitlines()) == 1
