@@ -33,7 +33,8 @@ from .worker import Job
 Answer = Literal["save", "later", "stay"]
 Closing = Literal["no", "save", "saving", "now"]
 _TICK_MS = 15
-_FITTING = "Fitting"
+_FITTING, _SAVING = "Fitting", "Saving"
+_EDITING = ("label.accept", "label.reject", "label.accept_rest")
 # Size of the zoomed hand relative to the picture; leaves room for the object.
 _HAND_SHARE = 0.45
 # A pause longer than this is not counted as work, s.
@@ -263,10 +264,15 @@ class AnnotateWindow(QtWidgets.QMainWindow):
     def save(self) -> None:
         """Write a new revision in the background."""
         if self._job is None:
-            worked, self._worked_s = self._worked_s, 0.0
-            self._run("Saving", lambda _p, _c: self.session.save(human_seconds=worked), self._saved)
+            worked_s = self._worked_s
+            self._run(
+                _SAVING,
+                lambda _p, _c: self.session.save(human_seconds=worked_s),
+                lambda name: self._saved(name, worked_s),
+            )
 
-    def _saved(self, name: str) -> None:
+    def _saved(self, name: str, worked_s: float) -> None:
+        self._worked_s -= worked_s
         self.undo_stack.setClean()
         if self._closing == "saving":
             self._closing = "now"
@@ -308,6 +314,12 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self.cancel_button.setVisible(running and self._job_name == _FITTING)
         for name in ("file.save", "label.fit"):
             self.actions_by_id[name].setEnabled(not running)
+        # What changed while a revision is being written would be in no revision and no draft.
+        editable = not (running and self._job_name == _SAVING)
+        for name in _EDITING:
+            self.actions_by_id[name].setEnabled(editable)
+        self.actions_by_id["edit.undo"].setEnabled(editable and self.undo_stack.canUndo())
+        self.actions_by_id["edit.redo"].setEnabled(editable and self.undo_stack.canRedo())
 
     def _touch(self) -> None:
         """Count the time since the last input as work, unless it was a pause."""

@@ -215,7 +215,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
         name, dropped = report.path.parent.name, len(report.drops)
         lost = "no frame dropped" if not dropped else f"{dropped} dropped frames, listed in the file"
         self.banner.show_message(
-            "good" if not dropped else "warn",
+            "good" if not dropped and report.paired == report.moments else "warn",
             f"{name} is saved: {report.seconds:.1f} s, {report.paired} of {report.moments} moments complete, {lost}.",
             f"Next: hoi-annotate {name}",
         )

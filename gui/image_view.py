@@ -8,8 +8,9 @@ import numpy as np
 
 from hoi_core.types import U8
 
+from .health import Level
 from .qt import Qt, QtCore, QtGui, QtWidgets
-from .theme import DARK, Level, Theme, colour
+from .theme import DARK, Theme, colour
 
 _MAX_ZOOM = 12.0
 _CAPTION_PX = 28

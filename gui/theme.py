@@ -10,10 +10,10 @@ from typing import Literal
 
 from hoi_core.types import Status
 
+from .health import Level
 from .qt import QtGui, QtWidgets
 
 Mode = Literal["system", "light", "dark"]
-Level = Literal["good", "warn", "bad", "idle"]
 
 
 @dataclass(frozen=True)

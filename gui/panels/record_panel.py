@@ -5,9 +5,10 @@ from __future__ import annotations
 
 from typing import Literal
 
+from gui.health import Level
 from gui.qt import Qt, QtWidgets, Signal
 from gui.sessions import RecordRequest
-from gui.theme import Level, Theme
+from gui.theme import Theme
 
 State = Literal["opening", "ready", "countdown", "recording", "saving", "failed", "closing"]
 

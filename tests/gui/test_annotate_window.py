@@ -1,5 +1,6 @@
 """The annotation window over labels in memory."""
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from gui import annotate_window, theme
 from gui.frame_facts import facts, has_evidence, judge, next_suggestion, score, statuses
 from gui.overlay import Layers, compose
 from gui.qt import Qt
+from hoi_core.errors import StorageError
 from hoi_core.types import STATUSES
 
 pytestmark = pytest.mark.gui
@@ -126,6 +128,44 @@ def test_save_writes_a_revision_in_the_background(qtbot, window, annotation_sess
     qtbot.waitUntil(window.actions_by_id["file.save"].isEnabled)
     assert not window.windowTitle().startswith("seq_001 *")
     assert "r002" in window.banner.title.text()
+
+
+def test_labels_cannot_change_while_a_revision_is_written(qtbot, window, annotation_session):
+    writing, save = threading.Event(), annotation_session.save
+
+    def slow_save(**given):
+        writing.wait(20.0)
+        return save(**given)
+
+    annotation_session.save = slow_save
+    changing = ("label.accept", "label.reject", "label.accept_rest", "edit.undo")
+    trigger(window, "label.accept")
+    assert all(window.actions_by_id[name].isEnabled() for name in changing)
+    trigger(window, "file.save")
+    assert not any(window.actions_by_id[name].isEnabled() for name in changing)
+    writing.set()
+    qtbot.waitUntil(lambda: all(window.actions_by_id[name].isEnabled() for name in changing))
+    assert not window.actions_by_id["edit.redo"].isEnabled()
+    assert annotation_session.revision_name == "r002"
+
+
+def test_the_time_of_a_save_that_failed_is_not_lost(qtbot, window, annotation_session):
+    heard, save = [], annotation_session.save
+
+    def refuse(human_seconds):
+        heard.append(human_seconds)
+        raise StorageError("the disk is full.", "Free some space.")
+
+    annotation_session.save = refuse
+    window._worked_s = 12.0
+    trigger(window, "file.save")
+    qtbot.waitUntil(window.banner.isVisible)
+    annotation_session.save = lambda human_seconds: (heard.append(human_seconds), save())[1]
+    qtbot.waitUntil(window.actions_by_id["file.save"].isEnabled)
+    trigger(window, "file.save")
+    qtbot.waitUntil(lambda: annotation_session.revision_name == "r002")
+    assert heard == [12.0, 12.0]
+    qtbot.waitUntil(lambda: window._worked_s == 0.0)
 
 
 def test_fit_runs_in_the_background_and_can_be_undone(qtbot, window, annotation_session):

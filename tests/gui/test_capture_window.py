@@ -1,6 +1,7 @@
 """The recording window over a session in memory."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,6 +52,24 @@ def test_space_records_and_stops(qtbot, window, capture_session):
     assert capture_session.calls == ["start", "record", "save"]
     assert "seq_002 is saved" in window.banner.title.text()
     assert window.panel.sequence.text() == "seq_003"
+
+
+@pytest.mark.parametrize(("paired", "kind"), [(180, "good"), (150, "warn")])
+def test_a_recording_with_moments_that_lack_a_frame_is_no_good_news(
+    qtbot, window, capture_session, monkeypatch, paired, kind
+):
+    report = capture_session.stop_recording
+
+    def stop():
+        return SimpleNamespace(**vars(report()) | {"paired": paired})
+
+    shown = []
+    monkeypatch.setattr(capture_session, "stop_recording", stop)
+    monkeypatch.setattr(window.banner, "show_message", lambda kind, *_: shown.append(kind))
+    window.toggle_recording()
+    window.toggle_recording()
+    qtbot.waitUntil(lambda: window.state == "ready")
+    assert shown == [kind]
 
 
 def test_keys_act_but_not_while_typing(qtbot, window):
