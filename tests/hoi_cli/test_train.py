@@ -48,6 +48,15 @@ def test_eval_writes_the_keys_of_the_contract(made, model):
     assert set(keys.split()) <= json.loads(out.read_text()).keys()
 
 
+@pytest.mark.parametrize(("split", "samples"), [("train", 2), ("test", 2), ("all", 4)])
+def test_eval_of_each_split_counts_its_samples(made, split, samples):
+    out = made / f"{split}.json"
+    assert (
+        evaluate.main([str(made / "f.onnx"), "--data", str(made / "data"), "--split", split, "--json", str(out)]) == 0
+    )
+    assert json.loads(out.read_text())["n"] == samples
+
+
 def test_bench_writes_rows(made):
     out = made / "bench.json"
     files = [str(made / "f.onnx"), str(made / "q.onnx")]
