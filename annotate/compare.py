@@ -120,12 +120,18 @@ def _mean(values: F64) -> float:
 
 def at_times(t_ns: I64, values: F64, at_ns: I64) -> F64:
     """Linear interpolation over time, held at the ends. `(N,) ns, (N, ...), (M,) ns -> (M, ...)`."""
-    if len(t_ns) == 1:
-        return np.repeat(values, len(at_ns), axis=0)
-    after = np.clip(np.searchsorted(t_ns, at_ns), 1, len(t_ns) - 1)
-    share = np.clip((at_ns - t_ns[after - 1]) / (t_ns[after] - t_ns[after - 1]), 0.0, 1.0)
+    before, after, share = _around(t_ns, at_ns)
     share = share.reshape(-1, *(1,) * (values.ndim - 1))
-    return values[after - 1] * (1.0 - share) + values[after] * share
+    return values[before] * (1.0 - share) + values[after] * share
+
+
+def _around(t_ns: I64, at_ns: I64) -> tuple[I64, I64, F64]:
+    """Rows before and after each time, and how far it lies from the first to the second, 0 to 1."""
+    last = len(t_ns) - 1
+    after = np.clip(np.searchsorted(t_ns, at_ns), min(1, last), last)
+    before = np.maximum(after - 1, 0)
+    share = (at_ns - t_ns[before]) / np.maximum(t_ns[after] - t_ns[before], 1)
+    return before, after, np.clip(share, 0.0, 1.0)
 
 
 def _inside(label: HandTrack, joints_m: F64) -> F64:
@@ -156,10 +162,9 @@ def _object_figures(labels: Revision, true: Revision, at_ns: I64, root: Path) ->
 
 def _poses_at(t_ns: I64, track: ObjectTrack, at_ns: I64) -> F64:
     out = at_times(t_ns, track.T_world_obj, at_ns)
-    after = np.clip(np.searchsorted(t_ns, at_ns), 1, len(t_ns) - 1)
-    share = np.clip((at_ns - t_ns[after - 1]) / (t_ns[after] - t_ns[after - 1]), 0.0, 1.0)
+    before, after, share = _around(t_ns, at_ns)
     R = track.T_world_obj[:, :3, :3]
-    out[:, :3, :3] = rotation.slerp(R[after - 1], R[after], share)
+    out[:, :3, :3] = rotation.slerp(R[before], R[after], share)
     return out
 
 

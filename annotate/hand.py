@@ -3,6 +3,8 @@
 Vertices and joints share one table of `N = 778 + 16` points: a joint is a point fixed to its parent. The fit turns
 joint j by `R_j <- R_j exp(d_j)`, so a point x skinned with weights w moves by
 `(W_j d_j) x sum_k w_k (x_k - p_j)`, where k runs over j and what hangs on it.
+Pose corrections are in the positions but not in the derivatives, whose rows they would fill: a point would then move
+with all joints. Steps stay descent steps, as the fit refuses those that raise the cost.
 Equations: linear blend skinning as in Romero et al. 2017 (MANO), section 3.
 """
 
@@ -57,11 +59,6 @@ class Hand:
     """(N, 16) joints whose rotation moves the point, ascending; -1 beyond."""
     below: NDArray[np.bool_]
     """(16, 16) `below[j, k]`: joint k is j or hangs on it."""
-
-    @property
-    def n_points(self) -> int:
-        """Number of points in the table."""
-        return len(self.template_m)
 
     @property
     def joints_rest_m(self) -> F64:

@@ -267,10 +267,14 @@ class InOrder:
 
 def loader(dataset: HandDataset, batches: StepSampler | InOrder, workers: int) -> Iterable[Batch]:
     """A loader of batches; each worker opens the files it reads by itself."""
+    _one_thread()
+    return DataLoader(
+        dataset, batch_sampler=batches, num_workers=workers, collate_fn=collate, worker_init_fn=_one_thread
+    )
+
+
+def _one_thread(worker: int = 0) -> None:
+    """On small crops OpenCV's threads cost more than they give, and their number changes the last bit of a pixel."""
     import cv2
 
-    # On crops this small OpenCV's threads cost more than they give, and their number changes the last bit of a pixel.
     cv2.setNumThreads(1)
-    return DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, collate_fn=collate, persistent_workers=workers > 0
-    )

@@ -8,9 +8,6 @@ from torch import Tensor
 
 from hoi_core.crop import LENGTH_UNIT_M, camera_space
 
-OUTPUT_NAMES = ("uv", "depth", "vertices", "confidence")
-"""What every mesh network returns, in this order; units in `hoi_core.crop.camera_space`."""
-
 
 @dataclass(frozen=True)
 class HandOutput:
@@ -28,7 +25,7 @@ def interpret(raw: tuple[Tensor, Tensor, Tensor, Tensor], K: Tensor, size: int) 
     """Raw outputs to metres.
 
     Args:
-        raw: `OUTPUT_NAMES` of a network.
+        raw: `hoi_core.runtime.OUTPUTS` of a network, in the units of `hoi_core.crop.camera_space`.
         K: `(B, 3, 3)` px, intrinsics of the crops.
         size: side of the crops, px.
     """

@@ -1,4 +1,8 @@
-"""SPLite: sparse ResNet-18 on edges, heatmap and depth heads, partial spiral decoder (Hao et al. 2025)."""
+"""SPLite: sparse ResNet-18 on edges, heatmap and depth heads, partial spiral decoder (Hao et al. 2025).
+
+Reimplemented from the paper (SPLite Hand, arXiv 2510.16396). Input: two edge maps of a 128 x 128 hand crop. Output: 21
+joints and 778 vertices in the camera frame. Where the paper is silent the choice is ours.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,6 @@ from hoi_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn
-
-CARD = (
-    "SPLite Hand (arXiv 2510.16396), reimplemented from the paper. Input: two edge maps of a 128 x 128 hand crop. "
-    "Output: 21 joints and 778 vertices in the camera frame. Where the paper is silent the choice is ours."
-)
 
 
 @dataclass(frozen=True)

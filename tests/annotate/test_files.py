@@ -111,6 +111,7 @@ def test_interpolation_over_time() -> None:
     values = np.array([[0.0], [1.0], [3.0]])
     found = at_times(t_ns, values, np.array([-5, 5, 15, 25]))
     np.testing.assert_allclose(found[:, 0], [0.0, 0.5, 2.0, 3.0])
+    np.testing.assert_allclose(at_times(t_ns[:1], values[1:2], np.array([-5, 5]))[:, 0], [1.0, 1.0])
 
 
 def test_no_keypoints_says_how_to_get_some(root: Path) -> None:
