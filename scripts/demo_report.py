@@ -196,7 +196,8 @@ def _made_by(demo: Path) -> str:
 
 def _streams_picture(capture: Capture) -> U8:
     """Both views, their depth and the sensor at one moment, as one RGB picture."""
-    moment = len(capture.sync) // 2
+    complete = np.flatnonzero(capture.sync.complete)
+    moment = int(complete[len(complete) // 2])
     tiles = []
     for view in capture.views.values():
         color = view.color[capture.sync.index[f"{view.name}/color"][moment]]

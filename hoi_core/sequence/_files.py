@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +65,35 @@ def damage(what: Path | str, remedy: str = "Copy it again, or restore a backup."
     except (KeyError, OSError, ValueError, TypeError, IndexError, RuntimeError) as error:
         reason = str(error.args[0] if error.args else error).split("\n", 1)[0]
         raise SequenceError(f"{what} is damaged: {reason}.", remedy) from error
+
+
+class OpenFile:
+    """One of our files, held open for reading; a context manager. Subclasses take over its content in `_read`."""
+
+    def __init__(self, path: Path, kind: str, remedy: str) -> None:
+        self.path = path
+        self._file = open_checked(path, kind)
+        try:
+            with damage(path, remedy):
+                self._read()
+        except SequenceError:
+            self._file.close()
+            raise
+
+    def _read(self) -> None:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close the file; what was not read yet can no longer be read."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import shutil
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 
@@ -16,7 +15,7 @@ import hoi_core
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import SequenceError
 from hoi_core.plugins import unknown_name
-from hoi_core.sequence._files import alone, damage, open_checked, stamp, storage_errors
+from hoi_core.sequence._files import OpenFile, alone, damage, stamp, storage_errors
 from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
 from hoi_core.sequence.layout import ANNOTATION
 from hoi_core.sequence.reader import Capture
@@ -62,20 +61,16 @@ def write_binding(attrs: h5py.AttributeManager, binding: Binding) -> None:
         attrs[name] = value
 
 
-class Annotation:
+class Annotation(OpenFile):
     """An open annotation file; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = open_checked(path, "hoi-annotation")
-        try:
-            with damage(path, _REMEDY):
-                self.binding = read_binding(self._file.attrs)
-                self.current = str(self._file.attrs["current"])
-                self.revisions = sorted(self._file[_REVISIONS])
-        except SequenceError:
-            self._file.close()
-            raise
+        super().__init__(path, "hoi-annotation", _REMEDY)
+
+    def _read(self) -> None:
+        self.binding = read_binding(self._file.attrs)
+        self.current = str(self._file.attrs["current"])
+        self.revisions = sorted(self._file[_REVISIONS])
 
     def load(self, name: str | None = None) -> Revision:
         """A revision, by default the current one.
@@ -112,18 +107,6 @@ class Annotation:
                 f"{self.path} holds labels of another recording than {capture.path.name} beside it.",
                 f"Put the right one in its place, or move {self.path.name} aside and annotate afresh.",
             )
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __enter__(self) -> Annotation:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_annotation(path: Path | str) -> Annotation:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import numpy as np
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 
 from hoi_core.errors import SequenceError
 from hoi_core.sequence._files import (
+    OpenFile,
     damage,
     log,
-    open_checked,
     read_json,
     read_stream_info,
     readable_rows,
@@ -26,7 +25,7 @@ from hoi_core.sequence._files import (
 )
 from hoi_core.sequence.layout import CAPTURE
 from hoi_core.sequence.writer import FIELDS, CaptureHeader
-from hoi_core.types import F32, I64, Camera, ClockDomain, Frame, StreamInfo
+from hoi_core.types import F32, I64, Bool, Camera, ClockDomain, Frame, StreamInfo
 
 _HEADER_TEXT = ("sequence", "participant", "scenario", "action", "rig", "calibration", "software", "created")
 
@@ -78,6 +77,11 @@ class Sync:
 
     def __len__(self) -> int:
         return len(self.t_ns)
+
+    @property
+    def complete(self) -> Bool:
+        """(M,) whether every stream has a frame."""
+        return np.all([index >= 0 for index in self.index.values()], axis=0)
 
 
 class ImageStream:
@@ -231,18 +235,11 @@ class Sensor:
         return self.gray.camera
 
 
-class Capture:
+class Capture(OpenFile):
     """An open recording; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = open_checked(path, "hoi-capture")
-        try:
-            with damage(path):
-                self._read()
-        except SequenceError:
-            self._file.close()
-            raise
+        super().__init__(path, "hoi-capture", "Copy it again, or restore a backup.")
 
     def _read(self) -> None:
         attrs = self._file.attrs
@@ -311,18 +308,6 @@ class Capture:
         for name in sorted(sync.index):
             total.update(sync.index[name].astype("<i8").tobytes())
         return total.hexdigest()
-
-    def close(self) -> None:
-        """Close the file; streams can no longer be read."""
-        self._file.close()
-
-    def __enter__(self) -> Capture:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def open_capture(path: Path | str) -> Capture:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
 import h5py
 import numpy as np
 
-from hoi_core.errors import SequenceError
-from hoi_core.sequence._files import CODEC, open_checked, read_camera, stamp, storage_errors, write_camera
+from hoi_core.sequence._files import CODEC, OpenFile, damage, read_camera, stamp, storage_errors, write_camera
 from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
 from hoi_core.sequence.layout import TRUTH
 from hoi_core.sequence.reader import Drop
 from hoi_core.sequence.writer import DROP
 from hoi_core.types import F32, I64, Camera, Revision
+
+_REMEDY = "Record the simulated sequence again."
 
 
 def write_truth(
@@ -58,17 +58,11 @@ def write_truth(
         file.create_dataset("drops", data=np.array(rows, dtype=DROP))
 
 
-class Truth:
+class Truth(OpenFile):
     """An open truth file; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = open_checked(path, "hoi-truth")
-        try:
-            self._read()
-        except (KeyError, OSError, ValueError) as error:
-            self._file.close()
-            raise SequenceError(f"{path} is damaged: {error}.", "Record the simulated sequence again.") from error
+        super().__init__(path, "hoi-truth", _REMEDY)
 
     def _read(self) -> None:
         file = self._file
@@ -84,19 +78,8 @@ class Truth:
 
     def load(self) -> Revision:
         """The truth at the simulator's moments, laid out as a revision."""
-        return read_revision_group(self._file["revision"])
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
-    def __enter__(self) -> Truth:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        with damage(self.path, _REMEDY):
+            return read_revision_group(self._file["revision"])
 
 
 def _leaves(file: h5py.File, kind: str) -> list[tuple[str, h5py.Group]]:

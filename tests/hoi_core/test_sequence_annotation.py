@@ -203,8 +203,21 @@ def test_truth_comes_back(tmp_path):
         np.testing.assert_array_equal(file.vertices_m, vertices)
         np.testing.assert_array_equal(file.cameras["left/color"].T_world_cam, camera.T_world_cam)
         np.testing.assert_array_equal(file.clocks["left/color"][1], clocks["left/color"][1])
+        assert list(file.cameras) == ["left/color"]
         (drop,) = file.drops
         assert (drop.stream, drop.frame_number, drop.t_ns, drop.reason) == ("left/color", 3, 99_999_999, "injected")
+
+
+def test_a_damaged_truth_is_a_typed_error(tmp_path):
+    write_truth(tmp_path, revision(2), vertices_m=np.zeros((2, 778, 3), np.float32), cameras={}, clocks={})
+    with h5py.File(tmp_path / "truth.h5", "a") as file:
+        del file["revision/t_ns"]
+    with open_truth(tmp_path) as file, pytest.raises(SequenceError, match=r"truth\.h5 is damaged"):
+        file.load()
+    with h5py.File(tmp_path / "truth.h5", "a") as file:
+        del file["vertices_m"]
+    with pytest.raises(SequenceError, match=r"truth\.h5 is damaged"):
+        open_truth(tmp_path)
 
 
 def test_tables_keep_what_others_wrote(tmp_path):

@@ -88,6 +88,7 @@ def test_everything_written_is_read_back(tmp_path):
         np.testing.assert_array_equal(capture.sync.index["left/color"], np.arange(5))
         np.testing.assert_array_equal(capture.sync.index["edge128/edge"], [-1] * 5)
         np.testing.assert_array_equal(capture.sync.skew_ns["left/depth"], [5] * 5)
+        assert not capture.sync.complete.any()
         assert [(d.stream, d.frame_number, d.reason) for d in capture.drops] == [("left/color", 5, "not delivered")]
         clock = capture.clocks["left/color"]
         assert clock.to_common_ns(np.array([1_000 + 10**9]))[0] == 1_000 + 10**9 + 7_000 + 12_500
