@@ -7,11 +7,12 @@ Every parameter is in `EdgeParams`, which is stored with recordings and models.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from hoi_core.config import from_dict
 from hoi_core.errors import ConfigError
 from hoi_core.types import F32, U8, Bool
 
@@ -51,16 +52,9 @@ class EdgeParams:
         """The inverse of `to_dict`.
 
         Raises:
-            ConfigError: a key that this version does not know.
+            ConfigError: a key that this version does not know, or a value of the wrong kind.
         """
-        known = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise ConfigError(
-                f"edge parameters hold {', '.join(unknown)}, known are {', '.join(sorted(known))}.",
-                "Update hoi-toolkit, or correct the file.",
-            )
-        return cls(**values)
+        return from_dict(cls, values, "edge parameters")
 
 
 def gray(rgb: U8) -> U8:

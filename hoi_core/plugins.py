@@ -43,10 +43,11 @@ def load(package: str, name: str) -> ModuleType:
     known = names(package)
     if name not in known:
         raise unknown_name(package.rsplit(".", 1)[-1].removesuffix("s"), name, known)
-    for point in entry_points(group=package, name=name):
-        module: ModuleType = point.load()
-        return module
-    return importlib.import_module(f"{package}.{name}")
+    if find_spec(f"{package}.{name}") is not None:
+        return importlib.import_module(f"{package}.{name}")
+    (point, *_) = entry_points(group=package, name=name)
+    module: ModuleType = point.load()
+    return module
 
 
 def unknown_name(kind: str, name: str, known: dict[str, str] | list[str]) -> ConfigError:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from hoi_core.types import F32, U8
 
@@ -74,7 +75,7 @@ def measure_depth(ideal_m: F32, fx_px: float, noise: DepthNoise, banks: NoiseBan
     """
     out = np.zeros(ideal_m.shape, np.uint16)
     offsets = rng.integers(0, _BANK, 6)
-    limit = float(np.sqrt(2.0) * _erfinv(1.0 - 2.0 * noise.hole_share)) if noise.hole_share > 0 else 1e9
+    limit = float(ndtri(1.0 - noise.hole_share)) if noise.hole_share > 0 else 1e9
     parameters = np.array(
         [
             fx_px * noise.baseline_m, noise.disparity_sigma_px, noise.disparity_step_px, noise.bias_m,
@@ -104,12 +105,6 @@ def expose(image: U8, read_sigma: float, shot_sigma: float, banks: NoiseBanks, r
     out = np.empty_like(image)
     _add_noise(image.reshape(-1), amplitude, banks.color, int(rng.integers(banks.color.size)), out.reshape(-1))
     return out
-
-
-def _erfinv(x: float) -> float:
-    from scipy.special import erfinv
-
-    return float(erfinv(x))
 
 
 @njit(cache=True, nogil=True)

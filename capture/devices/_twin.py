@@ -28,6 +28,7 @@ VIEWS = ("left", "right")
 SENSOR = "edge128"
 HAND, OBJECT, SLEEVE, CLUTTER = 1, 2, 3, 4
 """Labels in the segmentation."""
+_SIDE_SEED: Mapping[Side, int] = {"right": 0, "left": 1}
 _CENTRE_M = np.array([0.0, 0.02, 0.09])
 
 
@@ -128,14 +129,16 @@ class Cast:
     sleeve: tuple[int, int, int]
     """Colour of the sleeve."""
     light: Light
+    """Lamp and light of the room."""
     room: Room
+    """Table, wall and floor."""
     clutter: tuple[Mesh, ...]
     """Things that stand about."""
 
 
 def choose_cast(seed: int, participant: str, object_name: str, side: Side, unkindness: Unkindness) -> Cast:
     """Choose hand, object, motion, light and room. The hand depends on the participant only."""
-    person = np.random.default_rng([zlib.crc32(participant.encode()), SIDE_SEED[side]])
+    person = np.random.default_rng([zlib.crc32(participant.encode()), _SIDE_SEED[side]])
     fitted = ManoLayer.stand_in(side)
     true = unkind_layer(fitted, person, unkindness)
     betas = np.clip(person.normal(0.0, 0.8, 10), -1.8, 1.8)
@@ -146,9 +149,6 @@ def choose_cast(seed: int, participant: str, object_name: str, side: Side, unkin
     play = random_play(true, betas, model, rng, side)
     light, room = random_light(rng), random_room(rng)
     return Cast(fitted, play, skin, (sleeve[0], sleeve[1], sleeve[2]), light, room, _clutter(rng, model.name))
-
-
-SIDE_SEED: Mapping[Side, int] = {"right": 0, "left": 1}
 
 
 def _clutter(rng: np.random.Generator, taken: str) -> tuple[Mesh, ...]:

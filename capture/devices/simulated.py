@@ -40,6 +40,8 @@ _COLOR_NOISE = (1.3, 2.4)
 _SENSOR_NOISE = (1.6, 2.4)
 _BLUR_PX = 0.55
 _WORKERS = 2
+_LONGEST_S = 60.0
+"""Drawn images wait in memory, about 0.1 GB for each second."""
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,20 @@ class Config:
     """Errors of the simulated annotator."""
 
     def __post_init__(self) -> None:
-        if self.seconds <= 0 or not 0.0 <= self.drop_rate < 0.5 or not 0 < self.fps <= 90:
-            raise ConfigError(
-                f"the simulated rig needs seconds > 0, 0 <= drop_rate < 0.5 and fps in 1..90, "
-                f"got {self.seconds}, {self.drop_rate} and {self.fps}.",
-                "Correct them.",
-            )
+        # Written so that NaN fails too.
+        for name, good, wanted in (
+            ("seed", self.seed >= 0, "0 or more"),
+            ("seconds", 0.0 < self.seconds <= _LONGEST_S, f"above 0 and at most {_LONGEST_S:g} (it is drawn ahead)"),
+            ("drop_rate", 0.0 <= self.drop_rate < 0.5, "at least 0 and below 0.5"),
+            ("fps", 0 < self.fps <= 90, "1 to 90"),
+            ("drift_ppm", abs(self.drift_ppm) <= 1e4, "-10000 to 10000"),
+            ("skew_ms", abs(self.skew_ms) <= 1e3, "-1000 to 1000"),
+            ("jitter_ms", 0.0 <= self.jitter_ms <= 10.0, "0 to 10"),
+        ):
+            if not good:
+                raise ConfigError(
+                    f"the simulated rig takes a {name} of {wanted}, got {getattr(self, name)}.", "Correct it."
+                )
 
     @property
     def frames(self) -> int:
@@ -129,11 +139,14 @@ class EdgeSensor:
 
 @dataclass(frozen=True)
 class _Drawn:
-    """What moves in the images of one device at one frame."""
+    """What moves in the images of one device at one frame; None where nothing does, or the device has no such image."""
 
     color: Patch | None = None
+    """RGB."""
     depth: Patch | None = None
+    """Ideal depth, m."""
     gray: U8 | None = None
+    """(128, 128), the whole image before noise."""
 
 
 class SimulatedRig:
@@ -268,7 +281,7 @@ class SimulatedRig:
 
         with open_capture(sequence_dir) as capture:
             numbers = np.asarray(capture.views["left"].color.frame_number, np.int64)
-        return np.arange(numbers[0], min(int(numbers[-1]) + 1, self._pushed), dtype=np.int64)
+        return np.arange(numbers[0], numbers[-1] + 1, dtype=np.int64)
 
     def _open_devices(self) -> None:
         self._context = rs.context()

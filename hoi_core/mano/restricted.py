@@ -160,7 +160,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.generic]]:
     for key, value in content.items():
         try:
             arrays[str(key)] = _resolve(value)
-        except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError):
             continue  # such as bs_style, a text; a needed array is then reported as missing
     return arrays
 

@@ -238,6 +238,10 @@ def test_shared_nested_lists_do_not_explode(tmp_path):
     }
 
 
+def test_numbers_too_large_for_an_array_are_left_out(tmp_path):
+    assert read_arrays(write(tmp_path / "m.pkl", {"hands_mean": [10**400], "weights": [1.0]})).keys() == {"weights"}
+
+
 def test_names_cannot_write_to_the_terminal(tmp_path):
     path = tmp_path / "m.pkl"
     path.write_bytes(b"\x80\x04\x8c\x02os\x8c\x08\x1b[31mred\x93.")
