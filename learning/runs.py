@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -120,7 +121,7 @@ def describe(folder: Path, settings: TrainConfig[Any], extra: Mapping[str, objec
 
 def _describe(folder: Path, settings: TrainConfig[Any], extra: Mapping[str, object]) -> None:
     (folder / "config.yaml").write_text(config.to_yaml(settings), encoding="utf8")
-    (folder / "command.txt").write_text(" ".join(sys.argv) + "\n", encoding="utf8")
+    (folder / "command.txt").write_text(shlex.join(sys.argv) + "\n", encoding="utf8")
     facts = {
         "python": platform.python_version(),
         "machine": platform.machine(),

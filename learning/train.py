@@ -215,15 +215,13 @@ def _fit(run: _Run, batches: Iterable[Batch], figures: Track | None) -> tuple[li
                 speed = len(history) / (time.perf_counter() - start)
                 line = {"loss": loss, "lr": learning_rate(settings, run.step - 1), "steps_per_second": speed}
                 figures.add(run.step, line | {f"loss_{k}": float(v.detach()) for k, v in parts.items()})
-            if figures and run.step % settings.save_every == 0:
+            if figures and (run.step % settings.save_every == 0 or run.step == settings.steps):
                 _save(run)
     except KeyboardInterrupt:
         if figures and history:
             _save(run)
             logger.warning("saved step %d of %s; go on with --resume --out %s", run.step, run.folder, run.folder)
         raise
-    if figures and history:
-        _save(run)
     return history, time.perf_counter() - start
 
 

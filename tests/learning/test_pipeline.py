@@ -202,9 +202,13 @@ def test_damaged_models_say_so(made, tmp_path):
         runtime.load(copy)
 
 
-def test_resume_continues_where_it_stopped(made):
-    run = made["base"] / "resumed"
+@pytest.mark.parametrize("qat", [False, True])
+def test_resume_continues_where_it_stopped(made, qat):
+    """Bit for bit: the same samples, the same weights, and with --qat ranges that freeze at the same step."""
+    run = made["base"] / f"resumed_{qat}"
     settings = replace(made["settings"], out=run, steps=8, save_every=4)
+    if qat:
+        settings = replace(settings, qat=True, from_run=made["base"] / "float")
     train(settings)
     (run / "checkpoints" / "last").unlink()
     (run / "checkpoints" / "last").symlink_to("step_000004")
