@@ -14,7 +14,7 @@ from annotate.initialise import initialise
 from annotate.keypoints import Keypoints
 from hoi_core import plugins
 from hoi_core.conventions import Side
-from hoi_core.errors import FitError
+from hoi_core.errors import AssetError, FitError
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import (
     Binding,
@@ -106,6 +106,7 @@ def annotate(
     folder = find_sequence(root, sequence)
     began = time.perf_counter()
     with open_capture(folder) as capture:
+        check_labels(folder, capture)
         keypoints = find_keypoints(folder, capture, config.keypoints)
         fitted = fit_revision(folder, capture, keypoints, config, on_progress)
         seconds = time.perf_counter() - began
@@ -156,10 +157,12 @@ def fit_revision(
 
     Raises:
         FitError: no keypoints to start from.
+        AssetError: the labels were made with another hand model.
     """
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
     layer = hand_model(folder, keypoints.side or config.side)
+    check_labels(folder, capture, layer)
     hand: Hand = from_mano(layer.model)
     terms = fitting.load_terms(config.terms)
     evidence = gather.keypoint_evidence(capture, keypoints)
@@ -190,6 +193,25 @@ def fit_revision(
 
 def _quiet(share: float, what: str) -> None:
     """Progress that nobody asked for."""
+
+
+def check_labels(folder: Path, capture: Capture, layer: ManoLayer | None = None) -> None:
+    """Make sure that labels which exist hold for this recording (and hand model), before any work goes into more.
+
+    Raises:
+        SequenceError: they are of another recording.
+        AssetError: they were made with another hand model.
+    """
+    if not (folder / ANNOTATION).exists():
+        return
+    with open_annotation(folder) as annotation:
+        annotation.check_capture(capture)
+        bound = annotation.binding.mano_source
+    if layer is not None and layer.model.source != bound:
+        raise AssetError(
+            f"the labels of {folder.name} were made with the hand model {bound}, but {layer.model.source} is in use.",
+            "Set $HOI_MANO to the files they were made with.",
+        )
 
 
 def find_keypoints(folder: Path, capture: Capture, provider: str) -> Keypoints:

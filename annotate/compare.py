@@ -7,10 +7,19 @@ from pathlib import Path
 import numpy as np
 
 from annotate import hand as hands
+from annotate.auto import check_labels
 from hoi_core import metrics, rotation
 from hoi_core.errors import SequenceError
 from hoi_core.mano import ManoLayer
-from hoi_core.sequence import Truth, find_sequence, open_annotation, open_capture, open_truth
+from hoi_core.sequence import (
+    Truth,
+    annotation_path,
+    find_sequence,
+    open_annotation,
+    open_capture,
+    open_truth,
+    truth_path,
+)
 from hoi_core.types import F64, I64, Bool, HandTrack, ObjectTrack, Revision
 
 REFERENCE = "left/color"
@@ -34,7 +43,14 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
         SequenceError: unknown sequence, no labels, no truth, or a damaged file.
     """
     folder = find_sequence(root, sequence)
+    if not annotation_path(root, sequence).exists():
+        raise SequenceError(f"{sequence} has no labels yet.", f"Annotate it: `hoi-annotate {sequence} --auto`.")
+    if not truth_path(root, sequence).exists():
+        raise SequenceError(
+            f"{sequence} has no truth.h5 to compare its labels with.", "Only simulated recordings have one."
+        )
     with open_capture(folder) as capture:
+        check_labels(folder, capture)
         frames, t_ns = capture.sync.index[REFERENCE], capture.sync.t_ns
         numbers = np.where(frames >= 0, capture.streams[REFERENCE].frame_number[frames], -1)
     with open_annotation(folder) as annotation:
@@ -94,6 +110,11 @@ def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64,
         joint_errors.append(metrics.point_errors_mm(label.joints_m, joints_m)[known])
         surface = at_times(true.t_ns, vertices_m, at_ns)
         layer = ManoLayer.stand_in(side) if source == "stand-in" else ManoLayer.from_env(side)
+        if layer.model.source != source:
+            raise SequenceError(
+                f"the labels were made with the hand model {source}, but {layer.model.source} is in use.",
+                "Set $HOI_MANO to the files they were made with.",
+            )
         state = hands.state_from_axis_angle(
             hands.from_mano(layer.model), label.orient[known], label.pose[known], label.betas, label.trans_m[known]
         )
@@ -102,7 +123,8 @@ def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64,
         valid.append(known)
     if not joint_errors:
         raise SequenceError(
-            "no hand is in both the labels and the truth.", "Annotate first: `hoi-annotate SEQ --auto`."
+            "no hand is in both the current labels and the truth.",
+            "Fit one with `hoi-annotate --auto`; the clicks alone (r000) hold none.",
         )
     errors = np.concatenate([e.ravel() for e in joint_errors])
     return {

@@ -34,6 +34,7 @@ class AnnotationSession:
         self._author = author
         self._capture = open_capture(folder)
         try:
+            auto.check_labels(folder, self._capture)
             self._binding = auto.bind(self._capture, auto.hand_model(folder, "right"))
             self._stored, self.revision_name, self.revisions = self._load()
             self._now = self._take_up_draft() or self._stored

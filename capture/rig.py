@@ -156,9 +156,14 @@ def open_rig(name: str, root: Path, **options: Any) -> Rig:
 
     Raises:
         ConfigError: no such rig, or a bad key or value in its file.
+        AssetError: $HOI_MANO names a hand model that cannot be read.
         DeviceError: a device is missing or busy; those opened before it are released.
     """
     if is_simulated(name):
+        from hoi_core.mano import ManoLayer
+
+        # The clicks are bound to the user's hand model: find out before recording whether it can be read.
+        ManoLayer.from_env(options.get("side") or "right")
         module = plugins.load(_DEVICES, SIMULATED)
         rig: Rig = module.open(module.Config(**{k: v for k, v in options.items() if v is not None}))
         return rig

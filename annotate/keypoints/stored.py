@@ -33,7 +33,7 @@ def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
         return None
     with open_annotation(folder) as annotation:
         name = config.revision or annotation.current
-        revision = annotation.load(name)
+        revision = annotation.load(config.revision or None)
     by_view = {view: at_moments(revision, capture, view) for view in revision.keypoints if view in capture.views}
     if not any(np.isfinite(points[..., :2]).any() for points in by_view.values()):
         return None

@@ -88,16 +88,14 @@ class Config:
         for name, good, wanted in (
             ("seed", self.seed >= 0, "0 or more"),
             ("seconds", 0.0 < self.seconds <= _LONGEST_S, f"above 0 and at most {_LONGEST_S:g} (it is drawn ahead)"),
-            ("drop_rate", 0.0 <= self.drop_rate < 0.5, "at least 0 and below 0.5"),
-            ("fps", 0 < self.fps <= 90, "1 to 90"),
-            ("drift_ppm", abs(self.drift_ppm) <= 1e4, "-10000 to 10000"),
-            ("skew_ms", abs(self.skew_ms) <= 1e3, "-1000 to 1000"),
-            ("jitter_ms", 0.0 <= self.jitter_ms <= 10.0, "0 to 10"),
+            ("drop_rate", 0.0 <= self.drop_rate < 0.5, "from 0 to below 0.5"),
+            ("fps", 0 < self.fps <= 90, "from 1 to 90"),
+            ("drift_ppm", abs(self.drift_ppm) <= 1e4, "from -10000 to 10000"),
+            ("skew_ms", abs(self.skew_ms) <= 1e3, "from -1000 to 1000"),
+            ("jitter_ms", 0.0 <= self.jitter_ms <= 10.0, "from 0 to 10"),
         ):
             if not good:
-                raise ConfigError(
-                    f"the simulated rig takes a {name} of {wanted}, got {getattr(self, name)}.", "Correct it."
-                )
+                raise ConfigError(f"the simulated rig needs {name} {wanted}, got {getattr(self, name)}.", "Correct it.")
 
     @property
     def frames(self) -> int:

@@ -131,7 +131,8 @@ def _listed_splits(described: Path) -> dict[str, list[str]]:
 def _keys_of(root: Path, name: str) -> list[str]:
     folder = sequences.find_sequence(root, name)
     revision = _revision(folder, _version(folder))
-    with sequences.open_capture(folder) as capture:
+    with sequences.open_capture(folder) as capture, sequences.open_annotation(folder) as labels:
+        labels.check_capture(capture)
         views = {view: capture.views[view].camera for view in revision.frame_index if view in capture.views}
     keys = []
     for view, camera in views.items():

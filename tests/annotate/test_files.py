@@ -4,13 +4,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from annotate import auto
 from annotate.compare import at_times, compare, true_times
 from annotate.session import DRAFT, AnnotationSession
-from hoi_core.errors import ConfigError, FitError, SequenceError
+from hoi_core.errors import AssetError, ConfigError, FitError, SequenceError
 from hoi_core.sequence import open_annotation, open_truth, write_revision
 from hoi_core.types import JOINT_SOURCES, STATUSES
 
@@ -187,3 +188,31 @@ def test_session_fits_and_can_be_cancelled(root: Path) -> None:
         session.adopt(fitted)
         assert session.vertices_m("right", 0).shape == (778, 3)
         assert session.faces("right").shape == (1538, 3)
+
+
+def bind_to(folder: Path, **values: str) -> None:
+    with h5py.File(folder / "annotation.h5", "a") as file:
+        file.attrs.update(values)
+
+
+def test_labels_of_another_recording_are_refused_before_the_fit(root: Path) -> None:
+    bind_to(root / "sequences" / "seq_001", capture_hash="0" * 64)
+    for work in (auto.annotate, compare, AnnotationSession.open):
+        with pytest.raises(SequenceError, match=r"another recording|no truth"):
+            work(root, "seq_001")
+
+
+def test_labels_of_another_hand_model_are_refused_before_the_fit(root: Path) -> None:
+    bind_to(root / "sequences" / "seq_001", mano_source="a" * 64)
+    with pytest.raises(AssetError, match="HOI_MANO"):
+        auto.annotate(root, "seq_001", write=False)
+
+
+def test_compare_says_what_is_missing(root: Path) -> None:
+    folder = root / "sequences" / "seq_001"
+    (folder / "truth.h5").unlink(missing_ok=True)
+    with pytest.raises(SequenceError, match="Only simulated recordings"):
+        compare(root, "seq_001")
+    (folder / "annotation.h5").unlink()
+    with pytest.raises(SequenceError, match="hoi-annotate seq_001"):
+        compare(root, "seq_001")

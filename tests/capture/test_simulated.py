@@ -225,3 +225,15 @@ def test_rig_needs_neither_torch_nor_qt():
     code = "import sys; from capture.devices import simulated; print(sorted({'torch', 'PyQt5'} & set(sys.modules)))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["seconds", "drop_rate", "drift_ppm", "skew_ms", "jitter_ms"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e9])
+def test_numbers_without_sense_are_refused(name, value):
+    with pytest.raises(ConfigError, match=name):
+        simulated.Config(**{name: value})
+
+
+def test_a_negative_seed_is_refused():
+    with pytest.raises(ConfigError, match="seed 0 or more, got -1"):
+        simulated.Config(seed=-1)

@@ -185,3 +185,11 @@ def test_no_torch_at_import():
         "import sys, dataset_tools.mix, dataset_tools.readers.ours, hoi_core.runtime; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_labels_of_another_recording_are_refused(tmp_path):
+    root = ours.tiny(tmp_path)
+    folders = [root / "sequences" / name for name in ("seq_001", "seq_002")]
+    (folders[0] / "annotation.h5").write_bytes((folders[1] / "annotation.h5").read_bytes())
+    with pytest.raises(SequenceError, match="another recording"):
+        ours.index(root, "all")

@@ -121,6 +121,14 @@ def test_unknown_rigs_and_bad_options_are_one_line(tmp_path, capsys):
     assert not list((tmp_path / "sequences").glob("*"))
 
 
+def test_a_hand_model_that_cannot_be_read_is_refused_before_recording(tmp_path, capsys, monkeypatch):
+    (tmp_path / "MANO_RIGHT.pkl").write_bytes(b"not a pickle")
+    monkeypatch.setenv("HOI_MANO", str(tmp_path))
+    assert capture.main(["--headless", "--data", str(tmp_path / "data")]) == 2
+    assert "MANO_RIGHT.pkl" in capsys.readouterr().err
+    assert not list((tmp_path / "data").glob("sequences/*"))
+
+
 def test_headless_loads_neither_qt_nor_torch(tmp_path):
     code = (
         "import sys; from hoi_cli.capture import main; "
