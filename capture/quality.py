@@ -11,9 +11,3 @@ _STEP = 4  # every fourth pixel of every fourth row tells enough
 def depth_fill(depth: NDArray[np.unsignedinteger]) -> float:
     """Share of pixels with a measured depth. `(H, W) -> [0, 1]`."""
     return float(np.count_nonzero(depth[::_STEP, ::_STEP]) / depth[::_STEP, ::_STEP].size)
-
-
-def clipped(image: NDArray[np.uint8]) -> float:
-    """Share of values that are black or white and so carry no edges. `(H, W[, 3]) -> [0, 1]`."""
-    small = image[::_STEP, ::_STEP]
-    return float(((small <= 2) | (small >= 253)).mean())

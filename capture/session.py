@@ -54,12 +54,6 @@ class Health:
     """Share of measured pixels by view."""
     exposure_us: Mapping[str, float]
     """Exposure time by stream, microseconds; NaN while unknown."""
-    clipped: Mapping[str, float]
-    """Share of black or white values in the colour image by view."""
-    seconds: float
-    """Length of the running recording, s; 0 in preview."""
-    problems: tuple[str, ...]
-    """What a person should look at, in words; empty when all is well."""
 
 
 @dataclass
@@ -216,23 +210,16 @@ class CaptureSession:
         now_ns = time.monotonic_ns()
         recorder = self._recorder
         latest = {name: live.latest for name, live in self._live.items() if live.latest is not None}
-        fps = {name: live.fps(now_ns) for name, live in self._live.items()}
         fill = {n.split("/", 1)[0]: quality.depth_fill(f.image) for n, f in latest.items() if n.endswith("/depth")}  # type: ignore[arg-type]
-        clipped = {n.split("/", 1)[0]: quality.clipped(f.image) for n, f in latest.items() if n.endswith("/color")}  # type: ignore[arg-type]
         drops = recorder.drop_count if recorder is not None else sum(live.missing for live in self._live.values())
-        buffer = recorder.buffer if recorder is not None else 0.0
-        minutes = self._disk_minutes(recorder)
         return Health(
-            fps=fps,
+            fps={name: live.fps(now_ns) for name, live in self._live.items()},
             skew_ms=self._skew_ms(),
             dropped=drops,
-            buffer_share=buffer,
-            disk_minutes=minutes,
+            buffer_share=recorder.buffer if recorder is not None else 0.0,
+            disk_minutes=self._disk_minutes(recorder),
             depth_fill=fill,
             exposure_us={name: frame.exposure_us for name, frame in latest.items()},
-            clipped=clipped,
-            seconds=self.recorded_s,
-            problems=self._problems(fps, buffer, minutes, fill, clipped),
         )
 
     def _deliver(self, frame: Frame) -> None:
@@ -273,23 +260,3 @@ class CaptureSession:
         if recorder is not None and elapsed > 2.0:
             rate = max(recorder.file_bytes / elapsed, 1.0)
         return shutil.disk_usage(folder).free / rate / 60.0
-
-    def _problems(
-        self,
-        fps: Mapping[str, float],
-        buffer: float,
-        minutes: float,
-        fill: Mapping[str, float],
-        clipped: Mapping[str, float],
-    ) -> tuple[str, ...]:
-        found = [str(self.error)] if self.error is not None else []
-        if not self.rig.finished:
-            slow = [name for name, rate in fps.items() if rate < 0.9 * self._live[name].info.fps]
-            found += [f"{name}: {fps[name]:.0f} frames a second" for name in slow]
-        found += [f"{view}: only {x:.0%} of the depth is measured" for view, x in fill.items() if x < 0.5]
-        found += [f"{view}: {x:.0%} of the image is black or white" for view, x in clipped.items() if x > 0.25]
-        if buffer > 0.5:
-            found.append(f"the disk is slow: buffer {buffer:.0%} full")
-        if minutes < 10.0:
-            found.append(f"the disk is full in {minutes:.0f} minutes")
-        return tuple(found)

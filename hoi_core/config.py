@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import yaml
 
@@ -65,6 +65,8 @@ def from_dict(kind: type[C], values: dict[str, Any], where: str = "configuration
             value = Path(value)  # noqa: PLW2901
         elif hint in _PLAIN:
             value = _plain_value(hint, value, f"{key} in {where}")  # noqa: PLW2901
+        elif get_origin(hint) is Literal and value not in get_args(hint):
+            raise unknown_name(f"{key} in {where}", str(value), [str(choice) for choice in get_args(hint)])
         elif isinstance(value, list):
             value = tuple(value)  # noqa: PLW2901
         arguments[key] = value

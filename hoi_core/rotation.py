@@ -1,4 +1,4 @@
-"""Rotations: axis-angle, matrix, quaternion (wxyz) and the continuous 6-D form, in numpy.
+"""Rotations: axis-angle, matrix and quaternion (wxyz), in numpy.
 
 Column vectors throughout: `y = R @ x`. Axis-angle `w` turns by `|w|` radians about `w / |w|`.
 """
@@ -56,27 +56,6 @@ def matrix_to_quaternion(R: F64) -> F64:
     longest = np.argmax(np.diagonal(outer, axis1=-2, axis2=-1), axis=-1)
     q = np.take_along_axis(outer, longest[..., None, None], axis=-2)[..., 0, :]
     return q / np.linalg.norm(q, axis=-1, keepdims=True)
-
-
-def quaternion_to_matrix(q: F64) -> F64:
-    """Rotation matrices of quaternions (w, x, y, z) of any length. `(..., 4) -> (..., 3, 3)`."""
-    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    w, v = q[..., 0, None, None], q[..., 1:]
-    k = skew(v)
-    return np.eye(3) + 2.0 * w * k + 2.0 * (k @ k)
-
-
-def matrix_to_6d(R: F64) -> F64:
-    """First two columns (Zhou et al. 2019). `(..., 3, 3) -> (..., 6)`."""
-    return np.concatenate([R[..., :, 0], R[..., :, 1]], axis=-1)
-
-
-def matrix_from_6d(x: F64) -> F64:
-    """Gram-Schmidt of two columns (Zhou et al. 2019, eq. 15). `(..., 6) -> (..., 3, 3)`."""
-    a = x[..., :3] / np.linalg.norm(x[..., :3], axis=-1, keepdims=True)
-    b = x[..., 3:] - (a * x[..., 3:]).sum(-1, keepdims=True) * a
-    b = b / np.linalg.norm(b, axis=-1, keepdims=True)
-    return np.stack([a, b, np.cross(a, b)], axis=-1)
 
 
 def slerp(R0: F64, R1: F64, t: F64 | float) -> F64:

@@ -11,7 +11,7 @@ from capture.devices._twin import HAND, VIEWS, Stage
 from hoi_core import camera as cam
 from hoi_core.conventions import Side
 from hoi_core.scene.motion import Moments
-from hoi_core.types import F64, I64, HandTrack, ObjectTrack, Revision
+from hoi_core.types import F64, I64, STATUSES, Bool, HandTrack, ObjectTrack, Revision
 
 # A joint lies inside the finger: surfaces up to this much nearer than it do not hide it.
 _FLESH_M = 0.022
@@ -34,6 +34,7 @@ class ClickNoise:
 def truth_revision(moments: Moments, t_ns: I64, side: Side, object_name: str) -> Revision:
     """The truth at the simulator's moments, laid out as a revision."""
     m = len(t_ns)
+    accepted = np.full(m, STATUSES.index("accepted"), np.uint8)
     hand = HandTrack(
         orient=moments.orient,
         pose=moments.pose,
@@ -42,10 +43,10 @@ def truth_revision(moments: Moments, t_ns: I64, side: Side, object_name: str) ->
         joints_m=moments.joints_m,
         joint_cov_m2=np.zeros((m, 21, 3, 3)),
         valid=np.ones(m, bool),
-        status=np.full(m, 3, np.uint8),
+        status=accepted,
         joint_source=np.zeros((m, 21), np.uint8),
     )
-    body = ObjectTrack(moments.T_world_obj, np.ones(m, bool), np.full(m, 3, np.uint8))
+    body = ObjectTrack(moments.T_world_obj, np.ones(m, bool), accepted)
     return Revision(
         t_ns=t_ns,
         hands={side: hand},
@@ -58,7 +59,7 @@ def truth_revision(moments: Moments, t_ns: I64, side: Side, object_name: str) ->
     )
 
 
-def joint_visibility(stage: Stage, view: str, moments: Moments, i: int) -> tuple[F64, np.ndarray]:
+def joint_visibility(stage: Stage, view: str, moments: Moments, i: int) -> tuple[F64, Bool]:
     """Where the joints fall in a view, and which are seen there. `-> (21, 2) px, (21,) bool`."""
     camera = stage.cameras.true[f"{view}/color"]
     local = cam.transform(camera.T_cam_world, moments.joints_m[i])

@@ -144,7 +144,6 @@ class RealSense:
             chosen = {kind: self._find_profile(kind) for kind in kinds}
             self.streams = _stream_infos(config, self.info, chosen)
             self._start(chosen)
-            self._last_seen = dict.fromkeys((info.name for info in self.streams), time.monotonic())
         except BaseException:
             self.stop()
             raise
@@ -155,6 +154,8 @@ class RealSense:
         Raises:
             DeviceError: the camera was unplugged, or one of its streams has been silent for too long.
         """
+        if not self._last_seen:  # a camera may stand open for long before anybody reads it
+            self._last_seen = dict.fromkeys((info.name for info in self.streams), time.monotonic())
         ok, raw = self._queue.try_wait_for_frame(int(timeout_s * 1000))
         frames: list[Frame] = []
         while ok and raw:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -27,10 +28,10 @@ from capture.devices._software_d435 import Shot, SoftwareD435
 from capture.devices._twin import SENSOR, VIEWS, Patch, Stage, choose_cast, place_cameras
 from hoi_core import edges
 from hoi_core.conventions import Side
-from hoi_core.errors import ConfigError
+from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.scene.motion import Moments
 from hoi_core.scene.unkind import Unkindness
-from hoi_core.types import F64, I64, U8, ClockDomain, Frame, Revision, StreamInfo
+from hoi_core.types import F64, I64, U8, Frame, Revision, StreamInfo
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +61,7 @@ class Config:
     """Which hand plays."""
     fps: int = 30
     """Frames per second of every stream."""
-    clock_domain: ClockDomain = "hardware_clock"
+    clock_domain: Literal["hardware_clock", "global_time", "system_time"] = "hardware_clock"
     """Clock that device times count; `hardware_clock` has an offset and a drift for each device."""
     drift_ppm: float = 20.0
     """How much the devices' clocks run fast or slow, parts per million."""
@@ -113,10 +114,18 @@ class EdgeSensor:
 
     def __init__(self, streams: list[StreamInfo]) -> None:
         self.streams = streams
+        self.failure: DeviceError | None = None
+        """Why no more images will come; raised by `read`."""
         self._queue: queue.Queue[list[Frame]] = queue.Queue(256)
 
     def read(self, timeout_s: float) -> list[Frame]:
-        """Wait for a pair of images; empty after the timeout."""
+        """Wait for a pair of images; empty after the timeout.
+
+        Raises:
+            DeviceError: the rig has broken down.
+        """
+        if self.failure is not None:
+            raise self.failure
         try:
             return self._queue.get(timeout=timeout_s)
         except queue.Empty:
@@ -211,7 +220,7 @@ class SimulatedRig:
         if self._threads:
             return
         if self.config.live:
-            self._spawn(self._draw_in_background, "render")
+            self._spawn(self._draw_in_background, "draw")
         else:
             self.prepare(on_progress)
         self._spawn(self._play, "play")
@@ -327,7 +336,14 @@ class SimulatedRig:
         return np.minimum(numbers, self.config.frames - 1)
 
     def _spawn(self, job: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=job, name=f"simulated {name}", daemon=True)
+        def run() -> None:
+            try:
+                job()
+            except Exception as error:  # noqa: BLE001 - a thread that ends unseen would leave everybody waiting
+                reason = f"{type(error).__name__}: {error}"
+                self._sensor.failure = DeviceError(f"the simulated rig cannot {name}: {reason}.", "Report it.")
+
+        thread = threading.Thread(target=run, name=f"simulated {name}", daemon=True)
         self._threads.append(thread)
         thread.start()
 

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from hoi_core.camera import inverse_rigid
 from hoi_core.errors import SequenceError
 from hoi_core.sequence._files import (
     OpenFile,
@@ -208,9 +209,12 @@ class View:
     def _align(self) -> Callable[[NDArray[np.unsignedinteger]], F32]:
         from hoi_core.sequence.align import aligner
 
-        info = self.depth.info
-        T = np.eye(4) if info.T_depth_color is None else info.T_depth_color
-        return aligner(info.camera, self.camera, T, info.depth_scale_m or 0.001)
+        info, T = self.depth.info, self.depth.info.T_depth_color
+        if info.depth_scale_m is None:
+            raise SequenceError(f"{info.name} does not say how long its unit is.", "Record it again.")
+        if T is None:
+            T = inverse_rigid(info.camera.T_world_cam) @ self.camera.T_world_cam
+        return aligner(info.camera, self.camera, T, info.depth_scale_m)
 
     def depth_in_color_m(self, i: int) -> F32:
         """Depth frame `i` (an index of the depth stream) as the colour camera sees it.

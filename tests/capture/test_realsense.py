@@ -150,6 +150,11 @@ def test_a_busy_camera_is_a_typed_error():
 
 def test_silence_and_unplugging_are_typed_errors(rigs, rig, monkeypatch):
     device = rig.devices[0]
+    with monkeypatch.context() as patch:
+        later = realsense.time.monotonic() + 3600.0
+        patch.setattr(realsense.time, "monotonic", lambda: later)
+        assert device.read(0.01) == [], "nobody read it before: that is no silence"
+    device._last_seen.clear()
     assert device.read(0.01) == []
     seen = dict(device._last_seen)
     device._last_seen = {name: at - 60.0 for name, at in seen.items()}

@@ -14,7 +14,7 @@ from capture.devices._clocks import DeviceClock, choose_drops
 from capture.devices._noise import DepthNoise, NoiseBanks, expose, measure_depth
 from capture.devices._twin import HAND
 from hoi_core import camera as cam
-from hoi_core.errors import ConfigError
+from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.render import render_depth
 
 CONFIG = simulated.Config(seed=4, seconds=3.0, object="can")
@@ -169,6 +169,16 @@ def test_live_mode_shows_the_room_at_once_and_never_finishes():
         assert {frame.stream for frame in frames} == {"left/color", "left/depth"}
         assert not rig.finished
         assert not rig.whole
+
+
+def test_a_breakdown_of_the_player_is_heard(monkeypatch):
+    with simulated.open(simulated.Config(seed=2, live=True, seconds=0.2)) as rig:
+        monkeypatch.setattr(rig, "_develop", lambda *_: 1 // 0)
+        rig.start()
+        for thread in rig._threads:
+            thread.join(20.0)
+        with pytest.raises(DeviceError, match="cannot play: ZeroDivisionError"):
+            rig.devices[2].read(0.1)
 
 
 def test_clock_shows_offset_and_drift():

@@ -1,5 +1,6 @@
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
@@ -43,6 +44,7 @@ class Plain:
     width: int = 640
     gain: float = 0.0
     live: bool = False
+    side: Literal["right", "left"] = "right"
 
 
 @pytest.mark.parametrize(
@@ -54,6 +56,7 @@ class Plain:
         ("gain: high", "gain in lab takes a number"),
         ("gain: [1]", "gain in lab takes a number"),
         ("live: 1", "live in lab takes true or false"),
+        ("side: middle", "no side in lab named 'middle'"),
     ],
 )
 def test_values_of_the_wrong_kind_are_refused(text, message):

@@ -1,4 +1,5 @@
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_names_reads_the_docstring_without_importing(package):
 
 def test_load_imports_only_the_chosen_file(package):
     assert plugins.load(package, "splite").__doc__.startswith("The sparse model.")
+
+
+def test_our_own_file_wins_over_a_third_partys_of_the_same_name(package, monkeypatch):
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: [EntryPoint("splite", "json", package)])
+    assert plugins.load(package, "splite").__name__ == "plugged.splite"
+    monkeypatch.setattr(plugins, "entry_points", lambda **_: [EntryPoint("theirs", "json", package)])
+    assert plugins.load(package, "theirs").__name__ == "json"
+    assert plugins.names(package)["theirs"] == "from json"
 
 
 def test_an_unknown_name_suggests_the_nearest(package):

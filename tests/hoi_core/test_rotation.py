@@ -42,29 +42,18 @@ def test_exp_log_round_trip(direction, size):
 
 @settings(max_examples=300, deadline=None)
 @given(axis, angle)
-def test_quaternion_and_6d_round_trips(direction, size):
+def test_quaternion_against_scipy(direction, size):
     R = Rotation.from_rotvec(vector(direction, size)).as_matrix()
     q = r.matrix_to_quaternion(R)
     assert np.linalg.norm(q) == pytest.approx(1.0, abs=1e-14)
-    np.testing.assert_allclose(r.quaternion_to_matrix(q), R, atol=1e-12)
-    np.testing.assert_allclose(r.quaternion_to_matrix(-3.0 * q), R, atol=1e-12)
     reference = Rotation.from_matrix(R).as_quat(scalar_first=True)
     assert abs(reference @ q) == pytest.approx(1.0, abs=1e-12)
-    np.testing.assert_allclose(r.matrix_from_6d(r.matrix_to_6d(R)), R, atol=1e-12)
 
 
 def test_log_of_tiny_rotations_keeps_relative_precision():
     for size in np.logspace(-15, -2, 60):
         w = vector((0.3, -0.7, 0.2), size)
         np.testing.assert_allclose(r.log_so3(r.exp_so3(w)), w, rtol=1e-10, atol=1e-18)
-
-
-def test_6d_orthonormalises_what_a_network_gives():
-    x = np.random.default_rng(0).normal(size=(50, 6))
-    R = r.matrix_from_6d(x)
-    np.testing.assert_allclose(R.swapaxes(1, 2) @ R, np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-12)
-    np.testing.assert_allclose(np.linalg.det(R), 1.0, atol=1e-12)
-    np.testing.assert_allclose(R[:, :, 0], x[:, :3] / np.linalg.norm(x[:, :3], axis=1, keepdims=True), atol=1e-12)
 
 
 def test_skew_is_the_cross_product():

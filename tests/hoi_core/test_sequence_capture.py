@@ -116,6 +116,32 @@ def test_a_view_without_depth_says_which_streams_it_has(tmp_path):
         _ = capture.views["left"].depth
 
 
+def test_depth_is_aligned_by_the_cameras_poses_where_the_file_has_no_transform(tmp_path):
+    color, depth = streams()[:2]
+    moved = np.eye(4)
+    moved[0, 3] = 0.05
+    infos = [color, replace(depth, camera=replace(depth.camera, T_world_cam=moved), T_depth_color=None)]
+    infos[0] = replace(color, camera=replace(color.camera, distortion=(0.0,) * 5, cx=31.0))
+    with CaptureWriter.create(tmp_path / "capture.h5", HEADER, infos) as writer:
+        units = np.zeros((48, 64), np.uint16)
+        units[24, 32] = 500
+        writer.append(Frame("left/color", 0, 0, 0, "host", np.zeros((48, 64, 3), np.uint8)))
+        writer.append(Frame("left/depth", 0, 0, 0, "host", units))
+    with open_capture(tmp_path) as capture:
+        v, u = np.nonzero(capture.views["left"].depth_in_color_m(0))
+    # The depth imager stands 5 cm to the right: the point lies as much further right in the colour image.
+    assert u.mean() == pytest.approx(61.5 * (0.05 + 0.5 * (32 - depth.camera.cx) / depth.camera.fx) / 0.5 + 31.0, abs=1)
+    assert v.mean() == pytest.approx(24, abs=1)
+
+
+def test_depth_without_a_unit_is_no_depth(tmp_path):
+    infos = [streams()[0], replace(streams()[1], depth_scale_m=None)]
+    with CaptureWriter.create(tmp_path / "capture.h5", HEADER, infos) as writer:
+        writer.append(Frame("left/depth", 0, 0, 0, "host", image(infos[1], 0)))
+    with open_capture(tmp_path) as capture, pytest.raises(SequenceError, match="how long its unit is"):
+        capture.views["left"].depth_in_color_m(0)
+
+
 @given(npst.arrays(np.uint16, npst.array_shapes(min_dims=2, max_dims=2, max_side=12)))
 def test_the_delta_filter_is_lossless_also_where_it_wraps(depth):
     np.testing.assert_array_equal(undo_left_delta(left_delta(depth)), depth)
