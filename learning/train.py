@@ -93,8 +93,7 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     fabric = Fabric(accelerator=settings.device, devices=settings.processes, precision=settings.precision)
     fabric.launch()
     fabric.seed_everything(settings.seed, verbose=False)
-    folder = settings.out if settings.resume and settings.out else runs.new_folder(settings)
-    folder = Path(fabric.broadcast(str(folder)))
+    folder = _folder(fabric, settings)
     model = _starting_model(settings)
     mesh, hand_source = _hand()
     if settings.dry_run:
@@ -125,6 +124,13 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
         parameters=sum(p.numel() for p in trainable),
         first_process=fabric.is_global_zero,
     )
+
+
+def _folder(fabric: Fabric, settings: TrainConfig[Any]) -> Path:
+    """The folder of the run, which the first process chooses for all."""
+    if settings.resume and settings.out:
+        return settings.out
+    return Path(fabric.broadcast(str(runs.new_folder(settings)) if fabric.is_global_zero else ""))
 
 
 def _starting_model(settings: TrainConfig[Any]) -> nn.Module:

@@ -37,7 +37,11 @@ def root(recorded: Path, tmp_path: Path) -> Path:
 def annotated(recorded: Path, tmp_path_factory) -> tuple[Path, auto.Report]:
     root = tmp_path_factory.mktemp("annotated") / "data"
     shutil.copytree(recorded, root)
-    return root, auto.annotate(root, "seq_001")
+    truth = root / "sequences" / "seq_001" / "truth.h5"
+    truth.write_bytes(b"the fit never opens this")
+    report = auto.annotate(root, "seq_001")
+    shutil.copyfile(recorded / "sequences" / "seq_001" / "truth.h5", truth)
+    return root, report
 
 
 def test_auto_adds_a_revision_with_a_parent(annotated) -> None:
