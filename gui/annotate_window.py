@@ -202,6 +202,8 @@ class AnnotateWindow(QtWidgets.QMainWindow):
 
     def toggle_play(self) -> None:
         """Play in real time, or stop."""
+        if not self.session.n_frames:
+            return
         playing = self._player.isActive()
         self.actions_by_id["frame.play"].setIcon(icons.icon("play" if playing else "pause", self._theme))
         if playing:
@@ -226,7 +228,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
 
     def judge(self, status: Status) -> None:
         """Accept or reject the frame and go to the next."""
-        if statuses(self.session.revision, self.side)[self.frame] == "none":
+        if not self.session.n_frames or statuses(self.session.revision, self.side)[self.frame] == "none":
             self.banner.show_message("warn", "This frame has no label to judge.", "Press R to fit.", seconds=5)
             return
         self._push(SetStatus(self.session, [self.frame], status, self._labels_changed))

@@ -14,6 +14,7 @@ from capture.devices._clocks import DeviceClock, choose_drops
 from capture.devices._noise import DepthNoise, NoiseBanks, expose, measure_depth
 from capture.devices._twin import HAND
 from hoi_core import camera as cam
+from hoi_core.conventions import fingertips
 from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.render import render_depth
 
@@ -224,6 +225,19 @@ def test_colour_noise_has_the_spread_asked():
     noisy = expose(image, 1.5, 2.0, banks, np.random.default_rng(1))
     assert noisy.astype(float).std() == pytest.approx(np.hypot(1.5, 2.0 * np.sqrt(100 / 255)), rel=0.1)
     assert noisy.mean() == pytest.approx(100.0, abs=0.1)
+
+
+def test_by_default_the_truth_is_not_kinder_than_reality(rig):
+    config = simulated.Config()
+    assert (config.calibration_error_px, config.calibration_error_m) == (0.3, 0.001)
+    assert 0.001 <= config.unkind.tip_m <= 0.002
+    assert min(config.unkind.field_m, config.unkind.bone_share) > 0
+    assert min(config.depth.bias_m, config.depth.flying, config.depth.edge_hole, config.depth.disparity_sigma_px) > 0
+    assert config.clicks.correlation > 0.5
+    assert config.clicks.occluded_factor > 1.0
+    # And the player uses them: the true template lies off what the fit knows, tips by one to two millimetres.
+    offset_m = rig.stage.cast.play.layer.model.v_template - rig.stage.cast.fitted.model.v_template
+    assert 0.001 < np.linalg.norm(offset_m[list(fingertips())], axis=1).mean() < 0.002
 
 
 def test_bad_configuration_is_refused():

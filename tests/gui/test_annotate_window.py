@@ -203,6 +203,20 @@ def test_playing_reaches_the_end_and_stops(qtbot, window):
     qtbot.waitUntil(lambda: not window._player.isActive())
 
 
+def test_a_sequence_without_moments_can_be_looked_at(qtbot, annotation_session):
+    full = annotation_session.revision
+    annotation_session.n_frames, annotation_session.sides = 0, ()
+    annotation_session.revision = replace(
+        full, t_ns=full.t_ns[:0], hands={}, keypoints={}, frame_index={}, residuals={}
+    )
+    window = annotate_window.AnnotateWindow(annotation_session, theme.DARK)
+    qtbot.addWidget(window, before_close_func=lambda w: close(qtbot, w))
+    window.show()
+    trigger(window, "frame.play", "frame.ahead", "label.accept", "label.accept_rest", "frame.suggest")
+    assert not window._player.isActive()
+    assert window.frame == 0
+
+
 def test_unsaved_work_is_asked_about(qtbot, annotation_session):
     window = annotate_window.AnnotateWindow(annotation_session, theme.LIGHT)
     qtbot.addWidget(window)
