@@ -69,7 +69,7 @@ def check_revision(revision: Revision) -> None:
 
 
 def write_revision_group(group: h5py.Group, revision: Revision) -> None:
-    """Write a checked revision into an empty group."""
+    """Write a checked revision into a group that holds none yet."""
     for path, value, shape, kind in _arrays(revision):
         array = np.asarray(value).astype(kind)
         # A compressed dataset needs chunks, and chunks need at least one element.

@@ -46,7 +46,7 @@ def write_truth(
     check_revision(revision)
     with storage_errors(path), h5py.File(path, "w", libver="v110") as file:
         stamp(file, "hoi-truth")
-        write_revision_group(file.create_group("revision"), revision)
+        write_revision_group(file, revision)
         file.create_dataset("vertices_m", data=np.asarray(vertices_m, dtype=np.float32), **CODEC)
         for stream, camera in cameras.items():
             write_camera(file.create_group(f"cameras/{stream}").attrs, camera)
@@ -79,7 +79,7 @@ class Truth(OpenFile):
     def load(self) -> Revision:
         """The truth at the simulator's moments, laid out as a revision."""
         with damage(self.path, _REMEDY):
-            return read_revision_group(self._file["revision"])
+            return read_revision_group(self._file)
 
 
 def _leaves(file: h5py.File, kind: str) -> list[tuple[str, h5py.Group]]:

@@ -198,6 +198,9 @@ def test_truth_comes_back(tmp_path):
         clocks=clocks,
         drops=[("left/color", 3, "injected")],
     )
+    with h5py.File(tmp_path / "truth.h5") as raw:
+        # The contract's layout: a revision at the root, and beside it what only truth has.
+        assert {"t_ns", "hands", "objects", "vertices_m", "cameras", "clocks", "drops"} <= set(raw)
     with open_truth(tmp_path) as file:
         assert_same(file.load(), truth)
         np.testing.assert_array_equal(file.vertices_m, vertices)
@@ -211,7 +214,7 @@ def test_truth_comes_back(tmp_path):
 def test_a_damaged_truth_is_a_typed_error(tmp_path):
     write_truth(tmp_path, revision(2), vertices_m=np.zeros((2, 778, 3), np.float32), cameras={}, clocks={})
     with h5py.File(tmp_path / "truth.h5", "a") as file:
-        del file["revision/t_ns"]
+        del file["t_ns"]
     with open_truth(tmp_path) as file, pytest.raises(SequenceError, match=r"truth\.h5 is damaged"):
         file.load()
     with h5py.File(tmp_path / "truth.h5", "a") as file:
