@@ -202,7 +202,8 @@ class Recorder:
         finished = False
         try:
             if self.error is None:
-                self._finish()
+                # Streams that were stopped do not end together.
+                self._finish(whole=self._whole and complete)
                 finished = True
         finally:
             self._writer.close(complete=complete and finished)
@@ -275,8 +276,8 @@ class Recorder:
             )
             self._moments_written = ripe
 
-    def _finish(self) -> None:
-        found = self._align(whole=self._whole)
+    def _finish(self, *, whole: bool) -> None:
+        found = self._align(whole=whole)
         if found is None:
             return
         clocks, moments, drops = found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 
@@ -31,11 +32,11 @@ def application(name: str) -> QtWidgets.QApplication:
     running = QtWidgets.QApplication.instance()
     if isinstance(running, QtWidgets.QApplication):
         return running
-    no_screen = not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    if sys.platform.startswith("linux") and no_screen and not os.environ.get("QT_QPA_PLATFORM"):
+    missing = _no_screen()
+    if missing:
         # Qt would abort the process; an error with a hint is kinder.
         raise ConfigError(
-            "a window needs a display, and neither DISPLAY nor WAYLAND_DISPLAY is set.",
+            f"a window needs a display, and {missing}.",
             "Run without a window (`--headless` or `--auto`), or under `xvfb-run -a`.",
         )
     QtWidgets.QApplication.setAttribute(Qt.AA_EnableHighDpiScaling, True)
@@ -44,3 +45,26 @@ def application(name: str) -> QtWidgets.QApplication:
     app.setApplicationName(name)
     app.setOrganizationName("hoi-toolkit")
     return app
+
+
+def _no_screen() -> str:
+    """Why no window can be opened; empty if one can, or if the user chose Qt's platform."""
+    if not sys.platform.startswith("linux") or os.environ.get("QT_QPA_PLATFORM") or os.environ.get("WAYLAND_DISPLAY"):
+        return ""
+    display = os.environ.get("DISPLAY")
+    if not display:
+        return "neither DISPLAY nor WAYLAND_DISPLAY is set"
+    return "" if _x_answers() else f"the one that DISPLAY names, {display}, does not answer"
+
+
+def _x_answers() -> bool:
+    """Whether the X server that DISPLAY names takes connections; True where that cannot be asked."""
+    try:
+        xcb = ctypes.CDLL("libxcb.so.1")
+    except OSError:
+        return True
+    xcb.xcb_connect.restype = ctypes.c_void_p
+    connection = ctypes.c_void_p(xcb.xcb_connect(None, None))
+    refused = xcb.xcb_connection_has_error(connection)
+    xcb.xcb_disconnect(connection)
+    return not refused

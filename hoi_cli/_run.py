@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -93,10 +94,14 @@ def write_json(path: Path | None, figures: Mapping[str, object] | list[Mapping[s
     """
     if path is None:
         return
+    draft = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_plain(figures), indent=2) + "\n", encoding="utf8")
+        draft.write_text(json.dumps(_plain(figures), indent=2) + "\n", encoding="utf8")
+        draft.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error.strerror}.", "Name another file with --json.") from error
 
 

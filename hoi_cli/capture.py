@@ -114,7 +114,9 @@ def _show_streams(config: Config, root: Path) -> None:
 
 def _record(config: Config, root: Path) -> None:
     from capture.rig import label_simulated, make_header
+    from hoi_core import log
     from hoi_core.sequence import CaptureHeader, new_sequence_dir, next_name
+    from hoi_core.sequence.layout import CAPTURE
 
     name = config.sequence or next_name(root)
     # An existing sequence is refused before the rig is opened and its images are drawn.
@@ -126,6 +128,10 @@ def _record(config: Config, root: Path) -> None:
             header = make_header(rig, request)
             report = _record_with_progress(rig, header, root, config.seconds)
             simulated = label_simulated(rig, folder)
+        except KeyboardInterrupt:
+            if (folder / CAPTURE).exists():
+                log.console_err().print(f"hoi-capture: kept what was recorded as {name}.", style="yellow")
+            raise
         finally:
             rig.stop()
     finally:

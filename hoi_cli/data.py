@@ -167,10 +167,16 @@ def _check(command: Check, root: Path) -> None:
 
 def _recover(command: Recover, root: Path) -> None:
     from hoi_core import log
-    from hoi_core.sequence import find_sequence, recover
+    from hoi_core.sequence import find_sequence, open_capture, read_table, recover, register_recording
 
     folder = find_sequence(root, command.sequence)
     result = recover(folder)
+    if command.sequence not in set(read_table(root, "protocol")["sequence"]):
+        # Its recorder did not live to enter it.
+        with open_capture(folder) as capture:
+            header, seconds, drops = capture.header, capture.seconds, len(capture.drops)
+            status = "recorded" if capture.complete else "incomplete"
+        register_recording(root, header, seconds=seconds, drops=drops, status=status)
     write_json(
         command.json,
         {"needed": result.needed, "frames": result.frames, "cut": result.cut, "moments": result.moments},

@@ -26,8 +26,9 @@ def check_sequence(folder: Path) -> list[str]:
     """
     problems: list[str] = []
     with open_capture(folder) as capture:
-        if not capture.complete:
-            problems.append("the recording was not completed; `hoi-data recover` closes it properly")
+        # One that was stopped early but closed is whole as far as it goes.
+        if capture.never_closed:
+            problems.append(f"it was never closed; `hoi-data recover {folder.name}` does that")
         for stream in capture.streams.values():
             problems += _check_stream(stream)
         problems += _check_sync(capture)

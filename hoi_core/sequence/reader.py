@@ -298,6 +298,11 @@ class Capture(OpenFile):
         }
 
     @property
+    def never_closed(self) -> bool:
+        """Whether its recorder was killed, or is still running."""
+        return bool(self._file.swmr_mode)
+
+    @property
     def seconds(self) -> float:
         """Time from the first to the last moment, s."""
         return float(np.ptp(self.sync.t_ns)) * 1e-9 if len(self.sync) else 0.0

@@ -16,7 +16,7 @@ from gui.capture_actions import ACTIONS as CAPTURE
 from gui.image_view import ImageView
 from gui.qt import Qt, QtCore, QtGui, QtWidgets
 from gui.worker import Job
-from hoi_core.errors import FitError
+from hoi_core.errors import ConfigError, FitError
 
 pytestmark = pytest.mark.gui
 
@@ -182,3 +182,15 @@ def test_importing_the_package_loads_neither_qt_nor_torch():
 def test_the_windows_load_no_torch():
     code = "import sys, gui.capture_window, gui.annotate_window; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("display", "reason"), [("", "neither DISPLAY"), (":4095", "does not answer")])
+def test_without_a_display_that_answers_there_is_an_error_not_an_abort(monkeypatch, display, reason):
+    from gui import qt
+
+    monkeypatch.delenv("QT_QPA_PLATFORM", raising=False)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", display)
+    monkeypatch.setattr(qt.QtWidgets.QApplication, "instance", lambda: None)
+    with pytest.raises(ConfigError, match=reason):
+        qt.application("test")

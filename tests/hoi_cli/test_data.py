@@ -7,6 +7,8 @@ import pytest
 
 from dataset_tools.readers import _tiny_ours
 from hoi_cli import _run, data
+from hoi_core.errors import StorageError
+from hoi_core.sequence import read_table
 
 
 @pytest.fixture
@@ -56,3 +58,24 @@ def test_what_the_system_refuses_is_one_line(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(data, "job", refuse)
     assert data.main(["list", "--data", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("hoi-data: cannot use data/x: Permission denied.")
+
+
+def test_recover_enters_a_recording_into_the_protocol(root):
+    assert data.main(["recover", "seq_001", "--data", str(root)]) == 0
+    assert "seq_001" in read_table(root, "protocol")["sequence"].tolist()
+
+
+def test_figures_that_cannot_be_written_leave_the_old_ones(tmp_path, monkeypatch):
+    out = tmp_path / "figures.json"
+    _run.write_json(out, {"n": 1})
+
+    def full(self: Path, text: str, **_: object) -> int:
+        with self.open("w") as file:
+            file.write(text[:3])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(StorageError, match=r"figures\.json: No space left"):
+        _run.write_json(out, {"n": 2})
+    assert json.loads(out.read_text()) == {"n": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["figures.json"]

@@ -87,5 +87,7 @@ def test_labels_know_their_recording(folder):
 
 def test_a_recording_that_was_cut_short_is_named(tmp_path):
     writer = CAPTURE["record"](tmp_path / "capture.h5", 2, close=False)
-    writer.close(complete=False)
+    writer.flush()
     assert "hoi-data recover" in check_sequence(tmp_path)[0]
+    writer.close(complete=False)
+    assert check_sequence(tmp_path) == []
