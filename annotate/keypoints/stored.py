@@ -47,6 +47,6 @@ def at_moments(revision: Revision, capture: Capture, view: str) -> F64:
     out = np.full((len(frames), N_JOINTS, 3), np.nan)
     row = {int(frame): m for m, frame in enumerate(revision.frame_index[view]) if frame >= 0}
     for m, frame in enumerate(frames):
-        if frame >= 0 and int(frame) in row:
+        if int(frame) in row:
             out[m] = revision.keypoints[view][row[int(frame)]]
     return out

@@ -4,8 +4,12 @@ import numpy as np
 import pytest
 
 from annotate import equations as normal
+from annotate import hand as hands
+from annotate.covariance import joint_covariance, joint_slopes
 from annotate.equations import DOF
+from annotate.fit import FitResult
 from annotate.hand import BLOCKS
+from annotate.state import FitState
 from hoi_core.errors import FitError
 
 
@@ -62,6 +66,20 @@ def test_shared_covariance_is_that_of_the_whole_inverse() -> None:
     shared, moved = normal.shared_covariance(made)
     np.testing.assert_allclose(shared, inverse[4 * DOF :, 4 * DOF :], rtol=1e-6)
     np.testing.assert_allclose(moved.reshape(4 * DOF, -1), np.linalg.solve(dense, C), rtol=1e-6, atol=1e-9)
+
+
+def test_joint_covariance_is_that_of_the_whole_inverse(hand) -> None:
+    made, dense = random_equations(3)
+    C = made.C.reshape(3 * DOF, -1)
+    inverse = np.linalg.inv(np.block([[dense, C], [C.T, made.Hs]]))
+    rng = np.random.default_rng(1)
+    state = hands.state_from_axis_angle(hand, *(rng.normal(size=n) * 0.3 for n in ((3, 3), (3, 45), 10, (3, 3))))
+    slopes, by_shape = joint_slopes(state)
+    found = joint_covariance(FitResult(FitState(state, np.zeros((2, 8))), made, 0.0, 1), 1.0)
+    for m in range(3):
+        row = np.zeros((21, 3, len(inverse)))
+        row[..., m * DOF : (m + 1) * DOF], row[..., 3 * DOF : 3 * DOF + 10] = slopes[m], by_shape[m]
+        np.testing.assert_allclose(found[m], row @ inverse @ np.swapaxes(row, 1, 2), rtol=1e-6, atol=1e-12)
 
 
 def test_equations_without_priors_are_refused_in_words() -> None:

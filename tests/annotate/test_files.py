@@ -87,7 +87,10 @@ def test_compare_sees_a_shift_of_the_truth(root: Path) -> None:
     T = true.objects[thing].T_world_obj.copy()
     T[:, 2, 3] += 0.003
     shift_m = np.array([0.0, 0.004, 0.0])
-    shifted = replace(hand, joints_m=hand.joints_m + shift_m, trans_m=hand.trans_m + shift_m)
+    # 4 mm are 2.4 sigmas at ten moments and 2.6 at the others; 90 % of a Gaussian in space lie within 2.5.
+    sigma_m = np.where(np.arange(MOMENTS) < 10, 0.004 / 2.4, 0.004 / 2.6)
+    cov_m2 = np.broadcast_to(sigma_m[:, None, None, None] ** 2 * np.eye(3), (MOMENTS, 21, 3, 3))
+    shifted = replace(hand, joints_m=hand.joints_m + shift_m, trans_m=hand.trans_m + shift_m, joint_cov_m2=cov_m2)
     labels = replace(true, hands={"right": shifted}, objects={thing: replace(true.objects[thing], T_world_obj=T)})
     mesh = root / "objects" / thing / "mesh.obj"
     mesh.parent.mkdir(parents=True)
@@ -96,6 +99,7 @@ def test_compare_sees_a_shift_of_the_truth(root: Path) -> None:
     figures = compare(root, "seq_001")
     assert figures["joint_error_mm"] == pytest.approx(4.0, abs=1e-6)
     assert figures["joint_error_p95_mm"] == pytest.approx(4.0, abs=1e-6)
+    assert figures["coverage90"] == pytest.approx(10 / MOMENTS)
     assert figures["object_add_mm"] == pytest.approx(3.0, abs=1e-6)
     assert figures["object_adds_mm"] <= figures["object_add_mm"] + 1e-9
     assert figures["object_rotation_deg"] == pytest.approx(0.0, abs=1e-4)

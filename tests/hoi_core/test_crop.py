@@ -98,3 +98,13 @@ def test_box_needs_a_point():
     assert crops.box_of(np.array([[1.0, 2.0], [np.nan, 3.0], [4.0, 0.0]])) == (1.0, 0.0, 4.0, 2.0)
     with pytest.raises(ValueError, match="finite pixel"):
         crops.box_of(np.full((21, 2), np.nan))
+
+
+def test_a_box_far_off_the_axis_fills_the_crop_as_one_in_the_middle_does():
+    """Measured across the direction to the image's centre, where a flat image stretches least."""
+    camera = Camera(1280, 960, 300.0, 300.0, 640.0, 480.0, distortion_model="none")
+    for u in (640.0, 900.0, 1200.0):
+        crop = crops.around(camera, (u - 4.0, 476.0, u + 4.0, 484.0), 128)
+        ends = cameras.rays(camera, np.array([[u, 476.0], [u, 484.0]]))
+        top, bottom = cameras.project(crop.camera, crops.to_crop(crop, ends))
+        assert bottom[1] - top[1] == pytest.approx(128 / crops.SCALE, rel=1e-3)

@@ -6,6 +6,7 @@ import torch
 
 from dataset_tools.readers import _tiny_ours, ours
 from hoi_core import camera as cameras
+from hoi_core import metrics
 from hoi_core.errors import ConfigError
 from learning.augment import Augment, random_colours
 from learning.data import DataConfig, HandDataset, InOrder, StepSampler, around_hand, loader, make_item
@@ -45,6 +46,16 @@ def test_left_hands_look_like_right_ones(root):
     right = {handedness(dataset[n, 0]) for n in range(4)}
     left = {handedness(dataset[n, 0]) for n in range(4, 8)}
     assert right == left
+
+
+def test_targets_are_the_hand_turned_and_for_a_left_hand_mirrored(root):
+    for key, mirrored in zip(ours.index(root, "all")[::4], (False, True), strict=True):
+        sample = ours.read(root, key)
+        item = make_item(sample, DataConfig())
+        sign = [-1.0, 1.0, 1.0] if mirrored else [1.0, 1.0, 1.0]
+        for got, given in ((item.joints_m, sample.joints_m), (item.vertices_m, sample.vertices_m)):
+            turned = metrics.align_similarity(given * sign, got, scale=False)
+            np.testing.assert_allclose(turned, got, atol=1e-9)
 
 
 def test_augmentation_moves_labels_with_the_image(root):

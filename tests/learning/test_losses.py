@@ -74,7 +74,7 @@ def test_missing_labels_change_nothing():
     out = perfect(batch)
     noisy = HandOutput(out.joints_m + torch.randn(3, 21, 3) * 0.01, out.vertices_m + 0.01, out.confidence)
     valid = batch.joints_valid.clone()
-    valid[0, 5:], valid[2] = False, False
+    valid[0, 5:], valid[1, 0], valid[2] = False, False, False
     joints = torch.where(valid[..., None], batch.joints_m, 0.0)
     vertices = batch.vertices_m.clone()
     vertices[1] = float("nan")

@@ -1,0 +1,61 @@
+"""The figures of a set of predictions whose errors are known."""
+
+import numpy as np
+import pytest
+
+from learning.evaluate import hand_figures
+
+
+def truth(n: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    joints = rng.normal(0.0, 0.05, (n, 21, 3)) + np.array([0.0, 0.0, 0.5])
+    return joints, joints[:, :1] + rng.normal(0.0, 0.05, (n, 778, 3))
+
+
+def test_a_shift_is_an_absolute_error_only() -> None:
+    joints, vertices = truth()
+    shift = np.array([0.0, 0.003, 0.004])
+    figures = hand_figures(joints + shift, joints, vertices + shift, vertices, allow_reflection=True)
+    assert figures["xyz_mm"] == pytest.approx(5.0)
+    assert figures["mesh_mm"] == pytest.approx(5.0)
+    for name in ("xyz_pa_mm", "mesh_pa_mm", "mpjpe_mm", "mpvpe_mm"):
+        assert figures[name] == pytest.approx(0.0, abs=1e-3), name
+    # Of 100 thresholds from 0 to 50 mm, those below 5 mm are missed.
+    assert figures["xyz_auc"] == pytest.approx(0.9, abs=0.006)
+    assert figures["xyz_pa_auc"] == pytest.approx(1.0, abs=0.006)
+    assert (figures["f5_pa"], figures["f15_pa"], figures["n"]) == (1.0, 1.0, 3)
+
+
+def test_joints_and_mesh_are_aligned_each_by_itself() -> None:
+    joints, vertices = truth()
+    figures = hand_figures(
+        2.0 * joints, joints, vertices @ np.diag([-1.0, -1.0, 1.0]), vertices, allow_reflection=False
+    )
+    assert figures["xyz_pa_mm"] == pytest.approx(0.0, abs=1e-3)
+    assert figures["mesh_pa_mm"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_mirrored_hand_is_right_only_where_reflections_are_allowed() -> None:
+    joints, vertices = truth()
+    mirror = np.array([-1.0, 1.0, 1.0])
+    official, honest = (
+        hand_figures(joints * mirror, joints, vertices * mirror, vertices, allow_reflection=flag)
+        for flag in (True, False)
+    )
+    for name in ("xyz_pa_mm", "mesh_pa_mm"):
+        assert official[name] == pytest.approx(0.0, abs=1e-3)
+        assert honest[name] > 10.0
+
+
+def test_labels_that_are_missing_do_not_count() -> None:
+    joints, vertices = truth()
+    shift = np.array([0.01, 0.0, 0.0])
+    pred, pred_vertices = joints + shift, vertices + shift
+    joints[0, 3], vertices[1] = np.nan, np.nan
+    figures = hand_figures(pred, joints, pred_vertices, vertices, allow_reflection=True)
+    assert figures["xyz_mm"] == pytest.approx(10.0)
+    assert figures["mesh_mm"] == pytest.approx(10.0)
+    assert figures["f15"] == pytest.approx(1.0)
+    nothing = hand_figures(pred, joints, pred_vertices, np.full_like(vertices, np.nan), allow_reflection=True)
+    assert np.isnan(nothing["mesh_mm"])
+    assert np.isnan(nothing["f5_pa"])
