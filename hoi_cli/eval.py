@@ -6,13 +6,14 @@ Example: hoi-eval runs/float --dataset ours --split test --data data --json eval
 from __future__ import annotations
 
 import json as json_module
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
 
-from hoi_cli._run import Verbose, run, write_json
+from hoi_cli._run import Verbose, run, with_data, write_json
 from hoi_core import config, log
 
 _SHOWN = (
@@ -69,5 +70,7 @@ def job(settings: Config) -> None:
     lines.append(f"{figures['n']} samples of {settings.split}")
     if settings.verbose:
         log.console().print(json_module.dumps(figures, indent=2))
-    following = f"hoi-export {settings.model} --out model.onnx" if settings.model.is_dir() else ""
+    following = ""
+    if settings.model.is_dir():
+        following = with_data(f"hoi-export {shlex.quote(str(settings.model))} --out model.onnx", settings.data)
     log.panel(f"hoi-eval {settings.model}", lines, following)

@@ -7,6 +7,7 @@ Examples:
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,5 +66,5 @@ def job(settings: Config) -> None:
             f"mesh {parity['vertices_mean_mm']:.3f} mm on average",
             made.sidecar.licence,
         ],
-        f"hoi-bench model {made.path}",
+        f"hoi-bench model {shlex.quote(str(made.path))}",
     )

@@ -8,13 +8,14 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hoi_cli._run import run, write_json
+from hoi_cli._run import run, with_data, write_json
 from hoi_core import log, plugins
 from hoi_core.errors import HoiError
 from learning.config import TrainConfig
@@ -93,12 +94,14 @@ def job(settings: TrainConfig[Any]) -> None:
         "parameters": report.parameters,
     }
     write_json(settings.json, figures)
-    following = f"hoi-export {report.folder} --int8 --out {report.folder}/export/{settings.model}_int8.onnx"
+    run_folder = shlex.quote(str(report.folder))
+    out = shlex.quote(f"{report.folder}/export/{settings.model}_int8.onnx")
+    following = with_data(f"hoi-export {run_folder} --int8 --out {out}", settings.data)
     log.panel(
         "hoi-train",
         [
             f"{settings.model}, {report.parameters / 1e6:.2f} M parameters, step {report.step}: {report.folder}",
             f"loss {report.loss_first:.4f} -> {report.loss_last:.4f}, {report.steps_per_second:.2f} steps/s",
         ],
-        following if settings.qat else f"hoi-train --qat --from {report.folder}",
+        following if settings.qat else f"hoi-train --qat --from {run_folder}",
     )

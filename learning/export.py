@@ -8,6 +8,7 @@ import logging
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from hoi_core import crop as crops
 from hoi_core import runtime
 from hoi_core.conventions import DEFAULT_TIPS
-from hoi_core.errors import ExportError
+from hoi_core.errors import ExportError, StorageError
 from learning import quantize, runs
 from learning.data import DataConfig, HandDataset
 from learning.layers.sparse import fold_batch_norms
@@ -51,6 +52,7 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
 
     Raises:
         ExportError: a float run asked for int8 or the other way round, or the file disagrees with the model.
+        StorageError: the disk is full or not writable; an earlier export is as before.
     """
     loaded = runs.load_run(run)
     if int8 != loaded.settings.qat:
@@ -59,14 +61,23 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
     if out.suffix != ".onnx":
         raise ExportError(f"expected a file name that ends in .onnx, got {out}.", "Correct --out.")
     network = quantize.convert(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_onnx(network, out, loaded.settings.size)
-    sidecar = _sidecar(loaded, out, int8=int8)
-    beside = out.with_suffix(".json")
-    _write_sidecar(sidecar, beside)
-    report = parity(loaded, runtime.load(out, threads=1), data, samples)
-    sidecar = replace(sidecar, parity=report)
-    _write_sidecar(sidecar, beside)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        # Both files are made elsewhere first: half an export must not take the place of a whole one.
+        with TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
+            draft = Path(folder) / out.name
+            write_onnx(network, draft, loaded.settings.size)
+            sidecar = _sidecar(loaded, draft, int8=int8)
+            beside = draft.with_suffix(".json")
+            _write_sidecar(sidecar, beside)
+            report = parity(loaded, runtime.load(draft, threads=1), data, samples)
+            sidecar = replace(sidecar, parity=report)
+            _write_sidecar(sidecar, beside)
+            draft.replace(out)
+            beside.replace(out.with_suffix(".json"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StorageError(f"cannot write {out}: {reason}.", "Free some space or choose another --out.") from error
     limit = _LARGEST_MEAN_MM[sidecar.precision]
     if max(report["joints_mean_mm"], report["vertices_mean_mm"]) > limit:
         raise ExportError(
