@@ -16,7 +16,7 @@ import numpy as np
 
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
-from hoi_core.conventions import Side
+from hoi_core.conventions import SIDES, Side
 from hoi_core.edges import EdgeParams, fused_input
 from hoi_core.errors import AssetError, ConfigError
 from hoi_core.types import F32, F64, U8, Camera, Prediction
@@ -83,9 +83,22 @@ class Sidecar:
             )
         known = {name: values[name] for name in cls.__dataclass_fields__ if name in values}
         try:
-            return cls(**known | {"edges": EdgeParams.from_dict(known["edges"])})
-        except (KeyError, TypeError, ConfigError) as error:
+            sidecar = cls(**known | {"edges": EdgeParams.from_dict(known["edges"])})
+            sidecar._check()
+            return sidecar
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
             raise AssetError(f"{where} is incomplete: {error}.", "Export the model again with `hoi-export`.") from error
+
+    def _check(self) -> None:
+        """Raise ValueError or TypeError where a value makes no sense."""
+        if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
+            raise ValueError(f"size must be a number of pixels, got {self.size!r}")
+        for name in ("crop_scale", "length_unit_m", "root_unit_m"):
+            value = getattr(self, name)
+            if not 0.0 < value < float("inf"):
+                raise ValueError(f"{name} must be above 0, got {value!r}")
+        if self.side not in SIDES:
+            raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
 
 
 class HandModel:

@@ -60,10 +60,15 @@ def time_models(
         seed: of the input.
 
     Raises:
-        ConfigError: no file, or no repeats.
+        ConfigError: no file, or a number that makes no sense.
     """
     if not files or repeats < 1:
         raise ConfigError("expected at least one exported model and one repeat.", "Type `hoi-bench model FILE.onnx`.")
+    if threads < 1 or not 0.0 <= sparsity <= 1.0 or seed < 0:
+        raise ConfigError(
+            f"expected --threads >= 1, 0 <= --sparsity <= 1 and --seed >= 0, got {threads}, {sparsity} and {seed}.",
+            "Correct the flag.",
+        )
     models = [runtime.load(file, threads=threads) for file in files]
     inputs = [random_edges(m.sidecar.size, sparsity, seed) for m in models]
     seconds: list[list[float]] = [[] for _ in models]

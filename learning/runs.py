@@ -219,24 +219,55 @@ def load_run(folder: Path) -> LoadedRun:
     load_weights(model, checkpoint)
     if settings.qat:
         quantize.freeze_observers(model)
-    about = folder / "env.json"
     return LoadedRun(
         folder=folder,
         settings=settings,
         step=int(checkpoint.resolve().name.removeprefix("step_")),
         model=model.eval(),
-        about=json.loads(about.read_text(encoding="utf8")) if about.exists() else {},
+        about=_about(folder / "env.json"),
     )
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """env.json: versions, commit, hand model; empty where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not JSON: {error}.", "Restore it, or remove it.") from error
+    return values if isinstance(values, dict) else {}
+
+
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    """What a checkpoint folder holds to go on with: step and optimiser.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    try:
+        saved: dict[str, Any] = torch.load(checkpoint / "state.pt", weights_only=True)
+    except Exception as error:  # torch and pickle raise of every kind for a damaged file
+        raise ConfigError(
+            f"{checkpoint / 'state.pt'} is damaged: {str(error).splitlines()[0]}",
+            "Point checkpoints/last at an earlier step, or start anew with --from.",
+        ) from error
+    return saved
 
 
 def load_weights(model: nn.Module, checkpoint: Path) -> None:
     """Load the weights of a checkpoint folder into a model.
 
     Raises:
-        ConfigError: they belong to another model.
+        ConfigError: they are damaged, or belong to another model.
     """
     try:
         model.load_state_dict(load_file(checkpoint / "model.safetensors"))
+    except (SafetensorError, OSError) as error:
+        raise ConfigError(
+            f"the weights in {checkpoint} are damaged: {str(error).splitlines()[0]}.",
+            "Restore them, or point checkpoints/last at an earlier step.",
+        ) from error
     except RuntimeError as error:
         raise ConfigError(
             f"the weights in {checkpoint} do not fit the model: {str(error).splitlines()[0]}.",

@@ -162,7 +162,7 @@ def _hand() -> tuple[losses.Mesh, str]:
 def _resume(run: _Run) -> None:
     checkpoint = runs.last_checkpoint(run.folder)
     runs.load_weights(run.model, checkpoint)
-    saved = torch.load(checkpoint / "state.pt", weights_only=True)
+    saved = runs.load_state(checkpoint)
     run.optimizer.load_state_dict(saved["optimizer"])
     run.step = int(saved["step"])
 

@@ -86,6 +86,9 @@ def test_dry_run_writes_nothing(made):
         (evaluate, ["/nowhere.onnx"], "expected a model file"),
         (export, ["/nowhere"], "expected a run"),
         (bench, ["model", "/nowhere.onnx"], "expected a model file"),
+        (bench, ["model", "/nowhere.onnx", "--threads", "0"], "--threads >= 1"),
+        (bench, ["model", "/nowhere.onnx", "--sparsity", "nan"], "--sparsity"),
+        (bench, ["model", "/nowhere.onnx", "--seed", "-1"], "--seed >= 0"),
     ],
 )
 def test_bad_input_ends_with_code_2_and_one_line(command, arguments, message, capsys):

@@ -102,3 +102,14 @@ def test_sidecar_round_trip_and_versions(tmp_path):
             runtime.Sidecar.from_dict(described.to_dict() | bad, "here")
     with pytest.raises(AssetError, match="incomplete"):
         runtime.Sidecar.from_dict(described.to_dict() | {"edges": {"blur": 1}}, "here")
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"size": -5}, {"size": "x"}, {"length_unit_m": "a"}, {"crop_scale": None}, {"side": "up"}, {"edges": 3}],
+    ids=str,
+)
+def test_a_sidecar_whose_values_make_no_sense_is_refused(tmp_path, bad):
+    described = sidecar(write(tmp_path)).to_dict()
+    with pytest.raises(AssetError, match="incomplete"):
+        runtime.Sidecar.from_dict(described | bad, "here")
