@@ -1,0 +1,38 @@
+"""Depth points for the fit: where they may come from, and which way they face."""
+
+import numpy as np
+
+from annotate import gather
+from hoi_core import camera as cameras
+from hoi_core.types import Camera
+
+CAMERA = Camera(160, 120, 150.0, 150.0, 80.0, 60.0, distortion_model="none")
+
+
+def candidates(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels and normals of the points around a hand that fills columns 20 to 140 and rows 20 to 100."""
+    corners = np.array([[20.0, 20.0], [140.0, 100.0]])
+    hand_m = cameras.unproject(CAMERA, corners, np.full(2, 0.5))
+    every = gather.CloudConfig(margin_px=0, candidates=100_000)
+    points_m, normals = gather._candidates(image, 0.001, CAMERA, hand_m, every)
+    return np.rint(cameras.project(CAMERA, points_m)).astype(int), normals
+
+
+def test_a_wall_gives_all_its_pixels_and_faces_the_camera() -> None:
+    pixels, normals = candidates(np.full((120, 160), 500, np.uint16))
+    assert len(pixels) == 120 * 80
+    np.testing.assert_allclose(normals, np.tile([0.0, 0.0, -1.0], (len(normals), 1)), atol=1e-9)
+
+
+def test_edges_and_holes_give_none() -> None:
+    image = np.full((120, 160), 500, np.uint16)
+    image[:, 80:] = 600
+    image[50, 40] = 0
+    pixels, _ = candidates(image)
+    columns = set(pixels[:, 0])
+    # Three pixels away from a point its depth must still be alike.
+    assert {76, 83} <= columns
+    assert not columns & {77, 78, 79, 80, 81, 82}
+    lost = {(40, 50), (37, 50), (43, 50), (40, 47), (40, 53)}
+    assert not lost & {tuple(p) for p in pixels.tolist()}
+    assert (38, 50) in {tuple(p) for p in pixels.tolist()}
