@@ -113,6 +113,13 @@ class TrainConfig(Generic[M]):
                 f"{self.log_every}, {self.save_every} and {self.workers}.",
                 "Correct the flag.",
             )
+        # Written so that NaN fails too.
+        if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.freeze <= 1 and self.seed >= 0):
+            raise ConfigError(
+                f"expected --lr and --clip above 0, --freeze from 0 to 1 and --seed >= 0, got {self.peak_lr}, "
+                f"{self.clip}, {self.freeze} and {self.seed}.",
+                "Correct the flag.",
+            )
         if self.batch_size % self.processes:
             raise ConfigError(
                 f"--batch-size {self.batch_size} does not divide by --processes {self.processes}.", "Change one."

@@ -1,6 +1,7 @@
 """hoi-train, hoi-eval, hoi-export and hoi-bench as a user types them."""
 
 import json
+import shutil
 
 import pytest
 
@@ -80,6 +81,10 @@ def test_dry_run_writes_nothing(made):
         (train, ["--model", "splitt"], "no model named 'splitt'"),
         (train, ["--dataset", "hours"], "no dataset named 'hours'"),
         (train, ["--data", "/nowhere"], "expected recordings in /nowhere"),
+        (train, ["--lr", "nan"], "--lr and --clip above 0"),
+        (train, ["--clip", "-1"], "--lr and --clip above 0"),
+        (train, ["--freeze", "2"], "--freeze from 0 to 1"),
+        (train, ["--seed", "-1"], "--seed >= 0"),
         (train, ["--qat"], "--qat needs the float run"),
         (train, ["--qat", "--from", "/nowhere"], "expected a run"),
         (evaluate, ["/nowhere"], "expected a run's folder or an .onnx file"),
@@ -103,3 +108,32 @@ def test_help_shows_the_models_own_options(capsys):
     with pytest.raises(SystemExit):
         train.main(["--model", "splite", "--help"])
     assert "--spiral-length" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "state.pt"])
+def test_a_damaged_checkpoint_is_one_line(made, tmp_path, capsys, file):
+    run = tmp_path / "run"
+    shutil.copytree(made / "f", run, symlinks=True)
+    (run / "checkpoints" / "last" / file).write_bytes(b"\x10" * 100)
+    assert train.main(["--resume", "--out", str(run), "--steps", "9"]) == 2
+    shown = [line for line in capsys.readouterr().err.splitlines() if line.startswith("hoi-train: ")]
+    assert len(shown) == 1
+    assert "damaged" in shown[0]
+
+
+def test_an_export_that_finds_no_space_leaves_the_one_before(made, tmp_path, capsys, monkeypatch):
+    from learning import export as exporting
+
+    out = tmp_path / "my model.onnx"
+    for end in (".onnx", ".json"):
+        out.with_suffix(end).write_bytes((made / "f").with_suffix(end).read_bytes())
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(network, path, size):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "write_onnx", full)
+    assert export.main([str(made / "f"), "--data", str(made / "data"), "--out", str(out)]) == 2
+    assert "my model.onnx: No space left on device" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
