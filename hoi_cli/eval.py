@@ -15,6 +15,7 @@ import tyro
 
 from hoi_cli._run import Verbose, run, with_data, write_json
 from hoi_core import config, log
+from hoi_core.errors import ConfigError
 
 _SHOWN = (
     ("joints, absolute", "xyz_mm"),
@@ -54,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def job(settings: Config) -> None:
     """Predict, measure, report."""
     from learning import evaluate
+
+    if settings.workers < 0:
+        raise ConfigError(f"expected --workers >= 0, got {settings.workers}.", "Correct the flag.")
 
     model = evaluate.open_model(settings.model)
     figures = evaluate.evaluate(

@@ -143,5 +143,5 @@ def settings_from(values: dict[str, Any], where: str) -> TrainConfig[Any]:
     module = plugins.load("learning.models", str(plain.get("model", "splite")))
     plain["net"] = config.from_dict(module.Config, plain.get("net") or {}, f"{where}: net")
     for name in ("data", "out", "from_run", "config", "json"):
-        plain[name] = Path(plain[name]) if plain.get(name) else None
+        plain[name] = Path(str(plain[name])) if plain.get(name) else None
     return config.from_dict(TrainConfig, plain, where)

@@ -60,6 +60,8 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
         raise ExportError(f"run {run} is {'not ' if int8 else ''}trained with --qat.", f"Type `{steps}`.")
     if out.suffix != ".onnx":
         raise ExportError(f"expected a file name that ends in .onnx, got {out}.", "Correct --out.")
+    if samples < 1:
+        raise ExportError(f"expected --samples >= 1 to compare on, got {samples}.", "Correct the flag.")
     network = quantize.convert(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

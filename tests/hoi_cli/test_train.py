@@ -89,6 +89,7 @@ def test_dry_run_writes_nothing(made):
         (train, ["--qat", "--from", "/nowhere"], "expected a run"),
         (evaluate, ["/nowhere"], "expected a run's folder or an .onnx file"),
         (evaluate, ["/nowhere.onnx"], "expected a model file"),
+        (evaluate, ["/nowhere", "--workers", "-1"], "--workers >= 0"),
         (export, ["/nowhere"], "expected a run"),
         (bench, ["model", "/nowhere.onnx"], "expected a model file"),
         (bench, ["model", "/nowhere.onnx", "--threads", "0"], "--threads >= 1"),
