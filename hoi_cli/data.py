@@ -5,6 +5,7 @@ Example: hoi-data list
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -194,6 +195,9 @@ def _compare(command: Compare, root: Path) -> None:
     figures = compare(root, command.sequence)
     write_json(command.json, figures)
     width = max(map(len, figures))
-    lines = [f"{name:<{width}}  {value:.3g}" for name, value in figures.items()]
+    lines = [
+        f"{name:<{width}}  {'not labelled' if math.isnan(value) else format(value, '.3g')}"
+        for name, value in figures.items()
+    ]
     following = with_data("hoi-train --dataset ours --model splite", command.data)
     log.panel(f"{command.sequence}: labels against the truth", lines, following)

@@ -76,5 +76,6 @@ def job(settings: Config) -> None:
         log.console().print(json_module.dumps(figures, indent=2))
     following = ""
     if settings.model.is_dir():
-        following = with_data(f"hoi-export {shlex.quote(str(settings.model))} --out model.onnx", settings.data)
+        int8 = " --int8" if model.int8 else ""
+        following = with_data(f"hoi-export {shlex.quote(str(settings.model))}{int8} --out model.onnx", settings.data)
     log.panel(f"hoi-eval {settings.model}", lines, following)

@@ -8,6 +8,7 @@ Examples:
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -77,6 +78,8 @@ def _earlier(path: Path, *, keep_all: bool) -> TrainConfig[Any]:
 
 def job(settings: TrainConfig[Any]) -> None:
     """Train, then say what was made."""
+    # Waiting threads that spin make training several times slower where other programs want the cores too.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from learning.train import train
 
     report = train(settings)

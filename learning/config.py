@@ -96,7 +96,7 @@ class TrainConfig(Generic[M]):
     """File for the final figures."""
     dry_run: bool = False
     """Check everything and stop before training."""
-    verbose: bool = False
+    verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
     """Log more."""
 
     def __post_init__(self) -> None:

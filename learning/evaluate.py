@@ -33,6 +33,8 @@ class Evaluated:
     """How edges are made."""
     dataset: str
     """What it was trained on."""
+    int8: bool
+    """Whether it computes in int8, or was trained to."""
 
 
 def open_model(path: Path) -> Evaluated:
@@ -58,7 +60,7 @@ def _from_run(loaded: runs.LoadedRun) -> Evaluated:
         out = interpret(loaded.model(batch.image), batch.K, settings.size)
         return out.joints_m.double().numpy(), (out.joints_m[:, :1] + out.vertices_m).double().numpy()
 
-    return Evaluated(predict, settings.size, settings.edges, settings.dataset)
+    return Evaluated(predict, settings.size, settings.edges, settings.dataset, settings.qat)
 
 
 def _from_file(model: runtime.HandModel) -> Evaluated:
@@ -67,7 +69,7 @@ def _from_file(model: runtime.HandModel) -> Evaluated:
         return joints, vertices
 
     side = model.sidecar
-    return Evaluated(predict, side.size, side.edges, str(side.training.get("dataset", "")))
+    return Evaluated(predict, side.size, side.edges, str(side.training.get("dataset", "")), side.precision == "int8")
 
 
 def evaluate(
