@@ -21,6 +21,7 @@ from hoi_core.sequence import (
     CaptureWriter,
     Clock,
     Drop,
+    Sync,
     capture_path,
     new_sequence_dir,
     register_recording,
@@ -29,7 +30,6 @@ from hoi_core.types import Frame, StreamInfo
 
 log = logging.getLogger(__name__)
 
-REFERENCE = "left/color"
 QUEUE_FRAMES = 1024
 """Five seconds of the twin rig (half a gigabyte): the disk may pause for so long."""
 _READ_S = 0.2
@@ -153,14 +153,14 @@ class Recorder:
         self._whole = whole
         self._earlier = dict(earlier or {})
         names = [info.name for info in streams]
-        self.reference = REFERENCE if REFERENCE in names else names[0]
+        self.reference = sync.REFERENCE if sync.REFERENCE in names else names[0]
         self._period_ns = 1e9 / next(info.fps for info in streams if info.name == self.reference)
         self._queue: queue.Queue[Frame | None] = queue.Queue(QUEUE_FRAMES)
         self._history = {name: _History() for name in names}
         self._refused: queue.SimpleQueue[tuple[str, int, int]] = queue.SimpleQueue()
         self._ledger: dict[tuple[str, int], Drop] = {}
         self._moments_written = 0
-        self._moments: sync.Moments | None = None
+        self._moments: Sync | None = None
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
@@ -238,7 +238,7 @@ class Recorder:
             except queue.Empty:
                 return
 
-    def _align(self, *, whole: bool) -> tuple[dict[str, Clock], sync.Moments, list[Drop]] | None:
+    def _align(self, *, whole: bool) -> tuple[dict[str, Clock], Sync, list[Drop]] | None:
         arrivals = {
             name: clock.Arrivals(
                 np.array(past.t_device_ns, dtype=np.int64),
@@ -472,7 +472,7 @@ def _wait(
                 raise error
         elapsed = now - gate.opened_s if gate.opened_s is not None else 0.0
         if on_progress is not None:
-            frames = recorder.counts.get(REFERENCE, max(recorder.counts.values()))
+            frames = recorder.counts.get(sync.REFERENCE, max(recorder.counts.values()))
             on_progress(Progress(elapsed, frames, recorder.drop_count, recorder.buffer))
         quiet = all(now - reader.last_frame_s > _DRAIN_S for reader in readers)
         if rig.finished and quiet:

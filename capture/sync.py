@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hoi_core.sequence import Drop
+from hoi_core.sequence import Capture, Drop, Sync
 from hoi_core.types import I64
 
+REFERENCE = "left/color"
+"""The stream whose frames are the moments, where there is one of this name; else the first."""
 NOT_DELIVERED = "not delivered"
 QUEUE_FULL = "queue full"
 
@@ -26,21 +28,9 @@ class StreamTimes:
     """(N,) common time, ns."""
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Which frames belong together."""
-
-    t_ns: I64
-    """(M,) common time, ns."""
-    index: dict[str, I64]
-    """stream -> (M,) index of its frame, -1 for none."""
-    skew_ns: dict[str, I64]
-    """stream -> (M,) its frame's time minus the moment's, ns; 0 for none."""
-
-
 def align(
     streams: Mapping[str, StreamTimes], reference: str, period_ns: float, *, whole: bool
-) -> tuple[Moments, list[Drop]]:
+) -> tuple[Sync, list[Drop]]:
     """Pair all streams with the reference, and list what is missing.
 
     Every frame of the reference is a moment, also those known to be missing: their times lie between, or beyond,
@@ -66,7 +56,27 @@ def align(
     real = np.isin(t_ns, own.t_ns)
     index[reference] = np.where(real, index[reference], -1)
     skew[reference] = np.zeros_like(t_ns)
-    return Moments(t_ns, index, skew), sorted(drops, key=lambda drop: (drop.t_ns, drop.stream))
+    return Sync(t_ns, index, skew), sorted(drops, key=lambda drop: (drop.t_ns, drop.stream))
+
+
+def realign(recording: Capture) -> tuple[Sync, list[Drop]]:
+    """Moments and drops of a recording from the frames and clocks it holds, as its recorder would have written them.
+
+    A recorder that is killed has written the moments up to a little before its last frames.
+    """
+    infos = {name: stream.info for name, stream in recording.streams.items() if len(stream)}
+    times = {}
+    for name in infos:
+        stream, known = recording.streams[name], recording.clocks[name]
+        if not np.isfinite(known.drift_ppm):  # killed before the first clock was known
+            return recording.sync, recording.drops
+        times[name] = StreamTimes(stream.frame_number, known.to_common_ns(stream.t_device_ns))
+    if not times:
+        return recording.sync, recording.drops
+    reference = REFERENCE if REFERENCE in times else next(iter(times))
+    moments, missing = align(times, reference, 1e9 / infos[reference].fps, whole=False)
+    listed = {(drop.stream, drop.frame_number) for drop in recording.drops}
+    return moments, [*recording.drops, *(d for d in missing if (d.stream, d.frame_number) not in listed)]
 
 
 def nearest(t_ns: I64, candidates_ns: I64, tolerance_ns: float) -> tuple[I64, I64]:

@@ -167,11 +167,13 @@ def _check(command: Check, root: Path) -> None:
 
 
 def _recover(command: Recover, root: Path) -> None:
+    from capture.sync import realign
     from hoi_core import log
-    from hoi_core.sequence import find_sequence, open_capture, read_table, recover, register_recording
+    from hoi_core.sequence import annotation_path, find_sequence, open_capture, read_table, recover, register_recording
 
     folder = find_sequence(root, command.sequence)
-    result = recover(folder)
+    # Labels are bound to the moments they were made for: do not add any then.
+    result = recover(folder, None if annotation_path(root, command.sequence).exists() else realign)
     if command.sequence not in set(read_table(root, "protocol")["sequence"]):
         # Its recorder did not live to enter it.
         with open_capture(folder) as capture:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from hoi_core.errors import SequenceError, StorageError
 from hoi_core.sequence._files import storage_errors
 from hoi_core.sequence.layout import CAPTURE
-from hoi_core.sequence.reader import Capture, open_capture
-from hoi_core.sequence.writer import FIELDS, RESERVE_BYTES, group_path
+from hoi_core.sequence.reader import Capture, Drop, Sync, open_capture
+from hoi_core.sequence.writer import DROP, FIELDS, RESERVE_BYTES, group_path
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,20 @@ class Recovery:
     """Moments kept."""
 
 
-def recover(path: Path | str) -> Recovery:
+Realign = Callable[[Capture], tuple[Sync, Sequence[Drop]]]
+"""Finds the moments and drops of a recording anew."""
+
+
+def recover(path: Path | str, realign: Realign | None = None) -> Recovery:
     """Copy what a killed recorder left into a clean file and put it in the old one's place.
 
     Streams are trimmed to whole frames and the mark of the open writer is gone. The recording stays marked as
-    incomplete, since it is. The content hash is the same before and after.
+    incomplete, since it is. The content hash is the same before and after, unless `realign` adds moments.
 
     Args:
         path: a `capture.h5`, or the folder of a sequence. A recording that is still running must not be recovered.
+        realign: finds moments and drops also for the last frames, for which the recorder had not written any
+            (`capture.sync.realign`); None keeps those that were written.
 
     Raises:
         SequenceError: the file is missing, foreign, or its recorder is still writing.
@@ -48,7 +56,8 @@ def recover(path: Path | str) -> Recovery:
     with open_capture(path) as capture:
         frames = {name: len(stream) for name, stream in capture.streams.items()}
         places = {name: group_path(stream.info) for name, stream in capture.streams.items()}
-        moments = len(capture.sync)
+        sync, drops = (capture.sync, capture.drops) if realign is None else realign(capture)
+        moments = len(sync)
         source: h5py.File = capture._file
         cut = {name: len(source[f"{place}/frames"]) - frames[name] for name, place in places.items()}
         if not source.swmr_mode and not any(cut.values()):
@@ -58,6 +67,7 @@ def recover(path: Path | str) -> Recovery:
         try:
             with storage_errors(draft), h5py.File(draft, "w", libver="v110") as clean:
                 _copy(source, clean, capture, places)
+                _write_tables(source, clean, sync, drops)
             _check_still(path, frames, places)
             with draft.open("rb") as written:
                 os.fsync(written.fileno())
@@ -75,14 +85,24 @@ def _copy(source: h5py.File, clean: h5py.File, capture: Capture, places: dict[st
         for name in ("frames", *FIELDS):
             _copy_rows(source[f"{place}/{name}"], group, name, len(capture.streams[stream]))
         source.copy(f"clocks/{stream}", clean.require_group("clocks"), stream)
-    sync = clean.create_group("sync")
-    sync.attrs.update(source["sync"].attrs)
-    for name in ("t_ns", "index", "skew_ns"):
-        _copy_rows(source[f"sync/{name}"], sync, name, len(capture.sync))
-    # Moments may name frames that did not make it to the disk; the reader has struck those out.
-    for k, name in enumerate(sync.attrs["streams"]):
-        sync["index"][:, k] = capture.sync.index[name]
-    _copy_rows(source["drops"], clean, "drops", len(capture.drops))
+
+
+def _write_tables(source: h5py.File, clean: h5py.File, sync: Sync, drops: Sequence[Drop]) -> None:
+    """Moments and drops; moments may have named frames that did not reach the disk, and `sync` does not."""
+    table = clean.create_group("sync")
+    table.attrs.update(source["sync"].attrs)
+    names, none = list(table.attrs["streams"]), np.full(len(sync), -1)
+    columns = {
+        "t_ns": sync.t_ns,
+        "index": np.stack([sync.index.get(name, none) for name in names], axis=-1),
+        "skew_ns": np.stack([sync.skew_ns.get(name, 0 * none) for name in names], axis=-1),
+    }
+    for name, rows in columns.items():
+        old = source[f"sync/{name}"]
+        table.create_dataset(name, data=rows.astype(old.dtype), maxshape=old.maxshape, chunks=old.chunks)
+    old = source["drops"]
+    rows = np.array([(d.stream.encode(), d.frame_number, d.t_ns, d.reason.encode()) for d in drops], dtype=DROP)
+    clean.create_dataset("drops", data=rows, maxshape=old.maxshape, chunks=old.chunks)
 
 
 def _copy_rows(source: h5py.Dataset, group: h5py.Group, name: str, rows: int) -> None:
