@@ -54,6 +54,8 @@ def run(
             config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         log.setup(verbose=bool(getattr(parsed, "verbose", False)))
+        if (mano := getattr(parsed, "mano", None)) is not None:
+            os.environ["HOI_MANO"] = str(mano)  # also for the worker processes of this command
         job(parsed)
     except HoiError as error:
         log.error(prog, error)

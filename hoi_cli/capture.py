@@ -52,6 +52,8 @@ class Config:
     """Also write the figures to this file."""
     dry_run: bool = False
     """Open the rig and show its streams, record nothing."""
+    mano: Path | None = None
+    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
     verbose: Verbose = False
     """Show log lines and tracebacks."""
 

@@ -34,6 +34,8 @@ class Config:
     """Samples to compare on."""
     json: Path | None = None
     """File for the figures."""
+    mano: Path | None = None
+    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
     verbose: Verbose = False
     """Log more."""
 

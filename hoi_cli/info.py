@@ -18,6 +18,8 @@ class Config:
 
     json: Path | None = None
     """Also write the figures to this file."""
+    mano: Path | None = None
+    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
     verbose: Verbose = False
     """Show log lines and tracebacks."""
 

@@ -96,6 +96,8 @@ class TrainConfig(Generic[M]):
     """File for the final figures."""
     dry_run: bool = False
     """Check everything and stop before training."""
+    mano: Path | None = None
+    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
     verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
     """Log more."""
 

@@ -1,6 +1,8 @@
 """What every command does with flags and errors."""
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,22 @@ def test_figures_are_plain_json_and_nan_is_null(tmp_path):
     assert (tmp_path / "new" / "figures.json").read_text() == (
         '{\n  "a": null,\n  "b": [\n    1,\n    "' + tmp_path.name + '"\n  ]\n}\n'
     )
+
+
+def test_mano_names_the_hand_model_for_the_whole_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOI_MANO", "elsewhere")  # so that the command's change is undone
+    seen = []
+
+    @dataclass(frozen=True)
+    class WithMano(Config):
+        """Options of nothing but the hand."""
+
+        mano: Path | None = None
+        """Folder."""
+
+    def look(config: Config) -> None:
+        seen.append(os.environ["HOI_MANO"])
+
+    for flags in ([], ["--mano", str(tmp_path)]):
+        assert _run.run(WithMano, look, flags, prog="hoi-x", doc="Do nothing.") == 0
+    assert seen == ["elsewhere", str(tmp_path)]
