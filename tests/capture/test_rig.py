@@ -1,13 +1,14 @@
 """Rig files and calibrations."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from capture import rig as rig_module
 from capture.rig import make_header, open_rig, read_calibration
-from hoi_core.errors import CalibrationError, ConfigError
+from hoi_core.errors import CalibrationError, ConfigError, DeviceError
 from hoi_core.sequence import CaptureHeader
 
 CAMERA = {"width": 64, "height": 48, "fx": 61.5, "fy": 61.0, "cx": 31.8, "cy": 24.2, "distortion": [0.1, 0, 0, 0, 0]}
@@ -116,3 +117,9 @@ def test_bad_calibrations_are_typed_errors(tmp_path):
     calibrate(tmp_path, T_world_cam=[1, 2])
     with pytest.raises(CalibrationError, match="malformed"):
         read_calibration(tmp_path, "c01")
+
+
+def test_the_example_of_two_d435s_only_lacks_the_cameras(tmp_path):
+    example = Path(__file__).parents[2] / "examples" / "rigs" / "two_d435.yaml"
+    with pytest.raises(DeviceError, match="no RealSense camera is connected|000000000001"):
+        open_rig(str(example), tmp_path)
