@@ -121,5 +121,5 @@ def test_bad_calibrations_are_typed_errors(tmp_path):
 
 def test_the_example_of_two_d435s_only_lacks_the_cameras(tmp_path):
     example = Path(__file__).parents[2] / "examples" / "rigs" / "two_d435.yaml"
-    with pytest.raises(DeviceError, match="no RealSense camera is connected|000000000001"):
+    with pytest.raises(DeviceError, match=r"no RealSense camera is connected|000000000001"):
         open_rig(str(example), tmp_path)
