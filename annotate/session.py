@@ -10,7 +10,6 @@ import numpy as np
 
 from annotate import auto
 from annotate.keypoints import Keypoints
-from hoi_core import camera as cameras
 from hoi_core.conventions import SIDES, Side
 from hoi_core.errors import FitError, SequenceError
 from hoi_core.mano import ManoLayer
@@ -109,11 +108,6 @@ class AnnotationSession:
         index = int(self._capture.sync.index[f"{view}/color"][frame])
         return np.asarray(self._capture.views[view].color[index], dtype=np.uint8) if index >= 0 else None
 
-    def frame_images(self, frame: int) -> dict[str, U8]:
-        """View -> (H, W, 3) RGB, of the views that have a frame."""
-        images = {view: self.image(view, frame) for view in self.views}
-        return {view: image for view, image in images.items() if image is not None}
-
     def depth_m(self, view: str, frame: int) -> F32 | None:
         """(H, W) m aligned to colour, 0 where nothing was measured; None where the view has no depth."""
         stream = f"{view}/depth"
@@ -132,16 +126,6 @@ class AnnotationSession:
         some = slice(frame, frame + 1)
         hand = self._layer(side)(track.orient[some], track.pose[some], track.betas, track.trans_m[some])
         return np.asarray(hand.vertices_m[0])
-
-    def overlay(self, frame: int, view: str, side: Side = "right") -> tuple[F64, F64] | None:
-        """Vertices `(778, 2)` px and joints `(21, 2)` px in a view's image, or None where there is no label."""
-        vertices_m = self.vertices_m(side, frame)
-        if vertices_m is None:
-            return None
-        camera = self.camera(view)
-        points = np.concatenate([vertices_m, self._now.hands[side].joints_m[frame]])
-        pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, points))
-        return pixels[: len(vertices_m)], pixels[len(vertices_m) :]
 
     def faces(self, side: Side) -> I64:
         """(F, 3) vertex indices."""

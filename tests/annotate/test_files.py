@@ -165,10 +165,8 @@ def test_session_edits_drafts_and_saves(annotated, tmp_path: Path) -> None:
         before = session.set_status([2, 3], "accepted")
         assert before == ("auto", "auto")
         assert session.dirty
-        vertices_px, joints_px = session.overlay(2, "left")
-        assert vertices_px.shape == (778, 2)
-        assert joints_px.shape == (21, 2)
-        assert set(session.frame_images(2)) == {"left", "right"}
+        assert session.vertices_m("right", 2).shape == (778, 3)
+        assert all(session.image(view, 2).shape[2] == 3 for view in ("left", "right"))
     assert (session.folder / DRAFT).exists()
     with AnnotationSession.open(root, "seq_001") as session:
         assert session.recovered
