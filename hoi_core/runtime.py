@@ -87,16 +87,24 @@ class Sidecar:
             sidecar._check()
             return sidecar
         except (KeyError, TypeError, ValueError, AttributeError, ConfigError) as error:
-            raise AssetError(f"{where} is incomplete: {error}.", "Export the model again with `hoi-export`.") from error
+            raise AssetError(
+                f"{where} is incomplete or wrong: {error}.", "Export the model again with `hoi-export`."
+            ) from error
 
     def _check(self) -> None:
         """Raise ValueError or TypeError where a value makes no sense."""
         if isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
             raise ValueError(f"size must be a number of pixels, got {self.size!r}")
-        for name in ("crop_scale", "length_unit_m", "root_unit_m"):
-            value = getattr(self, name)
-            if not 0.0 < value < float("inf"):
-                raise ValueError(f"{name} must be above 0, got {value!r}")
+        if not 0.0 < self.crop_scale < float("inf"):
+            raise ValueError(f"crop_scale must be above 0, got {self.crop_scale!r}")
+        # `crop.camera_space` decodes in these; a file in others would be read as a hand of another size or order.
+        for name, ours in (
+            ("length_unit_m", crops.LENGTH_UNIT_M),
+            ("root_unit_m", crops.ROOT_UNIT_M),
+            ("joint_order", "openpose21"),
+        ):
+            if getattr(self, name) != ours:
+                raise ValueError(f"{name} must be {ours!r}, got {getattr(self, name)!r}")
         if self.side not in SIDES:
             raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
 

@@ -113,3 +113,12 @@ def test_a_sidecar_whose_values_make_no_sense_is_refused(tmp_path, bad):
     described = sidecar(write(tmp_path)).to_dict()
     with pytest.raises(AssetError, match="incomplete"):
         runtime.Sidecar.from_dict(described | bad, "here")
+
+
+@pytest.mark.parametrize(("key", "value"), [("length_unit_m", 0.1), ("root_unit_m", 0.36), ("joint_order", "mano21")])
+def test_a_sidecar_in_other_units_or_another_joint_order_is_refused(tmp_path, key, value):
+    path = write(tmp_path)
+    beside = path.with_suffix(".json")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {key: value}))
+    with pytest.raises(AssetError, match=key):
+        runtime.load(path)
