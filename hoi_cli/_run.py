@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,6 +20,20 @@ from hoi_core.errors import HoiError, StorageError
 C = TypeVar("C")
 Verbose = Annotated[bool, tyro.conf.arg(aliases=["-v"])]
 """The flag that every command has for log lines and tracebacks."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Common:
+    """The flags of every command that works on a dataset."""
+
+    data: Path | None = None
+    """Root of the dataset; default $HOI_DATA or ./data."""
+    json: Path | None = None
+    """Also write the figures to this file."""
+    mano: Path | None = None
+    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; default $HOI_MANO, else the stand-in hand."""
+    verbose: Verbose = False
+    """Show log lines and tracebacks."""
 
 
 def run(

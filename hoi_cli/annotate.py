@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from hoi_cli._run import Verbose, run, with_data, write_json
+from hoi_cli._run import Common, run, with_data, write_json
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Common):
     """Options of hoi-annotate."""
 
     sequence: Annotated[str, tyro.conf.Positional]
@@ -27,16 +27,8 @@ class Config:
     """Which hand, where the keypoints do not say."""
     keypoints: str = "stored"
     """Where 2D keypoints come from: a provider of annotate/keypoints."""
-    data: Path | None = None
-    """Dataset; default $HOI_DATA or ./data."""
-    json: Path | None = None
-    """Also write the figures to this file."""
     dry_run: bool = False
     """With --auto: fit, but write no revision."""
-    mano: Path | None = None
-    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
-    verbose: Verbose = False
-    """Show log lines and tracebacks."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

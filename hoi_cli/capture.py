@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hoi_cli._run import Verbose, run, with_data, write_json
+from hoi_cli._run import Common, run, with_data, write_json
 
 if TYPE_CHECKING:
     from capture.recorder import RecordReport
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hoi_core.sequence import CaptureHeader
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Common):
     """Options of hoi-capture."""
 
     rig: str = "simulated"
@@ -46,16 +46,8 @@ class Config:
     """How fast or slow the simulated devices' clocks run, parts per million."""
     skew_ms: float | None = None
     """How much later the simulated right camera exposes, ms."""
-    data: Path | None = None
-    """Dataset; default $HOI_DATA or ./data."""
-    json: Path | None = None
-    """Also write the figures to this file."""
     dry_run: bool = False
     """Open the rig and show its streams, record nothing."""
-    mano: Path | None = None
-    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
-    verbose: Verbose = False
-    """Show log lines and tracebacks."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

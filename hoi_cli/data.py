@@ -13,29 +13,15 @@ from typing import Annotated
 
 import tyro
 
-from hoi_cli._run import Verbose, run, with_data, write_json
+from hoi_cli._run import Common, run, with_data, write_json
 
 
-@dataclass(frozen=True)
-class Common:
-    """What every sub-command takes."""
-
-    data: Path | None = None
-    """Dataset; default $HOI_DATA or ./data."""
-    json: Path | None = None
-    """Also write the figures to this file."""
-    mano: Path | None = None
-    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
-    verbose: Verbose = False
-    """Show log lines and tracebacks."""
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class List(Common):
     """Show every sequence: who, what, how long, how it is labelled."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check(Common):
     """Check every image, time and label of one sequence or all."""
 
@@ -43,19 +29,19 @@ class Check(Common):
     """Sequence; default is all."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recover(Common):
     """Bring a recording whose recorder was killed back to a clean file."""
 
-    sequence: tyro.conf.Positional[str] = tyro.MISSING
+    sequence: tyro.conf.Positional[str]
     """Sequence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Compare(Common):
     """Compare the current labels of a simulated sequence with its truth."""
 
-    sequence: tyro.conf.Positional[str] = tyro.MISSING
+    sequence: tyro.conf.Positional[str]
     """Sequence."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tyro
 
-from hoi_cli._run import Verbose, run, with_data, write_json
+from hoi_cli._run import Common, run, with_data, write_json
 from hoi_core import config, log
 from hoi_core.errors import ConfigError
 
@@ -25,8 +25,8 @@ _SHOWN = (
 )
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Common):
     """What to measure on what."""
 
     model: tyro.conf.Positional[Path]
@@ -35,18 +35,10 @@ class Config:
     """Datasets joined by `+`; those it was trained on by default."""
     split: str = "test"
     """Part of the dataset."""
-    data: Path | None = None
-    """Root of the datasets; else $HOI_DATA, else ./data."""
     proper_rotation: bool = False
     """Align without mirroring. The official FreiHAND evaluator lets the alignment mirror, and so do we by default."""
     workers: int = 0
     """Loading processes."""
-    json: Path | None = None
-    """File for the figures."""
-    mano: Path | None = None
-    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
-    verbose: Verbose = False
-    """Log more."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import tyro
 
-from hoi_cli._run import Verbose, run, write_json
+from hoi_cli._run import Common, run, write_json
 from hoi_core import config, log
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(Common):
     """What to export where."""
 
     run: tyro.conf.Positional[Path]
@@ -28,16 +28,8 @@ class Config:
     """ONNX file to write; the sidecar takes its name with .json."""
     int8: bool = False
     """Compute in int8; the run must be one of `hoi-train --qat`."""
-    data: Path | None = None
-    """Root of the datasets, for the comparison with the trained model; else $HOI_DATA, else ./data."""
     samples: int = 16
     """Samples to compare on."""
-    json: Path | None = None
-    """File for the figures."""
-    mano: Path | None = None
-    """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; else $HOI_MANO, else the stand-in hand."""
-    verbose: Verbose = False
-    """Log more."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
