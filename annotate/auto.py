@@ -225,8 +225,8 @@ def find_keypoints(folder: Path, capture: Capture, provider: str) -> Keypoints:
     if found is None:
         raise FitError(
             f"the fit needs 2D keypoints of {folder.name}, and its provider {provider!r} has none.",
-            f"Click joints in some frames with `hoi-annotate {folder.name}`, or record with `--rig simulated`, "
-            "which writes clicks.",
+            "There is no detector yet: record with `--rig simulated`, which writes clicks, or store yours as "
+            "a revision (hoi_core.sequence.write_revision).",
         )
     return found
 

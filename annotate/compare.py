@@ -12,6 +12,7 @@ from hoi_core import metrics, rotation
 from hoi_core.errors import SequenceError
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import (
+    REFERENCE,
     Truth,
     annotation_path,
     find_sequence,
@@ -22,8 +23,6 @@ from hoi_core.sequence import (
 )
 from hoi_core.types import F64, I64, Bool, HandTrack, ObjectTrack, Revision
 
-REFERENCE = "left/color"
-"""Stream whose frames the moments are."""
 _CHI2_90 = 6.251389  # 90 % of a squared Mahalanobis distance in three dimensions
 
 

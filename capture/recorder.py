@@ -17,6 +17,7 @@ from capture import clock, sync
 from capture.rig import Device, Rig
 from hoi_core.errors import DeviceError, HoiError, StorageError
 from hoi_core.sequence import (
+    REFERENCE,
     CaptureHeader,
     CaptureWriter,
     Clock,
@@ -153,7 +154,7 @@ class Recorder:
         self._whole = whole
         self._earlier = dict(earlier or {})
         names = [info.name for info in streams]
-        self.reference = sync.REFERENCE if sync.REFERENCE in names else names[0]
+        self.reference = REFERENCE if REFERENCE in names else names[0]
         self._period_ns = 1e9 / next(info.fps for info in streams if info.name == self.reference)
         self._queue: queue.Queue[Frame | None] = queue.Queue(QUEUE_FRAMES)
         self._history = {name: _History() for name in names}
@@ -472,7 +473,7 @@ def _wait(
                 raise error
         elapsed = now - gate.opened_s if gate.opened_s is not None else 0.0
         if on_progress is not None:
-            frames = recorder.counts.get(sync.REFERENCE, max(recorder.counts.values()))
+            frames = recorder.counts.get(REFERENCE, max(recorder.counts.values()))
             on_progress(Progress(elapsed, frames, recorder.drop_count, recorder.buffer))
         quiet = all(now - reader.last_frame_s > _DRAIN_S for reader in readers)
         if rig.finished and quiet:

@@ -24,7 +24,7 @@ from capture.recorder import (
 )
 from capture.rig import RecordRequest, Rig, label_simulated, make_header
 from hoi_core.errors import DeviceError, HoiError
-from hoi_core.sequence import CaptureHeader, next_name
+from hoi_core.sequence import REFERENCE, CaptureHeader, next_name
 from hoi_core.types import Frame, StreamInfo
 
 _WINDOW_FRAMES = 300  # about ten seconds: what the clocks are known from before a recording
@@ -240,13 +240,13 @@ class CaptureSession:
     def _skew_ms(self) -> float:
         """Median distance between the reference's frames and another view's, on the clocks as known now."""
         names = [name for name in self._live if name.endswith("/color") and self._live[name].stamps]
-        other = next((name for name in names if name != sync.REFERENCE), None)
-        if sync.REFERENCE not in names or other is None:
+        other = next((name for name in names if name != REFERENCE), None)
+        if REFERENCE not in names or other is None:
             return float("nan")
-        arrivals = {name: self._arrivals(name) for name in (sync.REFERENCE, other)}
+        arrivals = {name: self._arrivals(name) for name in (REFERENCE, other)}
         clocks = clock.fit_all(self.streams, arrivals)
-        own, theirs = (clocks[name].to_common_ns(arrivals[name].t_device_ns) for name in (sync.REFERENCE, other))
-        index, skew = sync.nearest(own, theirs, 0.5e9 / self._live[sync.REFERENCE].info.fps)
+        own, theirs = (clocks[name].to_common_ns(arrivals[name].t_device_ns) for name in (REFERENCE, other))
+        index, skew = sync.nearest(own, theirs, 0.5e9 / self._live[REFERENCE].info.fps)
         return float(np.median(np.abs(skew[index >= 0]))) * 1e-6 if (index >= 0).any() else float("nan")
 
     def _disk_minutes(self, recorder: Recorder | None) -> float:

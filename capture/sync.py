@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hoi_core.sequence import Capture, Drop, Sync
+from hoi_core.sequence import REFERENCE, Capture, Drop, Sync
 from hoi_core.types import I64
 
-REFERENCE = "left/color"
-"""The stream whose frames are the moments, where there is one of this name; else the first."""
 NOT_DELIVERED = "not delivered"
 QUEUE_FULL = "queue full"
 

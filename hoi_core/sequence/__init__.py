@@ -12,13 +12,14 @@ from hoi_core.sequence.layout import (
     sequence_dir,
     truth_path,
 )
-from hoi_core.sequence.reader import Capture, Clock, Drop, ImageStream, Sensor, Sync, View, open_capture
+from hoi_core.sequence.reader import REFERENCE, Capture, Clock, Drop, ImageStream, Sensor, Sync, View, open_capture
 from hoi_core.sequence.recover import recover
 from hoi_core.sequence.tables import read_table, register_recording, set_row
 from hoi_core.sequence.truth import Truth, open_truth, write_truth
 from hoi_core.sequence.writer import CaptureHeader, CaptureWriter
 
 __all__ = [
+    "REFERENCE",
     "Annotation",
     "Binding",
     "Capture",

@@ -31,6 +31,10 @@ from hoi_core.types import F32, I64, Bool, Camera, ClockDomain, Frame, StreamInf
 _HEADER_TEXT = ("sequence", "participant", "scenario", "action", "rig", "calibration", "software", "created")
 
 
+REFERENCE = "left/color"
+"""The stream whose frames are the moments; a recording without it takes its first stream."""
+
+
 @dataclass(frozen=True)
 class Drop:
     """A frame that should be there and is not."""
