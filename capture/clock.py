@@ -53,7 +53,7 @@ def fit(t_device_ns: I64, t_host_ns: I64, *, drift: bool = True) -> Clock:
         slope = float(np.clip(_support_slope(x, y), -MAX_DRIFT_PPM * 1e3, MAX_DRIFT_PPM * 1e3))
     rest = y - slope * x
     offset = rest.min()
-    return Clock(
+    return Clock.line(
         reference_ns=reference,
         offset_ns=base + round(float(offset)),
         drift_ppm=slope * 1e-3,

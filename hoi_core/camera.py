@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hoi_core.types import F64, Bool, Camera
+from hoi_core.types import F64, I64, Bool, Camera
 
 _UNDISTORT_STEPS = 20
 
@@ -44,6 +44,22 @@ def look_at(eye_m: F64, target_m: F64, up: F64) -> F64:
     x = np.cross(z, up)
     x = x / np.linalg.norm(x)
     return rigid(np.stack([x, np.cross(z, x), z], axis=-1), eye_m)
+
+
+def row_time_ns(t_ns: I64, row_px: F64, height: int, readout_us: float) -> I64:
+    """When rows of an image were exposed: a rolling shutter reads them one after another, the middle at `t_ns`.
+
+    Args:
+        t_ns: (...) mid-exposure of the image, ns.
+        row_px: (...) v coordinate of what was seen, px.
+        height: image height, px.
+        readout_us: time from the exposure of the first row to that of the last, microseconds.
+
+    Returns:
+        (...) ns.
+    """
+    share = (np.asarray(row_px) - 0.5 * (height - 1)) / max(height - 1, 1)
+    return np.asarray(t_ns, dtype=np.int64) + np.rint(share * readout_us * 1e3).astype(np.int64)
 
 
 def _brown(xy: F64, coefficients: tuple[float, ...]) -> F64:

@@ -91,6 +91,8 @@ class StreamInfo:
     """Metres per depth unit; None for other streams."""
     T_depth_color: F64 | None = None
     """(4, 4), colour to depth imager, m; on depth streams."""
+    readout_us: float = 0.0
+    """Time from the exposure of the first image row to that of the last, microseconds; 0 for a global shutter."""
 
 
 @dataclass(frozen=True)

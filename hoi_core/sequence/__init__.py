@@ -2,6 +2,7 @@
 
 from hoi_core.sequence.annotation import Annotation, Binding, open_annotation, write_revision
 from hoi_core.sequence.check import check_sequence
+from hoi_core.sequence.clocks import Clock, ClockPiece, Epoch
 from hoi_core.sequence.layout import (
     annotation_path,
     capture_path,
@@ -12,7 +13,7 @@ from hoi_core.sequence.layout import (
     sequence_dir,
     truth_path,
 )
-from hoi_core.sequence.reader import REFERENCE, Capture, Clock, Drop, ImageStream, Sensor, Sync, View, open_capture
+from hoi_core.sequence.reader import REFERENCE, Capture, Drop, ImageStream, Sensor, Sync, View, open_capture
 from hoi_core.sequence.recover import recover
 from hoi_core.sequence.tables import read_table, register_recording, set_row
 from hoi_core.sequence.truth import Truth, open_truth, write_truth
@@ -26,7 +27,9 @@ __all__ = [
     "CaptureHeader",
     "CaptureWriter",
     "Clock",
+    "ClockPiece",
     "Drop",
+    "Epoch",
     "ImageStream",
     "Sensor",
     "Sync",

@@ -24,6 +24,7 @@ from hoi_core.sequence._files import (
     readable_rows,
     undo_left_delta,
 )
+from hoi_core.sequence.clocks import Clock, clock_of
 from hoi_core.sequence.layout import CAPTURE
 from hoi_core.sequence.writer import FIELDS, CaptureHeader
 from hoi_core.types import F32, I64, Bool, Camera, ClockDomain, Frame, StreamInfo
@@ -47,26 +48,6 @@ class Drop:
     """Estimated common time, ns."""
     reason: str
     """`not delivered` by the device, or `queue full` in the recorder."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """Device time to common time: `t + offset + drift * (t - reference)`."""
-
-    reference_ns: int
-    """Device time at which the offset holds, ns."""
-    offset_ns: int
-    """Common minus device time at the reference, ns."""
-    drift_ppm: float
-    """Rate of the common clock relative to the device's, minus one, in 1e-6; NaN where it was never fitted."""
-    residual_ns: float
-    """Median distance of the host's arrival times from the model, ns."""
-
-    def to_common_ns(self, t_device_ns: I64) -> I64:
-        """Common time of device times. `(...) ns -> (...) ns`."""
-        t = np.asarray(t_device_ns, dtype=np.int64)
-        slope = 0.0 if np.isnan(self.drift_ppm) else self.drift_ppm * 1e-6
-        return t + self.offset_ns + np.rint((t - self.reference_ns) * slope).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -295,10 +276,10 @@ class Capture(OpenFile):
         ]
 
     def _read_clocks(self) -> dict[str, Clock]:
-        rows = {name: self._file[f"clocks/{name}"][()] for name in self.streams}
+        pieces = self._file.get("clock_pieces", {})
         return {
-            name: Clock(int(r["reference_ns"]), int(r["offset_ns"]), float(r["drift_ppm"]), float(r["residual_ns"]))
-            for name, r in rows.items()
+            name: clock_of(pieces[name][()] if name in pieces else None, self._file[f"clocks/{name}"][()])
+            for name in self.streams
         }
 
     @property
