@@ -61,6 +61,27 @@ def fit(t_device_ns: I64, t_host_ns: I64, *, drift: bool = True) -> Clock:
     )
 
 
+class ClockTracker:
+    """The clock of one device while it runs, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._pairs: list[tuple[int, int]] = []
+
+    def add(self, t_device_ns: int, t_host_ns: int) -> None:
+        """Take in a frame: when it was taken on the device's clock, and when it arrived on the host's, ns."""
+        self._pairs.append((t_device_ns, t_host_ns))
+
+    def split(self, t_device_ns: int) -> None:
+        """Begin a new piece at a device time: the clock, though continued, was reset there."""
+
+    def clock(self) -> Clock | None:
+        """The model so far; None before the first frame."""
+        if not self._pairs:
+            return None
+        pairs = np.array(self._pairs, dtype=np.int64)
+        return fit(pairs[:, 0], pairs[:, 1])
+
+
 def _support_slope(x: F64, y: F64) -> float:
     """Slope of the lower convex hull's edge at the mean of x: the solution of the linear programme in closed form."""
     if len(x) > 2 * _HULL_BINS:
