@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from capture import clock, quality, sync
+from capture.annotatable import Verdict
 from capture.recorder import (
     Reader,
     Recorder,
@@ -53,6 +55,20 @@ class Health:
     """Share of measured pixels by view."""
     exposure_us: Mapping[str, float]
     """Exposure time by stream, microseconds; NaN while unknown."""
+
+
+@dataclass(frozen=True)
+class DeviceState:
+    """How one device of the rig is doing."""
+
+    name: str
+    """View or sensor."""
+    serial: str
+    """Serial number; empty where the device has none."""
+    state: Literal["ok", "silent", "lost"]
+    """`silent`: connected, but no frame for a second; `lost`: unplugged or failed, and being reopened."""
+    detail: str = ""
+    """What is wrong, in words; empty while all is well."""
 
 
 @dataclass
@@ -204,6 +220,18 @@ class CaptureSession:
             label_simulated(self.rig, report.path.parent)
         return report
 
+    def devices(self) -> tuple[DeviceState, ...]:
+        """How each device is doing, in the order of the rig."""
+        now = time.monotonic()
+        return tuple(_state(reader, now) for reader in self._readers)
+
+    def mark(self, text: str = "") -> None:
+        """Note that something happened now; stored with the recording, ignored while nothing is recorded."""
+
+    def verdict(self) -> Verdict:
+        """Whether what the cameras see can be annotated; below 0.1 ms."""
+        return Verdict()
+
     def health(self) -> Health:
         """Figures for the health bar; takes about a millisecond."""
         now_ns = time.monotonic_ns()
@@ -259,3 +287,14 @@ class CaptureSession:
         if recorder is not None and elapsed > 2.0:
             rate = max(recorder.file_bytes / elapsed, 1.0)
         return shutil.disk_usage(folder).free / rate / 60.0
+
+
+def _state(reader: Reader, now_s: float) -> DeviceState:
+    info = reader.device.streams[0]
+    name = info.name.split("/", 1)[0]
+    if reader.error is not None:
+        return DeviceState(name, info.serial, "lost", reader.error.message)
+    silent_s = now_s - reader.last_frame_s
+    if silent_s > _STALE_S:
+        return DeviceState(name, info.serial, "silent", f"no frame for {silent_s:.0f} s")
+    return DeviceState(name, info.serial, "ok")
