@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 
-from hoi_core.types import U8, Frame
+from hoi_core.types import U8, Frame, StreamInfo
 
 Level = Literal["good", "warn", "bad", "unknown"]
 LEVELS: tuple[Level, ...] = ("good", "unknown", "warn", "bad")
@@ -92,8 +92,9 @@ def judge_sensor(gray: U8, edge: U8 | None = None) -> tuple[Reading, ...]:
 class Watcher:
     """Judges a running session; feed it newest frames, at whatever rate there is time for."""
 
-    def __init__(self, depth_scales_m: Mapping[str, float] | None = None) -> None:
-        self._scales = dict(depth_scales_m or {})
+    def __init__(self, streams: Sequence[StreamInfo], detector: HandDetector | None = None) -> None:
+        self._streams = {info.name: info for info in streams}
+        self._detector = detector
 
     def add(self, frame: Frame) -> None:
         """Take note of a frame of any stream; about 3 ms for a colour image of 640x480."""
