@@ -40,6 +40,10 @@ class CalibrationError(HoiError):
     """A calibration is missing or too poor to use."""
 
 
+class ConsentError(HoiError):
+    """A person may not be recorded: consent is missing, expired or too narrow, or an identifier tells who it is."""
+
+
 class DatasetError(HoiError):
     """A dataset root does not hold what its reader expects."""
 

@@ -171,7 +171,7 @@ def register_recording(root: Path, header: CaptureHeader, *, seconds: float, dro
     """Enter a recording into the protocol, and its participant and objects where they are new.
 
     It fills the first planned row of its participant and objects whose scenario and action are the same; what the
-    row or the recording leaves open matches anything. A recording that repeats a failed take follows it in the plan.
+    row or the recording leaves open matches anything. One more take of the same has the same place in the order.
 
     Args:
         root: the dataset; its dataset.json is made if there is none.
@@ -214,8 +214,8 @@ def _entered(frame: pd.DataFrame, row: Mapping[str, str]) -> pd.DataFrame:
     if len(planned):
         known = {name: frame.loc[planned[0], name] for name in ("scenario", "action") if not row[name]}
         return with_row(frame, {**row, **known}, planned[:1])
-    failed = mine[(mine["sequence"] != "") & status.isin(("rejected", "incomplete"))]
-    order = next((str(order) for order in failed["order"] if order), "")
+    # A redo follows the failed take in the plan; a second good one stands beside the first.
+    order = next((str(order) for order in mine["order"] if order), "")
     return with_row(frame, {**row, "order": order}, at)
 
 
