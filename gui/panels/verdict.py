@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Can what is seen now be annotated? A light for the take and one for each view, with words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gui.health import Level
+from gui.qt import Qt, QtCore, QtGui, QtWidgets
+from gui.theme import Theme, colour
+
+if TYPE_CHECKING:
+    from capture.annotatable import Reading, Verdict
+
+_WORDS: dict[Level, str] = {
+    "good": "Can be annotated",
+    "warn": "Watch",
+    "bad": "Cannot be annotated",
+    "idle": "Not judged yet",
+}
+_SHORT: dict[Level, str] = {"good": "good", "warn": "watch", "bad": "fix", "idle": "no data"}
+_HEIGHT_PX, _PILL_PX, _PAD_PX = 34, 26, 10
+
+
+def level_of(level: str) -> Level:
+    """A judgement of `capture.annotatable` as the windows name it: what is unknown is idle."""
+    return "idle" if level == "unknown" else level  # type: ignore[return-value]
+
+
+class VerdictStrip(QtWidgets.QWidget):
+    """One line: a pill for the take, a pill for each view, and what to do first.
+
+    Colour is never the only sign: every pill has a word. The tip lists all readings.
+    """
+
+    def __init__(self, theme: Theme) -> None:
+        super().__init__()
+        self._theme = theme
+        self.verdict: Verdict | None = None
+        self.setFixedHeight(_HEIGHT_PX)
+        self.setMinimumWidth(240)
+        self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take over other colours."""
+        self._theme = theme
+        self.update()
+
+    def show_verdict(self, verdict: Verdict | None) -> None:
+        """Show a judgement; None where there is nothing to judge."""
+        if verdict == self.verdict and verdict is not None:
+            return
+        self.verdict = verdict
+        self.setToolTip(tip(verdict, self._theme) if verdict is not None else "")
+        self.setAccessibleName(self.words)
+        self.update()
+
+    @property
+    def level(self) -> Level:
+        """The level that needs most attention."""
+        return level_of(self.verdict.level) if self.verdict is not None else "idle"
+
+    @property
+    def words(self) -> str:
+        """All that the strip says, in one line."""
+        said = [f"{name}: {word}" for name, _, word in self.pills()]
+        return "  ·  ".join([*said, self.advice]) if self.advice else "  ·  ".join(said)
+
+    @property
+    def advice(self) -> str:
+        """What to do first; empty when all is well."""
+        found = self.verdict.words if self.verdict is not None else ()
+        rest = f"   (+{len(found) - 1} more)" if len(found) > 1 else ""
+        return f"{found[0]}{rest}" if found else ""
+
+    def pills(self) -> list[tuple[str, Level, str]]:
+        """Name, level and word of each light, the take first."""
+        if self.verdict is None:
+            return [("Take", "idle", _WORDS["idle"])]
+        out: list[tuple[str, Level, str]] = [("Take", self.level, _WORDS[self.level])]
+        for view, readings in self.verdict.views.items():
+            level = view_level(readings)
+            poor = [reading.name.replace("_", " ") for reading in readings if level_of(reading.level) == level]
+            out.append((view, level, poor[0] if level in ("warn", "bad") else _SHORT[level]))
+        return out
+
+    def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
+        """Paint the pills, then the advice in the room that is left."""
+        painter = QtGui.QPainter(self)
+        painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        left = 0.0
+        for n, (name, level, word) in enumerate(self.pills()):
+            left += self._paint_pill(painter, left, name if n else "", word, level) + 6
+        room = QtCore.QRectF(left + 6, 0, self.width() - left - 8, self.height())
+        painter.setPen(QtGui.QColor(self._theme.muted))
+        text = painter.fontMetrics().elidedText(self.advice, Qt.ElideRight, max(int(room.width()), 0))
+        painter.drawText(room, int(Qt.AlignVCenter | Qt.AlignLeft), text)
+        painter.end()
+
+    def _paint_pill(self, painter: QtGui.QPainter, left: float, name: str, word: str, level: Level) -> float:
+        font = painter.font()
+        font.setBold(not name)
+        painter.setFont(font)
+        metrics, shade = painter.fontMetrics(), self._theme.level(level)
+        named = f"{name} " if name else ""
+        width = metrics.horizontalAdvance(named + word) + 2 * _PAD_PX + 14
+        box = QtCore.QRectF(left + 0.5, (self.height() - _PILL_PX) / 2, width, _PILL_PX)
+        painter.setPen(QtGui.QPen(colour(shade, 150), 1.0))
+        painter.setBrush(colour(shade, 60 if not name else 26))
+        painter.drawRoundedRect(box, _PILL_PX / 2, _PILL_PX / 2)
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(QtGui.QColor(shade))
+        painter.drawEllipse(QtCore.QPointF(box.left() + _PAD_PX + 4, box.center().y()), 4, 4)
+        text = box.adjusted(_PAD_PX + 14, 0, 0, 0)
+        painter.setPen(QtGui.QColor(self._theme.muted))
+        painter.drawText(text, int(Qt.AlignVCenter | Qt.AlignLeft), named)
+        painter.setPen(QtGui.QColor(self._theme.text))
+        text.setLeft(text.left() + metrics.horizontalAdvance(named))
+        painter.drawText(text, int(Qt.AlignVCenter | Qt.AlignLeft), word)
+        font.setBold(False)
+        painter.setFont(font)
+        return width
+
+
+def view_level(readings: tuple[Reading, ...]) -> Level:
+    """The level of a view that needs most attention."""
+    order: tuple[Level, ...] = ("bad", "warn", "good", "idle")
+    found = {level_of(reading.level) for reading in readings}
+    return next((level for level in order if level in found), "idle")
+
+
+def tip(verdict: Verdict, theme: Theme) -> str:
+    """All readings as a table with their words."""
+    rows = []
+    for place, readings in [*verdict.views.items(), ("take", verdict.take)]:
+        for reading in readings:
+            level = level_of(reading.level)
+            rows.append(
+                f"<tr><td style='padding-right:10px;color:{theme.muted}'>{place}</td>"
+                f"<td style='padding-right:10px'>{reading.name.replace('_', ' ')}</td>"
+                f"<td style='padding-right:10px;color:{theme.level(level)}'><b>{_SHORT[level]}</b></td>"
+                f"<td>{reading.text}</td></tr>"
+            )
+    return f"<table>{''.join(rows)}</table>" if rows else ""
