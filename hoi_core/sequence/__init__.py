@@ -1,8 +1,10 @@
 """Recordings, annotations and truth on disk: the only package that knows the paths inside the HDF5 files."""
 
+from hoi_core.sequence._tables import Mark, Sync
 from hoi_core.sequence.annotation import Annotation, Binding, open_annotation, write_revision
 from hoi_core.sequence.check import check_sequence
 from hoi_core.sequence.clocks import Clock, ClockPiece, Epoch
+from hoi_core.sequence.drops import NOT_DELIVERED, QUEUE_FULL, UNPLUGGED, Drop
 from hoi_core.sequence.layout import (
     annotation_path,
     capture_path,
@@ -13,14 +15,18 @@ from hoi_core.sequence.layout import (
     sequence_dir,
     truth_path,
 )
-from hoi_core.sequence.reader import REFERENCE, Capture, Drop, ImageStream, Sensor, Sync, View, open_capture
-from hoi_core.sequence.recover import recover
+from hoi_core.sequence.reader import REFERENCE, Capture, open_capture
+from hoi_core.sequence.recover import recover, repair
+from hoi_core.sequence.streams import ImageStream, Sensor, View
 from hoi_core.sequence.tables import read_table, register_recording, set_row
 from hoi_core.sequence.truth import Truth, open_truth, write_truth
 from hoi_core.sequence.writer import CaptureHeader, CaptureWriter
 
 __all__ = [
+    "NOT_DELIVERED",
+    "QUEUE_FULL",
     "REFERENCE",
+    "UNPLUGGED",
     "Annotation",
     "Binding",
     "Capture",
@@ -31,6 +37,7 @@ __all__ = [
     "Drop",
     "Epoch",
     "ImageStream",
+    "Mark",
     "Sensor",
     "Sync",
     "Truth",
@@ -48,6 +55,7 @@ __all__ = [
     "read_table",
     "recover",
     "register_recording",
+    "repair",
     "sequence_dir",
     "set_row",
     "truth_path",

@@ -13,22 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import h5py
 import numpy as np
-from numpy.typing import NDArray
 
 from hoi_core.errors import SequenceError, StorageError
 from hoi_core.types import F64, Camera, StreamInfo
 
-# One thread per compressor: the recorder shares its cores with the cameras. Read when blosc first starts.
-os.environ.setdefault("BLOSC_NTHREADS", "1")
-
-import h5py
-import hdf5plugin
-
 log = logging.getLogger(__name__)
 
-CODEC = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.BITSHUFFLE))
-VERSIONS = {"hoi-capture": (1, 0), "hoi-annotation": (1, 0), "hoi-truth": (1, 0)}
+VERSIONS = {"hoi-capture": (1, 1), "hoi-annotation": (1, 0), "hoi-truth": (1, 0)}
 """Newest (major, minor) that this program writes, by format."""
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -77,7 +70,7 @@ class OpenFile:
             with damage(path, remedy):
                 self._read()
         except SequenceError:
-            self._file.close()
+            self.close()
             raise
 
     def _read(self) -> None:
@@ -242,6 +235,7 @@ def write_stream_info(group: h5py.Group, info: StreamInfo) -> None:
     write_camera(group.attrs, info.camera)
     group.attrs["serial"] = info.serial
     group.attrs["fps"] = float(info.fps)
+    group.attrs["readout_us"] = float(info.readout_us)
     if info.depth_scale_m is not None:
         group.attrs["depth_scale_m"] = float(info.depth_scale_m)
     if info.T_depth_color is not None:
@@ -262,6 +256,7 @@ def read_stream_info(group: h5py.Group, name: str, kind: str) -> StreamInfo:
         serial=str(attrs["serial"]),
         depth_scale_m=float(attrs["depth_scale_m"]) if "depth_scale_m" in attrs else None,
         T_depth_color=T_depth_color,
+        readout_us=float(attrs.get("readout_us", 0.0)),
     )
 
 
@@ -269,15 +264,3 @@ def read_json(attrs: h5py.AttributeManager, name: str) -> dict[str, object]:
     """A JSON object kept in a text attribute; empty where absent."""
     value = json.loads(attrs.get(name, "{}"))
     return value if isinstance(value, dict) else {}
-
-
-def left_delta(image: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
-    """Each pixel minus its left neighbour, modulo the type's range: smooth depth becomes small numbers. `(H, W)`."""
-    out = image.copy()
-    out[:, 1:] -= image[:, :-1]
-    return out
-
-
-def undo_left_delta(image: NDArray[np.unsignedinteger]) -> NDArray[np.unsignedinteger]:
-    """Inverse of `left_delta`, exact for unsigned integers. `(H, W)`."""
-    return np.add.accumulate(image, axis=1, dtype=image.dtype)

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 
 from hoi_core.errors import SequenceError
-from hoi_core.sequence._files import CODEC
+from hoi_core.sequence.codec import CODEC
 from hoi_core.types import JOINT_SOURCES, STATUSES, HandTrack, ObjectTrack, Revision
 
 _TEXT = ("author", "parent", "comment", "keypoint_source")

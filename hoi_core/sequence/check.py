@@ -10,7 +10,8 @@ import numpy as np
 from hoi_core.errors import SequenceError
 from hoi_core.sequence.annotation import open_annotation
 from hoi_core.sequence.layout import ANNOTATION
-from hoi_core.sequence.reader import Capture, ImageStream, open_capture
+from hoi_core.sequence.reader import Capture, open_capture
+from hoi_core.sequence.streams import ImageStream
 from hoi_core.types import Revision
 
 _SENTINELS = (-1.0, 0.0)  # what other formats write where a label is missing

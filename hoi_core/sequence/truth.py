@@ -8,11 +8,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from hoi_core.sequence._files import CODEC, OpenFile, damage, read_camera, stamp, storage_errors, write_camera
+from hoi_core.sequence._files import OpenFile, damage, read_camera, stamp, storage_errors, write_camera
 from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
+from hoi_core.sequence._tables import DROP
+from hoi_core.sequence.codec import CODEC
+from hoi_core.sequence.drops import Drop
 from hoi_core.sequence.layout import TRUTH
-from hoi_core.sequence.reader import Drop
-from hoi_core.sequence.writer import DROP
 from hoi_core.types import F32, I64, Camera, Revision
 
 _REMEDY = "Record the simulated sequence again."

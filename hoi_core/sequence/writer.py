@@ -1,43 +1,32 @@
-"""Write `capture.h5` while the cameras run, so that a killed recorder loses at most half a second."""
+"""Write a recording while the cameras run, so that a killed recorder loses at most half a second."""
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import get_args
 
 import h5py
 import numpy as np
 
 from hoi_core.errors import SequenceError, StorageError
-from hoi_core.sequence._files import CODEC, left_delta, stamp, storage_errors, write_stream_info
-from hoi_core.types import ClockDomain, Frame, StreamInfo
+from hoi_core.sequence._files import stamp, storage_errors
+from hoi_core.sequence._segment import Segment, abandon, group_path, segment_path
+from hoi_core.sequence._tables import Mark, Sync, drop_rows, make_tables, mark_rows, sync_columns, write_clock
+from hoi_core.sequence.clocks import Clock, Epoch, epoch_rows
+from hoi_core.sequence.drops import Drop
+from hoi_core.types import I64, Frame, StreamInfo
 
 FLUSH_S = 0.4
 RESERVE_BYTES = 64 << 20
 """Recording stops before the disk is fuller than this, so that the file can still be closed."""
-
-CLOCK_DOMAINS: tuple[ClockDomain, ...] = get_args(ClockDomain)
-"""`clock_domain` is stored as the index into this tuple."""
-FIELDS: dict[str, str] = {
-    "t_device_ns": "i8",
-    "t_host_ns": "i8",
-    "clock_domain": "u1",
-    "frame_number": "i8",
-    "exposure_us": "f4",
-    "gain": "f4",
-    "crc32": "u4",
-}
-DROP = np.dtype([("stream", "S64"), ("frame_number", "i8"), ("t_ns", "i8"), ("reason", "S64")])
-CLOCK = np.dtype([("reference_ns", "i8"), ("offset_ns", "i8"), ("drift_ppm", "f8"), ("residual_ns", "f8")])
+SEGMENT_S = 300.0
+"""After so long a recording goes on in the next file, about 10 GB for two cameras."""
 
 
 @dataclass(frozen=True)
@@ -66,86 +55,62 @@ class CaptureHeader:
     """Parameters of `hoi_core.edges` with which gray and edge views of the colour streams are derived on reading."""
 
 
-def group_path(info: StreamInfo) -> str:
-    """Where a stream lies in the file."""
-    return f"/{'sensors' if info.kind == 'sensor' else 'cameras'}/{info.name}"
-
-
-class _StreamWriter:
-    """One stream: images at once, the numbers beside them in blocks."""
-
-    def __init__(self, file: h5py.File, info: StreamInfo) -> None:
-        self.info = info
-        self.count = 0
-        group = file.create_group(group_path(info))
-        write_stream_info(group, info)
-        self._delta = info.name.endswith("/depth")
-        self._frames = group.create_dataset(
-            "frames", (0, *info.shape), info.dtype, maxshape=(None, *info.shape), chunks=(1, *info.shape), **CODEC
-        )
-        self._frames.attrs["filter"] = "left_delta" if self._delta else "none"
-        self._fields = {
-            name: group.create_dataset(name, (0,), kind, maxshape=(None,), chunks=(1024,))
-            for name, kind in FIELDS.items()
-        }
-        self._fields["clock_domain"].attrs["names"] = list(CLOCK_DOMAINS)
-        self._pending: list[tuple[float, ...]] = []
-
-    def append(self, frame: Frame) -> None:
-        image = np.ascontiguousarray(frame.image)
-        if image.shape != self.info.shape or image.dtype != np.dtype(self.info.dtype):
-            raise SequenceError(
-                f"stream {self.info.name} takes {self.info.dtype} {self.info.shape}, got {image.dtype} {image.shape}.",
-                "Check the camera's configuration.",
-            )
-        self._frames.resize(self.count + 1, axis=0)
-        self._frames[self.count] = left_delta(image) if self._delta else image
-        self.count += 1
-        self._pending.append(
-            (
-                frame.t_device_ns,
-                frame.t_host_ns,
-                CLOCK_DOMAINS.index(frame.clock_domain),
-                frame.frame_number,
-                frame.exposure_us,
-                frame.gain,
-                zlib.crc32(image.data),
-            )
-        )
-
-    def write_fields(self) -> None:
-        if not self._pending:
-            return
-        stop = self.count
-        for dataset, values in zip(self._fields.values(), zip(*self._pending, strict=True), strict=True):
-            dataset.resize(stop, axis=0)
-            dataset[stop - len(values) :] = np.asarray(values).astype(dataset.dtype)
-        self._pending.clear()
-
-
 class CaptureWriter:
-    """Appends frames, moments, drops and clocks to a new `capture.h5`; flushed every half second.
+    """Appends frames, moments, drops and clocks to a new recording; flushed every half second.
+
+    After `segment_s` the images go on in a file of their own (`capture.001.h5`, ...); the tables of the whole
+    recording stay in `capture.h5`, which is open to the end.
 
     Example:
         >>> with CaptureWriter.create(path, header, streams) as writer:  # doctest: +SKIP
         ...     writer.append(frame)
     """
 
-    def __init__(self, path: Path, file: h5py.File, header: CaptureHeader, streams: Sequence[StreamInfo]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        file: h5py.File,
+        header: CaptureHeader,
+        streams: Sequence[StreamInfo],
+        settings: Mapping[str, Mapping[str, object]],
+        segment_s: float,
+    ) -> None:
         self.path = path
         self._file = file
-        self._streams = {info.name: _StreamWriter(file, info) for info in streams}
-        self._names = list(self._streams)
+        self._header = header
+        self._streams = list(streams)
+        self._settings = settings
+        self._segment_s = segment_s
+        self._names = [info.name for info in streams]
         self._open = True
         self._broken = False
-        self._write_header(header)
-        self._make_tables()
+        self._write_header(file, 0)
+        make_tables(file, self._names)
+        self._segment = Segment(file, streams, settings)
+        self._number = 0
+        self._before = dict.fromkeys(self._names, 0)
+        self._earlier_bytes = 0
         file.swmr_mode = True
-        self._last_flush = time.monotonic()
+        self._last_flush = self._segment_began = time.monotonic()
 
     @classmethod
-    def create(cls, path: Path, header: CaptureHeader, streams: Sequence[StreamInfo]) -> CaptureWriter:
+    def create(
+        cls,
+        path: Path,
+        header: CaptureHeader,
+        streams: Sequence[StreamInfo],
+        *,
+        settings: Mapping[str, Mapping[str, object]] | None = None,
+        segment_s: float = SEGMENT_S,
+    ) -> CaptureWriter:
         """Make a new file.
+
+        Args:
+            path: of `capture.h5`.
+            header: what is recorded.
+            streams: what will come.
+            settings: how each stream's device was set (exposure, gain, firmware, ...), by stream.
+            segment_s: length of a segment, s.
 
         Raises:
             SequenceError: the file exists.
@@ -160,33 +125,32 @@ class CaptureWriter:
         with storage_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             _check_space(path)
-            return cls(path, h5py.File(path, "w-", libver="v110"), header, streams)
+            return cls(path, h5py.File(path, "w-", libver="v110"), header, streams, settings or {}, segment_s)
 
-    def _write_header(self, header: CaptureHeader) -> None:
-        attrs = self._file.attrs
-        stamp(self._file, "hoi-capture")
+    def _write_header(self, file: h5py.File, number: int) -> None:
+        attrs, header = file.attrs, self._header
+        stamp(file, "hoi-capture")
         for name in ("sequence", "participant", "scenario", "action", "rig", "calibration", "software", "created"):
             attrs[name] = getattr(header, name)
         attrs["objects"] = json.dumps(list(header.objects))
         attrs["edge_params"] = json.dumps(dict(header.edge_params))
         attrs["complete"] = np.uint8(0)
-
-    def _make_tables(self) -> None:
-        width = len(self._names)
-        sync = self._file.create_group("sync")
-        sync.attrs["streams"] = self._names
-        sync.create_dataset("t_ns", (0,), "i8", maxshape=(None,), chunks=(1024,))
-        for name in ("index", "skew_ns"):
-            sync.create_dataset(name, (0, width), "i8", maxshape=(None, width), chunks=(1024, width))
-        self._file.create_dataset("drops", (0,), DROP, maxshape=(None,), chunks=(256,))
-        for name in self._names:
-            unknown = np.array((0, 0, np.nan, np.nan), dtype=CLOCK)
-            self._file.create_dataset(f"clocks/{name}", data=unknown)
+        attrs["segment"] = np.int64(number)
+        if number == 0:
+            attrs["segments"] = np.int64(1)
 
     @property
     def counts(self) -> dict[str, int]:
         """Frames written so far, by stream."""
-        return {name: stream.count for name, stream in self._streams.items()}
+        return {name: before + self._segment.parts[name].count for name, before in self._before.items()}
+
+    @property
+    def bytes(self) -> int:
+        """Size of all files so far."""
+        now = self.path.stat().st_size if self.path.exists() else 0
+        if self._number:
+            now += segment_path(self.path, self._number).stat().st_size
+        return self._earlier_bytes + now
 
     def append(self, frame: Frame) -> int:
         """Append a frame to its stream and return its index there; flushes when half a second has passed.
@@ -195,19 +159,53 @@ class CaptureWriter:
             SequenceError: an unknown stream, or an image of another shape or type.
             StorageError: the disk is full; what was written stays readable.
         """
-        stream = self._streams.get(frame.stream)
-        if stream is None:
+        part = self._segment.parts.get(frame.stream)
+        if part is None:
             raise SequenceError(f"no stream {frame.stream!r} in this recording.", f"Streams: {', '.join(self._names)}.")
         with self._writing():
-            stream.append(frame)
-        if time.monotonic() - self._last_flush > FLUSH_S:
+            part.append(frame)
+        index = self._before[frame.stream] + part.count - 1
+        now = time.monotonic()
+        if now - self._last_flush > FLUSH_S:
             self.flush()
-        return stream.count - 1
+            if now - self._segment_began > self._segment_s:
+                self._next_segment()
+        return index
+
+    def columns(self, stream: str) -> dict[str, I64]:
+        """What was written of a stream's `frame_number`, `t_device_ns` and `t_host_ns`. Each `(n,)`."""
+        names = ("frame_number", "t_device_ns", "t_host_ns")
+        found: dict[str, list[I64]] = {name: [] for name in names}
+        place = group_path(self._segment.parts[stream].info)
+        with self._writing():
+            self._segment.write_fields()
+            for number in range(self._number):
+                if number == 0:
+                    for name in names:
+                        found[name].append(self._file[f"{place}/{name}"][:])
+                    continue
+                with h5py.File(segment_path(self.path, number), "r") as file:
+                    for name in names:
+                        found[name].append(file[f"{place}/{name}"][:])
+            for name in names:
+                found[name].append(self._segment.parts[stream].column(name))
+        return {name: np.concatenate(values).astype(np.int64) for name, values in found.items()}
 
     def drop(self, stream: str, frame_number: int, t_ns: int, reason: str) -> None:
         """Record that a frame is missing, with its estimated common time and why."""
-        row = np.array([(stream.encode(), frame_number, t_ns, reason.encode())], dtype=DROP)
-        self._extend("drops", row)
+        self.extend_drops([Drop(stream, frame_number, t_ns, reason)])
+
+    def extend_drops(self, drops: Sequence[Drop], *, replace: bool = False) -> None:
+        """Record several missing frames, or `replace` all that were recorded."""
+        self._extend("drops", drop_rows(drops), first=0 if replace else None)
+
+    def mark(self, t_ns: int, text: str) -> None:
+        """Record that somebody noted something at a common time."""
+        self._extend("marks", mark_rows([Mark(t_ns, text)]))
+
+    def extend_epochs(self, epochs: Sequence[Epoch]) -> None:
+        """Record from which frames on numbers or times were continued."""
+        self._extend("epochs", epoch_rows(epochs))
 
     def sync(self, t_ns: int, index: Mapping[str, int], skew_ns: Mapping[str, int]) -> None:
         """Append a moment: its common time, each stream's frame (-1 or absent: none) and its distance in time."""
@@ -233,20 +231,20 @@ class CaptureWriter:
             skew_ns: stream -> (M,) distance of that frame from the moment; 0 where there is none.
             replace: forget the moments written before.
         """
-        missing, still = np.full(len(t_ns), -1), np.zeros(len(t_ns), dtype=np.int64)
-        columns = np.stack([index.get(name, missing) for name in self._names], axis=-1)
-        skews = np.stack([skew_ns.get(name, still) for name in self._names], axis=-1)
-        for name, rows in (("index", columns), ("skew_ns", skews), ("t_ns", np.asarray(t_ns))):
+        columns = sync_columns(self._names, Sync(np.asarray(t_ns), index, skew_ns))
+        for name, rows in columns.items():
             self._extend(f"sync/{name}", rows, first=0 if replace else None)
 
     def clock(
         self, stream: str, offset_ns: int, drift_ppm: float, residual_ns: float, *, reference_ns: int = 0
     ) -> None:
-        """Set a stream's clock model: `t = t_device + offset + drift * (t_device - reference)`."""
+        """Set a stream's clock model of one piece: `t = t_device + offset + drift * (t_device - reference)`."""
+        self.set_clock(stream, Clock.line(reference_ns, offset_ns, drift_ppm, residual_ns))
+
+    def set_clock(self, stream: str, clock: Clock) -> None:
+        """Set a stream's clock model."""
         with self._writing():
-            self._file[f"clocks/{stream}"][()] = np.array(
-                (reference_ns, offset_ns, drift_ppm, residual_ns), dtype=CLOCK
-            )
+            write_clock(self._file, stream, clock)
 
     def flush(self) -> None:
         """Make everything written so far readable, also if the program is killed right after.
@@ -256,9 +254,10 @@ class CaptureWriter:
         """
         _check_space(self.path)
         with self._writing():
-            for stream in self._streams.values():
-                stream.write_fields()
-            self._file.flush()
+            self._segment.write_fields()
+            self._segment.file.flush()
+            if self._number:
+                self._file.flush()
         self._last_flush = time.monotonic()
 
     def close(self, *, complete: bool = True) -> None:
@@ -268,8 +267,10 @@ class CaptureWriter:
         try:
             if not self._broken:
                 with self._writing():
-                    for stream in self._streams.values():
-                        stream.write_fields()
+                    self._segment.write_fields()
+                    if self._number:
+                        self._segment.file.attrs.modify("complete", np.uint8(complete))
+                        self._segment.file.close()
                     self._file.attrs.modify("complete", np.uint8(complete))
                     self._file.close()
                 self._open = False
@@ -277,17 +278,34 @@ class CaptureWriter:
             self.abandon()
 
     def abandon(self) -> None:
-        """Let go of the file after a failed write: it stays as it was flushed last, for `hoi-data recover`."""
+        """Let go of the files after a failed write: they stay as flushed last, for `hoi-data recover`."""
         if not self._open:
             return
         self._open = False
-        # HDF5 cannot drop a file without writing to it once more, and half of that may fit on a full disk and
-        # damage what is there. So its descriptor is led to memory first.
-        nowhere = os.memfd_create("abandoned")
-        with suppress(OSError, RuntimeError, ValueError):
-            os.dup2(nowhere, self._file.id.get_vfd_handle())
-            self._file.close()
-        os.close(nowhere)
+        if self._number:
+            abandon(self._segment.file)
+        abandon(self._file)
+
+    def _next_segment(self) -> None:
+        """Close the file of the last minutes and go on in a new one."""
+        path = segment_path(self.path, self._number + 1)
+        with self._writing():
+            # Under its own name only when it is whole: a recorder that is killed here leaves nothing half made.
+            draft = path.with_suffix(".h5.new")
+            file = h5py.File(draft, "w", libver="v110")
+            self._write_header(file, self._number + 1)
+            following = Segment(file, self._streams, self._settings)
+            file.swmr_mode = True
+            draft.rename(path)
+            self._before = self.counts
+            if self._number:
+                self._earlier_bytes += segment_path(self.path, self._number).stat().st_size
+                self._segment.file.attrs.modify("complete", np.uint8(1))
+                self._segment.file.close()
+            self._segment, self._number = following, self._number + 1
+            self._file.attrs.modify("segments", np.int64(self._number + 1))
+            self._file.flush()
+        self._segment_began = time.monotonic()
 
     def _extend(self, name: str, rows: np.ndarray, first: int | None = None) -> None:
         """Append rows to a table, or let it hold just these from row `first` on."""
@@ -295,7 +313,8 @@ class CaptureWriter:
             dataset = self._file[name]
             start = len(dataset) if first is None else first
             dataset.resize(start + len(rows), axis=0)
-            dataset[start:] = rows
+            if len(rows):
+                dataset[start:] = rows
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

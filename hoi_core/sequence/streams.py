@@ -1,0 +1,195 @@
+"""The streams of a recording: images read one at a time, from however many files they lie in."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from hoi_core.camera import inverse_rigid
+from hoi_core.errors import SequenceError
+from hoi_core.sequence._files import damage, read_json, read_stream_info, readable_rows
+from hoi_core.sequence._segment import FIELDS
+from hoi_core.sequence.codec import named, undo
+from hoi_core.types import F32, I64, Camera, ClockDomain, Frame, StreamInfo
+
+
+class _Part:
+    """The frames of one stream in one file."""
+
+    def __init__(self, group: h5py.Group) -> None:
+        self.frames = group["frames"]
+        self.prediction = named(self.frames.attrs)
+        # A killed recorder leaves images whose numbers were not written yet: count whole frames only.
+        self.count = min(readable_rows(group[name]) for name in ("frames", *FIELDS))
+        self.fields = {field: group[field][: self.count] for field in FIELDS}
+
+    def read(self, i: int) -> NDArray[np.unsignedinteger]:
+        with damage(Path(self.frames.file.filename), "Check the recording with `hoi-data check`."):
+            packed = self.frames[i]
+        return undo(self.prediction, packed)
+
+
+class ImageStream:
+    """One stream of a recording; indexing reads one image, iteration reads them in order."""
+
+    def __init__(self, groups: Sequence[h5py.Group], name: str, kind: str) -> None:
+        self.info: StreamInfo = read_stream_info(groups[0], name, kind)
+        self.name = name
+        self.settings: dict[str, object] = read_json(groups[0].attrs, "settings")
+        """How the device was set while it recorded: exposure, gain, firmware, ...; empty in format 1.0."""
+        self._parts = [_Part(group) for group in groups]
+        self._first = [0, *np.cumsum([part.count for part in self._parts]).tolist()]
+        self._fields = {field: np.concatenate([part.fields[field] for part in self._parts]) for field in FIELDS}
+        self._domains: list[ClockDomain] = list(groups[0]["clock_domain"].attrs["names"])
+
+    def __len__(self) -> int:
+        return self._first[-1]
+
+    def __getitem__(self, i: int) -> NDArray[np.unsignedinteger]:
+        n = len(self)
+        if not -n <= i < n:
+            raise IndexError(f"stream {self.name} has {n} frames, asked for {i}")
+        i = int(i) % n
+        k = bisect_right(self._first, i) - 1
+        return self._parts[k].read(i - self._first[k])
+
+    @property
+    def part_lengths(self) -> list[int]:
+        """Number of frames in each of the recording's files."""
+        return [part.count for part in self._parts]
+
+    def __iter__(self) -> Iterator[NDArray[np.unsignedinteger]]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def camera(self) -> Camera:
+        """Intrinsics and calibrated pose of this stream's imager."""
+        return self.info.camera
+
+    @property
+    def scale_m(self) -> float | None:
+        """Metres per unit, on depth streams."""
+        return self.info.depth_scale_m
+
+    @property
+    def t_device_ns(self) -> I64:
+        """(N,) mid-exposure on the device's clock, ns."""
+        return self._fields["t_device_ns"]
+
+    @property
+    def t_host_ns(self) -> I64:
+        """(N,) arrival on the host's monotonic clock, ns."""
+        return self._fields["t_host_ns"]
+
+    @property
+    def frame_number(self) -> I64:
+        """(N,) the device's own counter."""
+        return self._fields["frame_number"]
+
+    @property
+    def exposure_us(self) -> F32:
+        """(N,) exposure time, microseconds; NaN where unknown."""
+        return self._fields["exposure_us"]
+
+    @property
+    def gain(self) -> F32:
+        """(N,) sensor gain, device units; NaN where unknown."""
+        return self._fields["gain"]
+
+    @property
+    def crc32(self) -> NDArray[np.uint32]:
+        """(N,) checksum of each image as it came from the camera."""
+        return self._fields["crc32"]
+
+    @property
+    def clock_domain(self) -> list[ClockDomain]:
+        """Clock of `t_device_ns`, for each of the N frames."""
+        return [self._domains[k] for k in self._fields["clock_domain"]]
+
+    def frame(self, i: int) -> Frame:
+        """Frame `i` as the camera delivered it."""
+        values = {name: column[i].item() for name, column in self._fields.items() if name != "crc32"}
+        values["clock_domain"] = self._domains[values["clock_domain"]]
+        return Frame(stream=self.name, image=self[i], **values)
+
+    def digest(self) -> bytes:
+        """Hash of the stream's content: image checksums, times and numbers."""
+        total = hashlib.sha256(f"{self.name} {self.info.shape} {self.info.dtype}".encode())
+        for name, kind in FIELDS.items():
+            total.update(np.ascontiguousarray(self._fields[name], dtype=f"<{kind}").tobytes())
+        return total.digest()
+
+
+class View:
+    """One RGB-D camera of a recording."""
+
+    def __init__(self, name: str, streams: Mapping[str, ImageStream]) -> None:
+        self.name = name
+        self._streams = streams
+
+    def _stream(self, kind: str) -> ImageStream:
+        if kind not in self._streams:
+            raise SequenceError(
+                f"view {self.name} has no {kind} stream, only {', '.join(self._streams)}.", "Record it with the rig."
+            )
+        return self._streams[kind]
+
+    @property
+    def color(self) -> ImageStream:
+        """Colour images, (H, W, 3) uint8 RGB."""
+        return self._stream("color")
+
+    @property
+    def depth(self) -> ImageStream:
+        """Depth images in their own frame, (H, W) uint16 units of `scale_m`; 0 where nothing was measured."""
+        return self._stream("depth")
+
+    @property
+    def infrared(self) -> ImageStream | None:
+        """Left infrared images, (H, W) uint8, if they were recorded."""
+        return self._streams.get("infrared")
+
+    @property
+    def camera(self) -> Camera:
+        """The colour camera."""
+        return self.color.camera
+
+    @cached_property
+    def _align(self) -> Callable[[NDArray[np.unsignedinteger]], F32]:
+        from hoi_core.sequence.align import aligner
+
+        info, T = self.depth.info, self.depth.info.T_depth_color
+        if info.depth_scale_m is None:
+            raise SequenceError(f"{info.name} does not say how long its unit is.", "Record it again.")
+        if T is None:
+            T = inverse_rigid(info.camera.T_world_cam) @ self.camera.T_world_cam
+        return aligner(info.camera, self.camera, T, info.depth_scale_m)
+
+    def depth_in_color_m(self, i: int) -> F32:
+        """Depth frame `i` (an index of the depth stream) as the colour camera sees it.
+
+        Returns:
+            (H, W) float32 m along the colour camera's z; 0 where nothing was measured.
+        """
+        return self._align(self.depth[i])
+
+
+class Sensor:
+    """A gray-and-edge sensor of a recording."""
+
+    def __init__(self, name: str, streams: Mapping[str, ImageStream]) -> None:
+        self.name = name
+        self.gray = streams["gray"]
+        self.edge = streams["edge"]
+
+    @property
+    def camera(self) -> Camera:
+        """Intrinsics and calibrated pose."""
+        return self.gray.camera
