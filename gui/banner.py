@@ -49,7 +49,13 @@ class Banner(QtWidgets.QFrame):
         row.addWidget(self.dismiss)
         self._timer = QtCore.QTimer(self, singleShot=True)
         self._timer.timeout.connect(self.hide)
+        self._kind: Kind = "info"
         self.hide()
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take over other colours."""
+        self._theme = theme
+        self._paint_edge()
 
     def show_error(self, error: HoiError) -> None:
         """Show what went wrong and what to do; stays until dismissed."""
@@ -70,16 +76,20 @@ class Banner(QtWidgets.QFrame):
 
     def _show(self, kind: Kind, title: str, hint: str) -> None:
         self._timer.stop()
-        theme = self._theme
-        edge = {"info": theme.accent, "good": theme.good, "warn": theme.warn, "bad": theme.bad}[kind]
-        self.setStyleSheet(
-            f"QFrame#banner {{ background: {theme.surface}; border: 1px solid {theme.border};"
-            f" border-left: 4px solid {edge}; border-radius: 7px; }}"
-        )
+        self._kind = kind
+        self._paint_edge()
         self.title.setText(title)
         self.hint.setText(hint)
         self.hint.setVisible(bool(hint))
         self.show()
+
+    def _paint_edge(self) -> None:
+        theme = self._theme
+        edge = {"info": theme.accent, "good": theme.good, "warn": theme.warn, "bad": theme.bad}[self._kind]
+        self.setStyleSheet(
+            f"QFrame#banner {{ background: {theme.surface}; border: 1px solid {theme.border};"
+            f" border-left: 4px solid {edge}; border-radius: 7px; }}"
+        )
 
     def _copy(self) -> None:
         QtWidgets.QApplication.clipboard().setText(self.details)

@@ -1,31 +1,40 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The recording window: live views, one button, and lights that say whether the data will be good."""
+"""The recording window: pages for the rig, its calibration, the takes and the protocol, around one open rig."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hoi_core.errors import HoiError
 
 from . import theme as themes
-from .actions import install, show_sheet, toolbar
+from .actions import install, show_sheet
 from .banner import Banner, show_unexpected
-from .capture_actions import ACTIONS
-from .health import lights
+from .capture_actions import ACTIONS, MODES, PAGES
+from .dataset_lab import DatasetLab
+from .desk_keeper import DeskKeeper
+from .device_keeper import DeviceKeeper
+from .feed import Feed, Figures
+from .floating import Floating
+from .jobs import Jobs
+from .lab import Cell, Lab
 from .layout import recall, remember
-from .panels.health_bar import HealthBar
-from .panels.live_views import LiveViews
-from .panels.record_panel import RecordPanel, State
-from .qt import Qt, QtCore, QtGui, QtWidgets, application
-from .sessions import CaptureSession, RecordReport, data_path
-from .worker import Job
+from .pages.calibrate_host import CalibrateHost
+from .pages.coverage_page import CoveragePage
+from .pages.record_page import RecordPage
+from .pages.rig_page import RigPage
+from .qt import QtCore, QtGui, QtWidgets, application
+from .rail import Rail
+from .session_host import SessionHost
+from .sessions import CaptureSession, RecordReport, RecordRequest, data_path
+from .take_flow import BUSY, FlowState, Plan, TakeFlow
+from .take_reviews import TakeReviews
 
-# 25 pictures a second look live and leave more of the processor to the recorder.
-_FRAME_MS = 40
-_HEALTH_MS = 250
+_WHERE_PX = 520
+_NEWS_S = 10.0
+_LEAST_SIZE = (1180, 720)
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,15 @@ class CaptureWindowConfig:
 
     root: Path
     """Where recordings go."""
+    rig: str = "simulated"
+    """Opened at the start; empty opens none and shows the rigs."""
     sequence: str = ""
     """Name of the first recording; empty takes the next free one."""
-    participant: str = "p01"
-    """Pseudonym."""
-    objects: tuple[str, ...] = ("o01",)
-    """Objects in the scene."""
-    scenario: str = "s1"
+    participant: str = ""
+    """Pseudonym; empty takes whom the protocol proposes."""
+    objects: tuple[str, ...] = ()
+    """Objects in the scene; empty takes what the protocol proposes."""
+    scenario: str = ""
     """Scenario of the protocol."""
     action: str = ""
     """What the participant does."""
@@ -54,283 +65,417 @@ class CaptureWindow(QtWidgets.QMainWindow):
     """Previews and records; every wait happens on another thread.
 
     Args:
-        open_session: makes the session; called on a worker thread, as it may take seconds.
-        config: what the fields start with.
+        lab: the dataset and the devices.
+        config: what the window starts with.
         theme: the colours.
     """
 
-    def __init__(
-        self, open_session: Callable[[], CaptureSession], config: CaptureWindowConfig, theme: themes.Theme
-    ) -> None:
+    def __init__(self, lab: Lab, config: CaptureWindowConfig, theme: themes.Theme) -> None:
         super().__init__()
-        self._open_session, self._config, self._theme = open_session, config, theme
-        self.session: CaptureSession | None = None
-        self._job: Job | None = None
-        self._closed = False
-        self._count_left = 0.0
+        self.lab, self._config, self._theme = lab, config, theme
+        self._feed: Feed | None = None
+        self._closing = self._closed = False
+        self.jobs, self.host, self.flow = Jobs(self), SessionHost(lab.open, self), TakeFlow(lab, self)
+        self.desk, self.devices = DeskKeeper(lab, self.jobs, self), DeviceKeeper(lab, self.jobs, self)
+        self.reviews = TakeReviews(lab.root, self.jobs, self)
         self.banner = Banner(theme)
-        self.views = LiveViews(theme)
-        self.panel = RecordPanel(theme)
-        self.health_bar = HealthBar(theme)
-        self.where = QtWidgets.QLabel()
+        self.rig_page, self.record_page, self.coverage_page = RigPage(), RecordPage(theme), CoveragePage(theme)
+        self.calibrate_page = CalibrateHost(theme, lab.root)
         self.actions_by_id = install(self, ACTIONS, self._functions())
+        self.rail = Rail(ACTIONS, self.actions_by_id, theme)
+        self.stack = QtWidgets.QStackedWidget()
+        self.where = QtWidgets.QLabel()
         self._lay_out()
-        self._fill_fields()
-        self.panel.pressed.connect(self.toggle_recording)
-        self._frames = QtCore.QTimer(self)
-        self._frames.timeout.connect(self._on_frame_tick)
-        self._health = QtCore.QTimer(self)
-        self._health.timeout.connect(self._on_health_tick)
-        self.open()
+        self._wire()
+        self._fill_in()
+        self.set_mode("color")
+        self.show_page("record" if config.rig else "rig")
+        if config.objects:
+            self.desk.refresh()
+        else:
+            self.desk.propose(config.participant)
+        self.devices.refresh()
+        if config.rig:
+            self.host.open(config.rig)
+        else:
+            self._host_changed()
 
     @property
-    def state(self) -> State:
-        """What the window is doing."""
-        return self.panel.state
+    def state(self) -> FlowState:
+        """How far the take is."""
+        return self.flow.state
+
+    @property
+    def views(self) -> QtWidgets.QWidget:
+        """The live pictures."""
+        return self.record_page.views
+
+    @property
+    def page(self) -> str:
+        """The page that is shown."""
+        return PAGES[self.stack.currentIndex()]
 
     def _functions(self) -> dict[str, Callable[[], object]]:
+        pages = {f"page.{name}": lambda name=name: self.show_page(name) for name in PAGES}
+        modes = {f"view.{mode}": lambda mode=mode: self.set_mode(mode) for mode in MODES}
         return {
             "record.toggle": self.toggle_recording,
-            "record.next": self.fill_next_name,
+            "record.mark": self.flow.mark,
+            "record.redo": self.redo,
+            "record.next": self.propose_next,
+            "record.skip": self.skip,
+            "record.edit": self.edit_take,
+            "record.report": lambda: self._with_chosen_take(self.show_report),
+            "record.replay": lambda: self._with_chosen_take(self.replay),
             "record.quit": self.close,
-            "view.depth": lambda: self.views.set_depth_large(self.actions_by_id["view.depth"].isChecked()),
+            "view.theme": self.toggle_theme,
             "view.full": lambda: self.showNormal() if self.isFullScreen() else self.showFullScreen(),
             "help.keys": lambda: show_sheet(self, ACTIONS, self._theme),
+            **pages,
+            **modes,
         }
 
     def _lay_out(self) -> None:
         self.setWindowTitle("hoi-capture")
+        self.setMinimumSize(*_LEAST_SIZE)
         recall(self, "capture")
-        bar = toolbar(self, ACTIONS, self.actions_by_id, self._theme)
-        space = QtWidgets.QWidget()
-        space.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Preferred)
-        bar.addWidget(space)
-        self.where.setObjectName("muted")
-        self.where.setContentsMargins(0, 0, 10, 0)
-        bar.addWidget(self.where)
-        self.panel.setFixedWidth(312)
-        middle = QtWidgets.QHBoxLayout()
-        middle.setSpacing(12)
-        middle.addWidget(self.views, 1)
-        middle.addWidget(self.panel)
+        self.addToolBar(QtCore.Qt.LeftToolBarArea, self.rail)
+        for page in (self.rig_page, self.calibrate_page, self.record_page, self.coverage_page):
+            self.stack.addWidget(page)
         body = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(body)
         column.setContentsMargins(12, 10, 12, 12)
-        column.setSpacing(12)
-        column.addWidget(self.banner)
-        column.addLayout(middle, 1)
-        column.addWidget(self.health_bar)
+        column.setSpacing(10)
+        column.addWidget(self.stack, 1)
         self.setCentralWidget(body)
-        # Space in a text field types a space; Return leaves the field, so that Space records again.
-        self.views.setFocusPolicy(Qt.StrongFocus)
-        for field in self.panel.fields:
-            if isinstance(field, QtWidgets.QLineEdit):
-                field.returnPressed.connect(self.views.setFocus)
-        self.views.setFocus()
+        self._floating = Floating(body, self.banner)
+        self.where.setObjectName("muted")
+        self.where.setAlignment(QtCore.Qt.AlignRight | QtCore.Qt.AlignVCenter)
+        self.where.setContentsMargins(0, 0, 14, 0)
+        # The menu bar does not follow a corner that grows.
+        self.where.setMinimumWidth(_WHERE_PX)
+        self.menuBar().setCornerWidget(self.where)
 
-    def _fill_fields(self) -> None:
-        config, panel = self._config, self.panel
-        panel.sequence.setText(config.sequence)
-        panel.participant.setText(config.participant)
-        panel.objects.setText(", ".join(config.objects))
-        panel.scenario.setText(config.scenario)
-        panel.action.setText(config.action)
-        panel.seconds.setValue(round(config.seconds or 0))
+    def _wire(self) -> None:
+        self.host.changed.connect(self._host_changed)
+        self.host.opened.connect(self._opened)
+        self.host.closed.connect(self._rig_closed)
+        self.host.failed.connect(self._rig_failed)
+        self.flow.changed.connect(self._flow_changed)
+        self.flow.ticked.connect(self._show_time)
+        self.flow.saved.connect(self._saved)
+        self.flow.failed.connect(self.banner.show_error)
+        self.flow.rejected.connect(self._rejected)
+        self.jobs.failed.connect(self.banner.show_error)
+        self.jobs.idle.connect(self._finish_closing)
+        self.desk.changed.connect(self._desk_changed)
+        self.desk.consent.connect(self.record_page.show_consent)
+        self.desk.consent.connect(self.coverage_page.show_consent)
+        self.devices.rigs.connect(self.rig_page.show_rigs)
+        self.devices.plugged.connect(self.rig_page.show_plugged)
+        self.devices.bandwidth.connect(self.rig_page.show_bandwidth)
+        self.rig_page.opened.connect(self.open_rig)
+        self.rig_page.closed.connect(self.close_rig)
+        self.rig_page.refreshed.connect(self.devices.refresh)
+        self.coverage_page.taken.connect(self.take_up)
+        self.coverage_page.planned.connect(self.desk.plan)
+        self.coverage_page.chosen.connect(lambda cell: self.desk.ask_consent(cell.participant))
+        self.coverage_page.reported.connect(self.show_report)
+        self.reviews.failed.connect(self.banner.show_error)
+        self._wire_record_page()
 
-    def open(self) -> None:
-        """Open the cameras in the background."""
+    def _wire_record_page(self) -> None:
+        page, panel = self.record_page, self.record_page.panel
+        page.mode_chosen.connect(self.set_mode)
+        page.edited.connect(lambda: self.desk.ask_consent(panel.form.request().participant))
+        page.views.wanted.connect(lambda wanted: self._feed.want(wanted) if self._feed is not None else None)
+        panel.pressed.connect(self.toggle_recording)
+        panel.marked.connect(self.flow.mark)
+        panel.redone.connect(self.redo)
+        panel.reported.connect(self.show_report)
+        panel.replayed.connect(self.replay)
 
-        def work(_progress: object, _cancelled: object) -> CaptureSession:
-            session = self._open_session()
-            try:
-                session.start()
-            except BaseException:
-                session.stop()
-                raise
-            return session
+    def _fill_in(self) -> None:
+        config, form = self._config, self.record_page.panel.form
+        form.participant.setText(config.participant)
+        form.objects.setText(", ".join(config.objects))
+        form.scenario.setText(config.scenario)
+        form.action.setText(config.action)
+        form.sequence.setText(config.sequence)
+        form.seconds.setValue(round(config.seconds or 0))
 
-        self._set_state("opening")
-        self.views.set_empty_text("opening the cameras …")
-        self.panel.show_time(0.0, "")
-        self._run(work, self._opened, self._open_failed)
+    def show_page(self, name: str) -> None:
+        """Show a page of the rail."""
+        self.stack.setCurrentIndex(PAGES.index(name))
+        for page in PAGES:
+            self.actions_by_id[f"page.{page}"].setChecked(page == name)
+        self.calibrate_page.set_shown(name == "calibrate")
+        if name == "record":
+            self.record_page.views.setFocus()
+
+    def set_mode(self, mode: str) -> None:
+        """Show this modality in the large views."""
+        for name in MODES:
+            self.actions_by_id[f"view.{name}"].setChecked(name == mode)
+        self.record_page.set_mode(mode)
+
+    def toggle_theme(self) -> None:
+        """Change between light and dark, now and for the next time."""
+        mode: themes.Mode = "light" if self._theme == themes.DARK else "dark"
+        self._theme = themes.apply(application("hoi-capture"), mode)
+        themes.dress(self, self._theme)
+        themes.remember_mode(mode)
+
+    def open_rig(self, rig: str) -> None:
+        """Open a rig in place of the one that is open; not in the middle of a take."""
+        if self._may_change_rig():
+            self._stop_feed()
+            self.host.open(rig)
+
+    def close_rig(self) -> None:
+        """Close the open rig; not in the middle of a take."""
+        if self._may_change_rig():
+            self._stop_feed()
+            self.host.close()
+
+    def _may_change_rig(self) -> bool:
+        if self.flow.state not in BUSY:
+            return True
+        self.banner.show_message("warn", "A take is being recorded.", "Stop it first; the rig stays open.")
+        return False
+
+    def _host_changed(self) -> None:
+        state = self.host.state
+        self.rig_page.show_state(state, self.host.rig, self.host.session)
+        self.calibrate_page.set_session(self.host.session)
+        if self.host.session is None:
+            self.flow.set_session(None)
+            words = {
+                "opening": "opening the cameras …",
+                "closing": "closing the cameras …",
+                "failed": "The rig could not be opened.\nCtrl+1 shows the rigs.",
+            }
+            self.record_page.set_session(None, words.get(state, "No rig is open.\nCtrl+1 shows the rigs."))
+        name = f"{self.host.rig} rig" if self.host.session is not None else "no rig"
+        self.where.setText(f"{name}   ·   {data_path(self.lab.root)}")
+        if self._closing and not self.host.busy:
+            self._finish_closing()
 
     def _opened(self, session: CaptureSession) -> None:
-        self.session = session
-        if self.state == "closing":
-            return
-        self.where.setText(f"{session.rig_name} rig   ·   {data_path(self._config.root)}")
-        self.views.set_empty_text("waiting for images")
-        self.views.set_streams(session.streams)
-        if not self.panel.sequence.text().strip():
-            self.fill_next_name()
-        self._set_state("ready")
-        self._frames.start(_FRAME_MS)
-        self._health.start(_HEALTH_MS)
+        self.record_page.set_session(session, "waiting for images")
+        self.flow.set_session(session)
+        self.devices.judge_bandwidth(session)
+        feed = Feed(session, self)
+        feed.pictures.connect(self._show_pictures)
+        feed.figures.connect(self._show_figures)
+        feed.verdict.connect(self.record_page.show_verdict)
+        self._feed = feed
+        self.record_page.views.ask()
+        feed.start()
 
-    def _open_failed(self, error: HoiError) -> None:
-        self.views.set_empty_text("no cameras")
+    def _rig_closed(self) -> None:
+        self.desk.refresh()
+
+    def _rig_failed(self, error: HoiError) -> None:
         self.banner.show_error(error)
-        if self.state != "closing":
-            self._set_state("failed")
+        self.desk.refresh()
 
-    def fill_next_name(self) -> None:
-        """Fill in the next free sequence name."""
-        if self.session is not None and self.state in ("opening", "ready"):
-            self.panel.sequence.setText(self.session.next_sequence())
+    def _show_pictures(self, pictures: Sequence[object]) -> None:
+        if self._feed is not None:
+            self.record_page.views.show_pictures(pictures)
+            self._feed.taken()
+
+    def _show_figures(self, figures: Figures) -> None:
+        if self._feed is None:
+            return
+        self.record_page.show_figures(figures)
+        self.rig_page.show_devices(figures.devices)
+        if figures.error is not None:
+            self.banner.show_error(figures.error)
+
+    def _stop_feed(self) -> None:
+        feed, self._feed = self._feed, None
+        if feed is not None:
+            feed.stop()
+            feed.deleteLater()
 
     def toggle_recording(self) -> None:
-        """The big button and Space."""
-        if self.state == "failed":
+        """The large button and Space."""
+        if self.flow.state == "ready":
+            self.show_page("record")
             self.banner.hide()
-            self.open()
-        elif self.state == "ready":
-            self._count_left = float(self.panel.countdown.value())
-            self._set_state("countdown")
-            if self._count_left <= 0:
-                self._record()
-        elif self.state == "countdown":
-            self._set_state("ready")
-        elif self.state == "recording":
-            self._save()
+            self.flow.start(self._plan(self.record_page.panel.form.request()))
+        elif self.flow.state == "countdown":
+            self.flow.cancel()
+        elif self.flow.state == "recording":
+            self.flow.stop()
 
-    def _record(self) -> None:
-        if self.session is None:
+    def redo(self) -> None:
+        """Reject the last take, or the one that runs, and record the same cell again."""
+        request = self.flow.request
+        if request is None:
+            self.banner.show_message("info", "There is no take to redo yet.", "Press Space to record one.", 5.0)
             return
-        self.banner.hide()
-        try:
-            self.session.start_recording(self.panel.request())
-        except HoiError as error:
-            self.banner.show_error(error)
-            self._set_state("ready")
+        again = self._plan(self._same_cell(request), rejects=request.sequence)
+        if self.flow.state == "recording":
+            self.flow.stop(again)
+        elif self.flow.state == "ready":
+            self.show_page("record")
+            self.banner.hide()
+            self.record_page.panel.form.fill_request(request)
+            self.flow.start(again)
+
+    def _plan(self, request: RecordRequest, rejects: str = "") -> Plan:
+        return Plan(request, float(self.record_page.panel.form.countdown.value()), rejects)
+
+    def _same_cell(self, request: RecordRequest) -> RecordRequest:
+        seconds = self.record_page.panel.form.request().seconds
+        return RecordRequest("", request.participant, request.objects, request.scenario, request.action, seconds)
+
+    def take_up(self, cell: Cell) -> None:
+        """Make a cell of the protocol the next take."""
+        if self.flow.state not in BUSY:
+            self.record_page.propose(cell)
+            self.show_page("record")
+
+    def propose_next(self) -> None:
+        """Take up what the protocol proposes, for this participant first."""
+        self.desk.propose(self.record_page.panel.form.request().participant)
+
+    def skip(self) -> None:
+        """Leave the present cell for later and take up the one after it."""
+        request = self.record_page.panel.form.request()
+        cell = self.desk.after(request)
+        if cell is not None:
+            self.take_up(cell)
+
+    def edit_take(self) -> None:
+        """Show the fields of the next take."""
+        self.show_page("record")
+        self.record_page.panel.show_part("form")
+        self.record_page.panel.form.participant.setFocus()
+
+    def show_report(self, sequence: str) -> None:
+        """Show the report of a take."""
+        self.reviews.show_report(self, sequence, self._theme)
+
+    def replay(self, sequence: str) -> None:
+        """Play a take, all streams in time."""
+        self.reviews.replay(sequence, self._theme)
+
+    def _with_chosen_take(self, function: Callable[[str], None]) -> None:
+        take = self.record_page.panel.takes.chosen
+        if take is None:
+            self.banner.show_message("info", "There is no take yet.", "Press Space to record one.", 5.0)
         else:
-            self._set_state("recording")
+            function(take.sequence)
 
-    def _save(self) -> None:
-        session = self.session
-        if session is not None:
-            self._set_state("saving")
-            self._run(lambda _p, _c: session.stop_recording(), self._saved, self._save_failed)
+    def _desk_changed(self) -> None:
+        desk = self.desk.now
+        self.coverage_page.show_desk(desk)
+        self.record_page.show_desk(desk)
+        proposal = self.desk.take_proposal()
+        form = self.record_page.panel.form
+        if proposal is not None and self.flow.state not in BUSY:
+            self.record_page.propose(proposal)
+        elif self.flow.state not in BUSY:
+            # Neither flags nor a protocol say who and what: something to start from.
+            form.participant.setText(form.participant.text() or "p01")
+            form.objects.setText(form.objects.text() or "o01")
 
-    def _saved(self, report: RecordReport) -> None:
+    def _saved(self, report: RecordReport, request: RecordRequest) -> None:
         name, dropped = report.path.parent.name, len(report.drops)
         lost = "no frame dropped" if not dropped else f"{dropped} dropped frames, listed in the file"
+        words = tuple(report.verdict.words) if report.verdict is not None else ()
+        good = not dropped and report.paired == report.moments and not words
         self.banner.show_message(
-            "good" if not dropped and report.paired == report.moments else "warn",
+            "good" if good else "warn",
             f"{name} is saved: {report.seconds:.1f} s, {report.paired} of {report.moments} moments complete, {lost}.",
-            f"Next: hoi-annotate {name}",
+            "; ".join(words[:3]) + (".  R records it again." if words else "") or "P shows the report, V plays it.",
+            0.0 if words else _NEWS_S,
         )
-        self.panel.add_take(name, report.seconds, dropped)
-        self._back_to_ready()
+        form = self.record_page.panel.form
+        form.sequence.clear()
+        if self.state == "ready":
+            self.desk.propose(request.participant)
 
-    def _save_failed(self, error: HoiError) -> None:
-        self.banner.show_error(error)
-        self._back_to_ready()
+    def _rejected(self, sequence: str) -> None:
+        self.banner.show_message("info", f"{sequence} is marked as rejected; its files stay.", "", 6.0)
+        self.desk.refresh()
 
-    def _back_to_ready(self) -> None:
-        if self.state != "closing":
-            self._set_state("ready")
-            self.fill_next_name()
+    def _flow_changed(self) -> None:
+        state = self.flow.state
+        panel = self.record_page.panel
+        panel.set_state(state)
+        panel.redo.setEnabled(state == "recording" or (state == "ready" and self.flow.request is not None))
+        self.actions_by_id["record.toggle"].setEnabled(panel.button.isEnabled())
+        self.actions_by_id["record.mark"].setEnabled(state == "recording")
+        self.actions_by_id["record.redo"].setEnabled(panel.redo.isEnabled())
+        for name in ("record.next", "record.skip", "record.edit"):
+            self.actions_by_id[name].setEnabled(state not in BUSY)
+        if state in BUSY and self.flow.request is not None:
+            self.record_page.show_request(self.flow.request)
+        self._show_time()
+        if self._closing and not self.flow.busy:
+            self._begin_closing()
 
-    def _on_frame_tick(self) -> None:
-        if self.session is None or self.state == "closing":
-            return
-        self.views.refresh(self.session)
-        if self.state == "countdown":
-            self._count_left -= _FRAME_MS / 1000
-            self.panel.show_time(max(self._count_left, 0.0), "until recording starts")
-            if self._count_left <= 0:
-                self._record()
-        elif self.state == "recording":
-            self.panel.show_time(self.session.recorded_s, f"{self.panel.sequence.text()}")
-            if not self.session.recording:
-                self._save()
-        elif self.state == "ready":
-            self.panel.show_time(0.0, "press Space to record")
-
-    def _on_health_tick(self) -> None:
-        if self.session is None or self.state == "closing":
-            return
-        health = self.session.health()
-        self.health_bar.show_lights(lights(health, {info.name: info.fps for info in self.session.streams}))
-        self.views.show_rates(health.fps)
-        error = self.session.take_error()
-        if error is not None:
-            self.banner.show_error(error)
-
-    def _set_state(self, state: State) -> None:
-        self.panel.set_state(state)
-        self.actions_by_id["record.toggle"].setEnabled(self.panel.button.isEnabled())
-        self.actions_by_id["record.next"].setEnabled(state == "ready")
-
-    def _run(
-        self,
-        work: Callable[[Any, Any], Any],
-        succeeded: Callable[[Any], None],
-        failed: Callable[[HoiError], None],
-    ) -> None:
-        job = Job(work, self)
-        job.succeeded.connect(succeeded)
-        job.failed.connect(failed)
-        job.ended.connect(lambda: self._job_ended(job))
-        self._job = job
-        job.start()
-
-    def _job_ended(self, job: Job) -> None:
-        if self._job is job:
-            self._job = None
-        job.deleteLater()
-        if self.state == "closing" and not self._closed and self._job is None:
-            self._stop_session()
+    def _show_time(self) -> None:
+        marks = self.flow.marks
+        notes = {
+            "idle": "open a rig to record",
+            "ready": "press Space to record",
+            "countdown": "until recording starts",
+            "recording": f"{marks} mark{'s' if marks != 1 else ''}" if marks else "Space stops, M marks",
+            "saving": "writing to disk …",
+        }
+        self.record_page.panel.show_time(self.flow.seconds, notes.get(self.flow.state, ""))
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Close once the recording is complete on disk; the window stays alive until then."""
-        idle = self._job is None and self.session is None
-        if self._closed or idle:
+        if self._closed:
             remember(self, "capture")
             event.accept()
             return
         event.ignore()
-        if self.state == "closing":
+        if self._closing:
             return
-        was_recording = self.state in ("recording", "saving")
-        self._set_state("closing")
-        if was_recording:
+        self._closing = True
+        if self.flow.state in BUSY:
             self.banner.show_message("info", "Completing the recording before closing …")
-        if self._job is None:
-            self._stop_session()
+        self.setEnabled(False)
+        self.devices.close()
+        self.calibrate_page.set_shown(False)
+        if not self.flow.busy:
+            self._begin_closing()
 
-    def _stop_session(self) -> None:
-        self._frames.stop()
-        self._health.stop()
-        session = self.session
-        if session is None:
+    def _begin_closing(self) -> None:
+        self._stop_feed()
+        if self.host.session is not None or self.host.busy:
+            self.host.close()
+        else:
             self._finish_closing()
-            return
-        self.session = None
-        self._run(lambda _p, _c: session.stop(), lambda _: self._finish_closing(), self._stop_failed)
-
-    def _stop_failed(self, error: HoiError) -> None:
-        # Nothing more can be done for the devices; the file was flushed twice a second and can be recovered.
-        self.banner.show_error(error)
-        self._finish_closing()
 
     def _finish_closing(self) -> None:
-        self._closed = True
-        self.close()
+        waiting = self.host.busy or self.host.session is not None or self.flow.busy or self.jobs.busy
+        if self._closing and not self._closed and not waiting:
+            self._closed = True
+            self.reviews.close()
+            self.close()
 
 
-def main(open_session: Callable[[], CaptureSession], config: CaptureWindowConfig) -> int:
+def main(open_session: Callable[[str], CaptureSession], config: CaptureWindowConfig) -> int:
     """Show the recording window until it is closed.
 
     Args:
-        open_session: makes the session of the chosen rig; called on a worker thread.
+        open_session: makes the session of a rig by name; called on a worker thread.
         config: what the window starts with.
 
     Returns:
         Exit code.
     """
     app = application("hoi-capture")
-    window = CaptureWindow(open_session, config, themes.apply(app, config.theme))
+    colours = themes.apply(app, themes.remembered_mode(config.theme))
+    window = CaptureWindow(DatasetLab(config.root, open_session), config, colours)
     show_unexpected(window.banner)
     window.show()
     return int(app.exec_())

@@ -24,6 +24,19 @@ SHAPES: dict[str, str] = {
     "redo": "<path d='M16 5 L20 9 L16 13 M20 9 H10 A5.5 5.5 0 0 0 10 20 H15'/>",
     "suggest": "<circle cx='12' cy='12' r='8.5'/><circle cx='12' cy='12' r='3.2'/>"
     "<path d='M12 1 V6 M12 18 V23 M1 12 H6 M18 12 H23'/>",
+    "rig": "<path d='M3 7 H15 V17 H3 Z M15 10.5 L21 7.5 V16.5 L15 13.5'/><circle cx='9' cy='12' r='2.4'/>",
+    "calibrate": "<path d='M4 4 H20 V20 H4 Z M4 9.3 H20 M4 14.7 H20 M9.3 4 V20 M14.7 4 V20'/>",
+    "record": "<circle cx='12' cy='12' r='8.5'/><circle cx='12' cy='12' r='4'/>",
+    "coverage": "<path d='M4 4 H10 V10 H4 Z M14 4 H20 V10 H14 Z M4 14 H10 V20 H4 Z M14 17 L16.3 19.5 L20.5 14.5'/>",
+    "theme": "<circle cx='12' cy='12' r='8.5'/>"
+    "<path d='M12 3.5 V20.5 M12 7 H17.5 M12 10.3 H20 M12 13.7 H20 M12 17 H17.5'/>",
+    "mark": "<path d='M6 21 V4 H18 L15 8.5 L18 13 H6'/>",
+    "again": "<path d='M19.5 12 A7.5 7.5 0 1 1 16.8 6.2 M19.5 3 V7.5 H15'/>",
+    "view": "<path d='M2.5 12 C6 5.5 18 5.5 21.5 12 C18 18.5 6 18.5 2.5 12 Z'/><circle cx='12' cy='12' r='2.8'/>",
+    "report": "<path d='M6 3 H15 L19 7 V21 H6 Z M9.5 11 H15.5 M9.5 14.5 H15.5 M9.5 18 H13'/>",
+    "edit": "<path d='M4 20 L5 15.5 L16 4.5 L19.5 8 L8.5 19 Z M13.5 7 L17 10.5'/>",
+    "plug": "<path d='M9 3 V8 M15 3 V8 M6 8 H18 V11 A6 6 0 0 1 6 11 Z M12 17 V21'/>",
+    "person": "<circle cx='12' cy='8' r='4'/><path d='M4.5 20.5 C5 15 19 15 19.5 20.5'/>",
     "help": "<circle cx='12' cy='12' r='9'/><path d='M9.3 9.3 A2.8 2.8 0 1 1 12 12.6 V14 M12 17.3 V17.4'/>",
 }
 

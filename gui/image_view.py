@@ -9,7 +9,7 @@ import numpy as np
 from hoi_core.types import U8
 
 from .health import Level
-from .qt import Qt, QtCore, QtGui, QtWidgets
+from .qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from .theme import DARK, Theme, colour
 
 _MAX_ZOOM = 12.0
@@ -20,11 +20,18 @@ class ImageView(QtWidgets.QWidget):
     """A picture with a caption, a state light and a message while there is nothing to show.
 
     Setting an image only remembers it; painting happens when the screen is ready, so a fast stream never queues.
+
+    Signals:
+        caption_clicked(where on the screen): a person pressed the caption.
+        resized(): there is another amount of room.
     """
+
+    caption_clicked = Signal(QtCore.QPoint)
+    resized = Signal()
 
     def __init__(self, theme: Theme, title: str, *, smooth: bool = True, zoomable: bool = False) -> None:
         super().__init__()
-        self._theme, self._smooth, self._zoomable = theme, smooth, zoomable
+        self._theme, self.smooth, self._zoomable = theme, smooth, zoomable
         self.title, self.note, self.empty_text = title, "", "waiting for images"
         self.level: Level = "idle"
         self._image: QtGui.QImage | None = None
@@ -36,6 +43,11 @@ class ImageView(QtWidgets.QWidget):
         self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Expanding)
         if zoomable:
             self.setToolTip("Wheel: zoom. Drag: move. Double click: fit.")
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take over other colours."""
+        self._theme = theme
+        self.update()
 
     @property
     def has_image(self) -> bool:
@@ -102,12 +114,20 @@ class ImageView(QtWidgets.QWidget):
         if self._pixels is None or self._image is None:
             return
         if self._zoomable:
-            painter.setRenderHint(QtGui.QPainter.SmoothPixmapTransform, self._smooth)
+            painter.setRenderHint(QtGui.QPainter.SmoothPixmapTransform, self.smooth)
             painter.drawImage(where, self._image)
+            return
+        if (
+            max(abs(self._image.width() - where.width() * ratio), abs(self._image.height() - where.height() * ratio))
+            <= 1
+        ):
+            # Scaled by whoever made it.
+            self._image.setDevicePixelRatio(ratio)
+            painter.drawImage(QtCore.QPointF(round(where.x()), round(where.y())), self._image)
             return
         # OpenCV scales three times as fast as Qt and, unlike Qt, lets the recorder's threads run meanwhile.
         size = (max(round(where.width() * ratio), 1), max(round(where.height() * ratio), 1))
-        kind = cv2.INTER_LINEAR if self._smooth else cv2.INTER_NEAREST
+        kind = cv2.INTER_LINEAR if self.smooth else cv2.INTER_NEAREST
         pixels = np.ascontiguousarray(cv2.resize(self._pixels, size, interpolation=kind), dtype=np.uint8)
         image = _borrowed(pixels)
         image.setDevicePixelRatio(ratio)
@@ -125,8 +145,8 @@ class ImageView(QtWidgets.QWidget):
         metrics = painter.fontMetrics()
         room = inner.width() - metrics.horizontalAdvance(self.title) - 12
         painter.setPen(QtGui.QColor("#b6bfcc"))
-        note = metrics.elidedText(self.note, Qt.ElideLeft, int(max(room, 0)))
-        painter.drawText(inner, int(Qt.AlignVCenter | Qt.AlignRight), note)
+        if metrics.horizontalAdvance(self.note) <= room:
+            painter.drawText(inner, int(Qt.AlignVCenter | Qt.AlignRight), self.note)
 
     def wheelEvent(self, event: QtGui.QWheelEvent | None) -> None:
         """Zoom about the pointer."""
@@ -145,9 +165,16 @@ class ImageView(QtWidgets.QWidget):
         event.accept()
 
     def mousePressEvent(self, event: QtGui.QMouseEvent | None) -> None:
-        """Begin to drag the zoomed image."""
-        if event is not None and self._zoomable:
+        """Begin to drag the zoomed image, or tell of a press on the caption."""
+        if event is not None and event.localPos().y() < _CAPTION_PX:
+            self.caption_clicked.emit(event.globalPos())
+        elif event is not None and self._zoomable:
             self._grip = event.localPos()
+
+    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
+        """Tell that there is another amount of room."""
+        super().resizeEvent(event)
+        self.resized.emit()
 
     def mouseMoveEvent(self, event: QtGui.QMouseEvent | None) -> None:
         """Drag the zoomed image."""

@@ -81,6 +81,26 @@ class RecordReport(Protocol):
         """Every missing frame."""
 
 
+class DeviceState(Protocol):
+    """How one device of an open rig is doing."""
+
+    @property
+    def name(self) -> str:
+        """What the rig calls it."""
+
+    @property
+    def serial(self) -> str:
+        """Serial number; empty where it has none."""
+
+    @property
+    def state(self) -> str:
+        """`ok`, `silent` (open, but no frames) or `lost` (unplugged)."""
+
+    @property
+    def detail(self) -> str:
+        """What happened, in words; empty when all is well."""
+
+
 class CaptureSession(Protocol):
     """Cameras in preview and in recording; safe to call from any thread."""
 
@@ -123,6 +143,15 @@ class CaptureSession(Protocol):
 
     def take_error(self) -> HoiError | None:
         """An error met in the background, handed out once."""
+
+    def devices(self) -> Sequence[DeviceState]:
+        """How each device is doing."""
+
+    def mark(self, text: str = "") -> None:
+        """Store a mark at this moment of the running recording."""
+
+    def verdict(self) -> Any:
+        """Whether what is seen now can be annotated: `capture.annotatable.Verdict`."""
 
 
 class AnnotationSession(Protocol):

@@ -6,14 +6,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
-from typing import Literal
+from typing import Literal, Protocol, runtime_checkable
 
 from hoi_core.types import Status
 
 from .health import Level
-from .qt import QtGui, QtWidgets
+from .qt import QtCore, QtGui, QtWidgets
 
 Mode = Literal["system", "light", "dark"]
+
+
+@runtime_checkable
+class Themed(Protocol):
+    """A widget that paints or styles something by hand, and so must hear of other colours."""
+
+    def set_theme(self, theme: Theme) -> None:
+        """Take over these colours; the style sheet of the application is set already."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +153,37 @@ def apply(app: QtWidgets.QApplication, mode: Mode = "system") -> Theme:
     app.setStyleSheet(style_sheet(theme))
     app.setProperty("hoi_theme", mode)
     return theme
+
+
+def remembered_mode(mode: Mode) -> Mode:
+    """The mode that a person chose last, where the program asks for none."""
+    kept = str(QtCore.QSettings().value("theme", ""))
+    return kept if mode == "system" and kept in ("light", "dark") else mode  # type: ignore[return-value]
+
+
+def remember_mode(mode: Mode) -> None:
+    """Keep a person's choice for the next time."""
+    QtCore.QSettings().setValue("theme", mode)
+
+
+def dress(root: QtWidgets.QWidget, theme: Theme) -> None:
+    """Hand other colours to every widget below `root` that paints by hand."""
+    for widget in (root, *root.findChildren(QtWidgets.QWidget)):
+        if isinstance(widget, Themed):
+            widget.set_theme(theme)
+
+
+def set_level(widget: QtWidgets.QWidget, level: Level) -> None:
+    """Colour a widget's text by a judgement, through the style sheet; costs nothing where nothing changes."""
+    set_property(widget, "level", level)
+
+
+def set_property(widget: QtWidgets.QWidget, name: str, value: str) -> None:
+    """Set a property that the style sheet asks for."""
+    if widget.property(name) != value:
+        widget.setProperty(name, value)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
 
 
 def colour(value: str, alpha: int = 255) -> QtGui.QColor:

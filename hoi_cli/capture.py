@@ -6,7 +6,7 @@ Example: hoi-capture --headless --rig simulated --seconds 6 --sequence seq_001 -
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,17 +188,24 @@ def _show_window(config: Config, root: Path) -> None:
     from gui.capture_window import CaptureWindowConfig
     from gui.capture_window import main as show
 
-    def open_session() -> CaptureSession:
-        return CaptureSession(_open(config, root, live=True), root)
+    def open_session(rig: str) -> CaptureSession:
+        return CaptureSession(_open(replace(config, rig=rig), root, live=True), root)
 
     window = CaptureWindowConfig(
         root=root,
+        rig=config.rig,
         sequence=config.sequence,
-        participant=config.participant,
-        objects=tuple(config.object.split(",")),
-        scenario=config.scenario,
+        participant=_given(config, "participant"),
+        objects=tuple(filter(None, _given(config, "object").split(","))),
+        scenario=_given(config, "scenario"),
         action=config.action,
     )
     code = show(open_session, window)
     if code:
         raise SystemExit(code)
+
+
+def _given(config: Config, name: str) -> str:
+    """What a flag says; empty for its default, in whose place the window takes what the protocol proposes."""
+    value = str(getattr(config, name))
+    return "" if value == getattr(Config(), name) else value

@@ -131,17 +131,18 @@ def take_capture(app: QtWidgets.QApplication, root: Path, seconds: float, option
     from capture.session import CaptureSession
     from gui import theme
     from gui.capture_window import CaptureWindow, CaptureWindowConfig
+    from gui.dataset_lab import DatasetLab
 
     config = CaptureWindowConfig(root, action="pick up, turn, put back", objects=("o03",), seconds=seconds)
 
-    def open_session() -> CaptureSession:
+    def open_session(_rig: str) -> CaptureSession:
         rig = open_rig("simulated", root, object="o03", live=True, seconds=seconds)
         # Rendered ahead, the picture shows the recorder's own pace rather than the renderer's.
         rig.prepare()
         return CaptureSession(rig, root)
 
     colours = theme.apply(app, options.theme)
-    window = CaptureWindow(open_session, config, colours)
+    window = CaptureWindow(DatasetLab(root, open_session), config, colours)
     window.show()
     wait(app, lambda: window.state != "opening", "the cameras")
     wait(app, lambda: all(view.has_image for view in window.views.small), "images")

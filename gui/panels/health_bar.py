@@ -7,15 +7,14 @@ from collections.abc import Sequence
 
 from gui.health import Light
 from gui.qt import Qt, QtWidgets
-from gui.theme import Theme
+from gui.theme import set_level
 
 
 class _Cell(QtWidgets.QWidget):
     """One light: name, figure, and the judgement as a dot and a word."""
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._theme = theme
         self.name = QtWidgets.QLabel()
         self.name.setObjectName("section")
         self.value = QtWidgets.QLabel()
@@ -34,17 +33,17 @@ class _Cell(QtWidgets.QWidget):
         self.name.setText(light.name.upper())
         self.value.setText(light.value)
         self.word.setText(f"● {light.word}")
-        self.word.setStyleSheet(f"color: {self._theme.level(light.level)}; font-weight: 600;")
+        set_level(self.word, light.level)
         self.setToolTip(light.tip)
 
 
 class HealthBar(QtWidgets.QFrame):
     """A row of lights."""
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._theme = theme
+        self.setMinimumHeight(56)
         self._row = QtWidgets.QHBoxLayout(self)
         self._row.setContentsMargins(18, 9, 18, 10)
         self._row.setSpacing(14)
@@ -53,7 +52,14 @@ class HealthBar(QtWidgets.QFrame):
     def show_lights(self, lights: Sequence[Light]) -> None:
         """Show these lights; makes the cells the first time."""
         while len(self.cells) < len(lights):
-            self.cells.append(_Cell(self._theme))
+            self.cells.append(_Cell())
             self._row.addWidget(self.cells[-1], 1)
         for cell, light in zip(self.cells, lights, strict=True):
             cell.show_light(light)
+
+    def clear(self) -> None:
+        """Show that nothing is known."""
+        for cell in self.cells:
+            cell.value.setText("–")
+            cell.word.setText("● no data")
+            set_level(cell.word, "idle")

@@ -4,56 +4,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
-
+from gui.feed import Picture, Wanted
 from gui.health import stream_light
 from gui.image_view import ImageView
-from gui.qt import QtWidgets
-from gui.sessions import CaptureSession
+from gui.pictures import MODE_NAMES, source, title
+from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from gui.theme import Theme
-from hoi_core.draw import depth_colours
-from hoi_core.types import U8, Frame, StreamInfo
+from hoi_core.types import StreamInfo
 
-_NAMES = {"color": "colour", "depth": "depth", "gray": "gray", "edge": "edges", "infrared": "infrared"}
-# Colouring depth costs with its pixels, and the picture is smaller than the stream.
-_MAX_DEPTH_COLUMNS = 400
-# Most edges are weak; shown as they are, the picture would look empty.
-_EDGE_GAIN = 3
+_DEFAULT_VIEWS = ("left", "right")
+_DEFAULT_SENSOR = "edge128"
 
 
-def title(stream: str) -> str:
-    """`left/color` as people say it."""
-    view, _, kind = stream.partition("/")
-    place = view.capitalize() if not any(c.isdigit() for c in view) else "Sensor 128"
-    return f"{place} {_NAMES.get(kind, kind)}"
+@dataclass(frozen=True)
+class Place:
+    """What a picture shows."""
 
-
-def picture(frame: Frame, depth_scale_m: float | None) -> U8:
-    """What to show of a frame: depth in colours, edges brighter, everything else as it is."""
-    image = np.asarray(frame.image)
-    if frame.stream.endswith("/edge"):
-        return np.minimum(image.astype(np.uint16) * _EDGE_GAIN, 255).astype(np.uint8)
-    if depth_scale_m is None:
-        return image.astype(np.uint8, copy=False)
-    step = -(-image.shape[1] // _MAX_DEPTH_COLUMNS)
-    return depth_colours(image[::step, ::step].astype(np.float32) * np.float32(depth_scale_m))
+    view: str
+    """Name of a view or sensor."""
+    mode: str
+    """What is shown of it."""
 
 
 class LiveViews(QtWidgets.QWidget):
-    """Two rows of pictures that follow the newest frames of a session."""
+    """Two rows of pictures. The large ones follow the mode; a click on a caption changes one picture alone.
+
+    Signals:
+        wanted(tuple of Wanted): what there is room for now.
+    """
+
+    wanted = Signal(object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
-        self._theme = theme
         self._infos: dict[str, StreamInfo] = {}
-        self._shown: dict[str, int] = {}
-        self._depth_large = False
-        self.large = [ImageView(theme, title(f"{side}/color")) for side in ("left", "right")]
-        self.small = [
-            ImageView(theme, title(name), smooth="edge128" not in name)
-            for name in ("left/depth", "right/depth", "edge128/gray", "edge128/edge")
-        ]
+        self.mode = "color"
+        self.large = [ImageView(theme, "") for _ in range(2)]
+        self.small = [ImageView(theme, "") for _ in range(4)]
+        self.places: list[Place] = []
+        self._fps: Mapping[str, float] = {}
         rows = QtWidgets.QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(10)
@@ -64,56 +55,129 @@ class LiveViews(QtWidgets.QWidget):
             for view, width in zip(views, widths, strict=True):
                 row.addWidget(view, width)
             rows.addLayout(row, height)
-        self._places: dict[str, ImageView] = {}
-        self._place()
+        for n, view in enumerate(self.views):
+            view.caption_clicked.connect(lambda at, n=n: self._show_menu(n, at))
+            view.resized.connect(self.ask)
+        self.set_streams(())
+
+    @property
+    def views(self) -> list[ImageView]:
+        """All pictures, the large ones first."""
+        return [*self.large, *self.small]
 
     def set_streams(self, streams: Sequence[StreamInfo]) -> None:
-        """Tell what the session delivers."""
+        """Tell what the session delivers; nothing while no rig is open."""
         self._infos = {info.name: info for info in streams}
+        self._fps = {}
         self._place()
 
-    def set_depth_large(self, depth_large: bool) -> None:
-        """Show depth large and colour small, or the other way round."""
-        self._depth_large = depth_large
+    def set_mode(self, mode: str) -> None:
+        """Show this in the large views; the small ones show what that leaves out."""
+        self.mode = mode
         self._place()
+
+    def set_place(self, n: int, mode: str) -> None:
+        """Show another modality in one picture, until the mode is changed."""
+        self.places[n] = Place(self.places[n].view, mode)
+        self._title(n)
+        self.ask()
+
+    def modes(self, view: str) -> tuple[str, ...]:
+        """What can be shown of a view."""
+        names = frozenset(self._infos)
+        return tuple(mode for mode in MODE_NAMES if source(view, mode, names))
 
     def set_empty_text(self, text: str) -> None:
         """Say why there are no pictures."""
-        for view in (*self.large, *self.small):
+        for view in self.views:
             view.empty_text = text
             view.update()
 
-    def _place(self) -> None:
-        """Assign the streams to the pictures."""
-        views = list(dict.fromkeys(n.split("/")[0] for n in self._infos if n.endswith("/color"))) or ["left", "right"]
-        sensors = [name for name, info in self._infos.items() if info.kind == "sensor"]
-        first, second = ("depth", "color") if self._depth_large else ("color", "depth")
-        large = [f"{view}/{first}" for view in views[:2]]
-        small = [f"{view}/{second}" for view in views[:2]] + (sensors or ["edge128/gray", "edge128/edge"])[:2]
-        self._places = dict(zip([*large, *small], [*self.large[: len(large)], *self.small], strict=False))
-        self._shown.clear()
-        for name, view in self._places.items():
-            view.title = title(name)
-            view.set_image(None)
-
-    def refresh(self, session: CaptureSession) -> None:
-        """Take over the frames that are new."""
-        for name, view in self._places.items():
-            frame = session.latest(name) if name in self._infos else None
-            if frame is not None and self._shown.get(name) != frame.frame_number:
-                self._shown[name] = frame.frame_number
-                view.set_image(picture(frame, self._infos[name].depth_scale_m))
+    def show_pictures(self, pictures: Sequence[Picture]) -> None:
+        """Paint what is ready; a picture for a place that shows something else by now is dropped."""
+        for made in pictures:
+            n = made.wanted.place
+            if (
+                n < len(self.places)
+                and self._stream(n) == made.wanted.stream
+                and self.places[n].mode == made.wanted.mode
+            ):
+                self.views[n].set_image(made.pixels)
 
     def show_rates(self, fps: Mapping[str, float]) -> None:
         """Show size and measured rate in each caption."""
-        for name, view in self._places.items():
-            info = self._infos.get(name)
-            if info is None:
-                view.set_state("idle", "not in this rig" if self._infos else "")
-                continue
-            rate = fps.get(name, 0.0)
-            size = f"{info.shape[1]} × {info.shape[0]}"
-            narrow = view in self.small
-            view.set_state(
-                stream_light(name, rate, info.fps), f"{rate:.0f} fps" if narrow else f"{size}  ·  {rate:.1f} fps"
-            )
+        self._fps = fps
+        for n in range(len(self.places)):
+            self._caption(n)
+
+    def _place(self) -> None:
+        """Assign views and modes to the pictures."""
+        views = tuple(dict.fromkeys(n.split("/")[0] for n, i in self._infos.items() if i.kind != "sensor"))
+        sensors = tuple(dict.fromkeys(n.split("/")[0] for n, i in self._infos.items() if i.kind == "sensor"))
+        views, sensor = views or _DEFAULT_VIEWS, (sensors or (_DEFAULT_SENSOR,))[0]
+        second = "color" if self.mode == "depth" else "depth"
+        pairs = (views * 2)[:2]
+        self.places = [Place(view, self.mode) for view in pairs]
+        self.places += [Place(view, second) for view in pairs]
+        self.places += [Place(sensor, "gray"), Place(sensor, "edge")]
+        for n in range(len(self.places)):
+            self._title(n)
+        self.ask()
+
+    def _stream(self, n: int) -> str:
+        place = self.places[n]
+        return source(place.view, place.mode, frozenset(self._infos))
+
+    def _title(self, n: int) -> None:
+        place, view = self.places[n], self.views[n]
+        view.title = title(place.view, place.mode)
+        view.smooth = not any(c.isdigit() for c in place.view)
+        view.set_image(None)
+        self._caption(n)
+
+    def _caption(self, n: int) -> None:
+        view, info = self.views[n], self._infos.get(self._stream(n))
+        if info is None:
+            view.set_state("idle", "not in this rig" if self._infos else "")
+            return
+        rate = self._fps.get(info.name)
+        if rate is None:
+            view.set_state("idle", "")
+            return
+        size = f"{info.shape[1]} × {info.shape[0]}"
+        words = f"{rate:.0f} fps" if n >= len(self.large) else f"{size}  ·  {rate:.1f} fps"
+        view.set_state(stream_light(info.name, rate, info.fps), words)
+
+    def ask(self) -> None:
+        """Tell again what there is room for."""
+        ratio = self.devicePixelRatioF()
+        asked = []
+        for n, place in enumerate(self.places):
+            stream, area = self._stream(n), self.views[n].area()
+            if stream and self.views[n].isVisible():
+                room = (max(int(area.width() * ratio), 1), max(int(area.height() * ratio), 1))
+                asked.append(Wanted(n, stream, place.mode, room))
+        self.wanted.emit(tuple(asked))
+
+    def showEvent(self, event: QtGui.QShowEvent | None) -> None:
+        """Ask for pictures again."""
+        super().showEvent(event)
+        QtCore.QTimer.singleShot(0, self.ask)
+
+    def hideEvent(self, event: QtGui.QHideEvent | None) -> None:
+        """Ask for none while nobody looks."""
+        super().hideEvent(event)
+        self.wanted.emit(())
+
+    def _show_menu(self, n: int, at: QtCore.QPoint) -> None:
+        modes = self.modes(self.places[n].view)
+        if not modes:
+            return
+        menu = QtWidgets.QMenu(self)
+        menu.setAttribute(Qt.WA_DeleteOnClose)
+        for mode in modes:
+            entry = menu.addAction(MODE_NAMES[mode].capitalize())
+            entry.setCheckable(True)
+            entry.setChecked(mode == self.places[n].mode)
+            entry.triggered.connect(lambda _checked=False, mode=mode: self.set_place(n, mode))
+        menu.popup(at)

@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is recorded next, and the button that does it."""
+"""The timer, the button that records, and below them the takes or the fields of the next one."""
 
 from __future__ import annotations
 
-from typing import Literal
-
+from gui import icons
 from gui.health import Level
-from gui.qt import Qt, QtWidgets, Signal
-from gui.sessions import RecordRequest
-from gui.theme import Theme
+from gui.panels.segments import Segments
+from gui.panels.take_form import TakeForm
+from gui.panels.take_list import TakeList
+from gui.qt import Qt, QtCore, QtWidgets, Signal
+from gui.take_flow import FlowState
+from gui.theme import Theme, set_level, set_property
 
-State = Literal["opening", "ready", "countdown", "recording", "saving", "failed", "closing"]
-
-_STATES: dict[State, tuple[Level, str, str]] = {
-    "opening": ("warn", "Opening the cameras", "Record"),
+_STATES: dict[FlowState, tuple[Level, str, str]] = {
+    "idle": ("idle", "No rig open", "●  Record"),
     "ready": ("good", "Ready", "●  Record"),
     "countdown": ("warn", "Starting", "Cancel"),
+    "starting": ("warn", "Starting", "Starting …"),
     "recording": ("bad", "Recording", "■  Stop"),
     "saving": ("warn", "Writing to disk", "Writing …"),
-    "failed": ("bad", "No cameras", "Try again"),
-    "closing": ("warn", "Closing", "Closing …"),
 }
-
-_SHOWN_TAKES = 4
+_NEW_TAKE: tuple[FlowState, ...] = ("idle", "ready")
 
 
 def clock(seconds: float) -> str:
@@ -32,26 +30,26 @@ def clock(seconds: float) -> str:
 
 
 class RecordPanel(QtWidgets.QFrame):
-    """Fields that describe the take, the timer, the button.
+    """Everything that is pressed while a participant sits in the chair.
 
     Signals:
-        pressed(): the big button; what it means depends on the state.
+        pressed(), marked(), redone(): the large button, and the two below it.
+        reported(sequence), replayed(sequence): of a take in the list.
     """
 
     pressed = Signal()
+    marked = Signal()
+    redone = Signal()
+    reported = Signal(str)
+    replayed = Signal(str)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.setObjectName("card")
-        self._theme = theme
-        self.state: State = "opening"
-        self.sequence = _line("seq_001", "Name of the recording; the next free one is filled in.")
-        self.participant = _line("p01", "Pseudonym of the participant; never a real name.")
-        self.objects = _line("o01", "Objects in the scene, separated by commas.")
-        self.scenario = _line("s1", "Scenario of the protocol.")
-        self.action = _line("pick up and turn", "What the participant does.")
-        self.seconds = _spin("until stopped", "Stop by itself after this many seconds.", 3600)
-        self.countdown = _spin("no countdown", "Count down this many seconds before recording.", 10)
+        self.state: FlowState = "idle"
+        self.form, self.takes = TakeForm(), TakeList(theme)
+        self.name = QtWidgets.QLabel()
+        self.name.setObjectName("title")
         self.dot = QtWidgets.QLabel()
         self.timer = QtWidgets.QLabel(clock(0.0))
         self.timer.setObjectName("timer")
@@ -59,115 +57,104 @@ class RecordPanel(QtWidgets.QFrame):
         self.sub = QtWidgets.QLabel()
         self.sub.setObjectName("muted")
         self.sub.setAlignment(Qt.AlignCenter)
-        self.button = QtWidgets.QPushButton()
-        self.button.setObjectName("record")
-        self.button.setFocusPolicy(Qt.NoFocus)
-        self.button.clicked.connect(self.pressed)
-        self.takes_title = QtWidgets.QLabel("RECORDED")
-        self.takes_title.setObjectName("section")
-        self.takes_title.hide()
-        self.takes = QtWidgets.QLabel()
-        self.takes.setTextInteractionFlags(Qt.TextSelectableByMouse)
-        self._takes: list[str] = []
+        self.button = _button("", "record", "Start recording, or stop and save  (Space)")
+        self.button.setMinimumHeight(58)
+        self.mark = _button("Mark", "large", "Mark this moment of the recording  (M)")
+        self.redo = _button("Redo", "large", "Reject the last take and record the same cell again  (R)")
+        self.report = _button("Report", "", "Show the report of the chosen take  (P)")
+        self.replay = _button("Replay", "", "Play the chosen take, all streams in time  (V)")
+        self.segments = Segments((("takes", "Takes"), ("form", "Next take")), stretch=True)
+        self.stack = QtWidgets.QStackedWidget()
+        self._wire()
         self._lay_out()
-        self.set_state("opening")
+        self.set_theme(theme)
+        self.set_state("idle")
+
+    def _wire(self) -> None:
+        self.button.clicked.connect(self.pressed)
+        self.mark.clicked.connect(self.marked)
+        self.redo.clicked.connect(self.redone)
+        self.report.clicked.connect(lambda: self._on_chosen(self.reported))
+        self.replay.clicked.connect(lambda: self._on_chosen(self.replayed))
+        self.takes.opened.connect(self.reported)
+        self.segments.chosen.connect(self.show_part)
 
     def _lay_out(self) -> None:
         column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(18, 16, 18, 18)
+        column.setContentsMargins(16, 12, 16, 14)
         column.setSpacing(6)
         top = QtWidgets.QHBoxLayout()
-        title = QtWidgets.QLabel("Take")
-        title.setObjectName("title")
-        top.addWidget(title, 1)
+        top.addWidget(self.name, 1)
         top.addWidget(self.dot)
         column.addLayout(top)
-        column.addSpacing(6)
-        form = QtWidgets.QGridLayout()
-        form.setHorizontalSpacing(12)
-        form.setVerticalSpacing(9)
-        form.setColumnStretch(1, 1)
-        rows = (
-            ("Sequence", self.sequence),
-            ("Participant", self.participant),
-            ("Objects", self.objects),
-            ("Scenario", self.scenario),
-            ("Action", self.action),
-            ("Length", self.seconds),
-            ("Countdown", self.countdown),
-        )
-        for row, (name, field) in enumerate(rows):
-            label = QtWidgets.QLabel(name)
-            label.setObjectName("field")
-            label.setBuddy(field)
-            form.addWidget(label, row, 0)
-            form.addWidget(field, row, 1)
-        column.addLayout(form)
-        column.addSpacing(12)
-        column.addWidget(self.takes_title)
-        column.addWidget(self.takes)
-        column.addStretch(1)
         column.addWidget(self.timer)
         column.addWidget(self.sub)
-        column.addSpacing(10)
+        column.addSpacing(4)
         column.addWidget(self.button)
+        column.addSpacing(2)
+        pair = QtWidgets.QHBoxLayout()
+        pair.setSpacing(8)
+        pair.addWidget(self.mark, 1)
+        pair.addWidget(self.redo, 1)
+        column.addLayout(pair)
+        column.addSpacing(8)
+        column.addWidget(self.segments)
+        column.addSpacing(2)
+        takes = QtWidgets.QWidget()
+        inner = QtWidgets.QVBoxLayout(takes)
+        inner.setContentsMargins(0, 0, 0, 0)
+        inner.setSpacing(6)
+        inner.addWidget(self.takes, 1)
+        buttons = QtWidgets.QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.report, 1)
+        buttons.addWidget(self.replay, 1)
+        inner.addLayout(buttons)
+        self.stack.addWidget(takes)
+        self.stack.addWidget(self.form)
+        column.addWidget(self.stack, 1)
 
-    @property
-    def fields(self) -> tuple[QtWidgets.QWidget, ...]:
-        """Everything that can be edited."""
-        lines = (self.sequence, self.participant, self.objects, self.scenario, self.action)
-        return (*lines, self.seconds, self.countdown)
+    def set_theme(self, theme: Theme) -> None:
+        """Take over other colours."""
+        marks = {self.mark: "mark", self.redo: "again", self.report: "report", self.replay: "view"}
+        for button, name in marks.items():
+            button.setIcon(icons.icon(name, theme))
+            button.setIconSize(QtCore.QSize(18, 18))
 
-    def request(self) -> RecordRequest:
-        """What the fields ask for."""
-        return RecordRequest(
-            sequence=self.sequence.text().strip(),
-            participant=self.participant.text().strip(),
-            objects=tuple(name.strip() for name in self.objects.text().split(",") if name.strip()),
-            scenario=self.scenario.text().strip(),
-            action=self.action.text().strip(),
-            seconds=float(self.seconds.value()) or None,
-        )
+    def show_part(self, part: str) -> None:
+        """Show the `takes`, or the `form` of the next one."""
+        self.segments.choose(part)
+        self.stack.setCurrentIndex(0 if part == "takes" else 1)
 
-    def set_state(self, state: State) -> None:
-        """Show what is going on and what the button does now."""
+    def set_state(self, state: FlowState) -> None:
+        """Show what is going on and what the buttons do now."""
         self.state = state
         level, words, button = _STATES[state]
         self.dot.setText(f"● {words}")
-        self.dot.setStyleSheet(f"color: {self._theme.level(level)}; font-weight: 600;")
+        set_level(self.dot, level)
+        set_level(self.timer, "bad" if state == "recording" else "idle" if state == "idle" else "good")
         self.button.setText(button)
-        self.button.setEnabled(state in ("ready", "countdown", "recording", "failed"))
-        self.button.setProperty("recording", "true" if state in ("recording", "countdown") else "false")
-        self.button.style().unpolish(self.button)
-        self.button.style().polish(self.button)
-        for field in self.fields:
-            field.setEnabled(state in ("opening", "ready", "failed"))
-        self.timer.setStyleSheet(f"color: {self._theme.bad};" if state == "recording" else "")
-
-    def add_take(self, sequence: str, seconds: float, dropped: int) -> None:
-        """List a finished recording; the newest is on top and a few remain."""
-        lost = "complete" if not dropped else f"{dropped} dropped"
-        self._takes.insert(0, f"{sequence}   {seconds:.1f} s   {lost}")
-        self.takes.setText("\n".join(self._takes[:_SHOWN_TAKES]))
-        self.takes_title.show()
+        self.button.setEnabled(state in ("ready", "countdown", "recording"))
+        set_property(self.button, "recording", "true" if state in ("recording", "countdown") else "false")
+        self.mark.setEnabled(state == "recording")
+        self.form.setEnabled(state in _NEW_TAKE)
 
     def show_time(self, seconds: float, note: str) -> None:
         """Show the timer and the line below it."""
         self.timer.setText(clock(seconds))
         self.sub.setText(note)
 
-
-def _line(placeholder: str, tip: str) -> QtWidgets.QLineEdit:
-    line = QtWidgets.QLineEdit()
-    line.setPlaceholderText(placeholder)
-    line.setToolTip(tip)
-    return line
+    def _on_chosen(self, signal: Signal) -> None:
+        take = self.takes.chosen
+        if take is not None:
+            signal.emit(take.sequence)
 
 
-def _spin(zero: str, tip: str, most: int) -> QtWidgets.QSpinBox:
-    spin = QtWidgets.QSpinBox()
-    spin.setRange(0, most)
-    spin.setSpecialValueText(zero)
-    spin.setSuffix(" s")
-    spin.setToolTip(tip)
-    return spin
+def _button(text: str, name: str, tip: str) -> QtWidgets.QPushButton:
+    button = QtWidgets.QPushButton(text)
+    if name:
+        button.setObjectName(name)
+    button.setToolTip(tip)
+    # Keys go to the window: a focused button would take Space for itself.
+    button.setFocusPolicy(Qt.NoFocus)
+    return button

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from capture.annotatable import Verdict
+from gui.lab import Consent, Desk, Take
 from hoi_core.camera import look_at
 from hoi_core.errors import DeviceError, FitError, SequenceError
 from hoi_core.types import STATUSES, Camera, Frame, HandTrack, Revision, StreamInfo
@@ -54,6 +56,8 @@ class FakeCapture:
         self.fail_open, self.recording, self.recorded_s = fail_open, False, 0.0
         self.calls, self.request, self.error, self.figures = [], None, None, FakeHealth()
         self.taken = {"seq_001"}
+        self.device_states = {"left": "ok", "right": "ok", "edge128": "ok"}
+        self.judged = Verdict()
         self.counter = 0
 
     def start(self):
@@ -86,7 +90,7 @@ class FakeCapture:
         self.recording = False
         self.taken.add(self.request.sequence)
         path = Path("data/sequences") / self.request.sequence / "capture.h5"
-        return SimpleNamespace(path=path, seconds=6.0, moments=180, paired=180, drops=[])
+        return SimpleNamespace(path=path, seconds=6.0, moments=180, paired=180, drops=[], verdict=self.judged)
 
     def health(self):
         return self.figures
@@ -94,6 +98,86 @@ class FakeCapture:
     def take_error(self):
         error, self.error = self.error, None
         return error
+
+    def devices(self):
+        return tuple(
+            SimpleNamespace(name=n, serial=f"00{n}", state=s, detail="") for n, s in self.device_states.items()
+        )
+
+    def mark(self, text=""):
+        self.calls.append("mark")
+
+    def verdict(self):
+        return self.judged
+
+
+class FakeLab:
+    """Two rigs, a protocol of three cells, and tables that are lists."""
+
+    def __init__(self, session, root=Path("data")):
+        self.session, self.root, self.calls = session, root, []
+        self.opened, self.on_change, self.refused = [], None, {}
+        self.cells = [
+            cell("p01", "o01", "kitchen", "recorded", "seq_001"),
+            cell("p01", "o02", "office"),
+            cell("p02", "o01", "kitchen"),
+        ]
+        self.takes = (take("seq_001", "p01", "o01"),)
+
+    def rigs(self):
+        return [
+            SimpleNamespace(name="simulated", path=None, devices=("left", "right", "edge128"), problem=""),
+            SimpleNamespace(
+                name="bench", path=Path("bench.yaml"), devices=("realsense left",), problem="left is away."
+            ),
+        ]
+
+    def watch(self, on_change):
+        self.on_change = on_change
+        on_change([])
+        return SimpleNamespace(close=lambda: self.calls.append("unwatch"))
+
+    def open(self, rig):
+        self.opened.append(rig)
+        return self.session
+
+    def desk(self, participant=None):
+        waiting = [c for c in self.cells if c.status != "recorded"]
+        own = [c for c in waiting if c.participant == participant]
+        coverage = SimpleNamespace(cells=tuple(self.cells), done=len(self.cells) - len(waiting))
+        proposal = next(iter(own or waiting), None)
+        return Desk(coverage, proposal, self.takes, {"o01": "mug"}, self.session.next_sequence())
+
+    def plan(self, catalogue):
+        self.calls.append(f"plan {catalogue}")
+        self.cells = [cell("p09", "o09", "kitchen")]
+
+    def reject(self, sequence, reason):
+        self.calls.append(f"reject {sequence}")
+
+    def consent(self, participant):
+        error = self.refused.get(participant)
+        return Consent(participant, "bad" if error else "good", "ended" if error else "consent given", error)
+
+    def bandwidth(self, streams):
+        return f"{len(streams)} streams fit."
+
+
+def cell(participant, item, scenario, status="planned", sequence=""):
+    action = f"use {item}"
+    return SimpleNamespace(
+        participant=participant,
+        objects=(item,),
+        scenario=scenario,
+        action=action,
+        status=status,
+        sequence=sequence,
+        takes=int(bool(sequence)),
+    )
+
+
+def take(sequence, participant="p01", item="o01", status="recorded", drops=0):
+    return Take(sequence, participant, (item,), "kitchen", "lift", 6.0, drops, status)
 
 
 N_MOMENTS = 40
@@ -202,6 +286,11 @@ def _own_settings(tmp_path):
 @pytest.fixture
 def capture_session():
     return FakeCapture()
+
+
+@pytest.fixture
+def lab(capture_session):
+    return FakeLab(capture_session)
 
 
 @pytest.fixture

@@ -1,28 +1,35 @@
 """The recording window over a session in memory."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
+from capture.annotatable import Reading, Verdict
 from gui import capture_window, theme
-from gui.panels.live_views import picture
 from gui.qt import Qt, QtWidgets
-from hoi_core.draw import HOLE_COLOUR
-from hoi_core.errors import StorageError
-from hoi_core.types import Frame
+from hoi_core.errors import ConfigError, ConsentError, StorageError
 
 pytestmark = pytest.mark.gui
 CONFIG = capture_window.CaptureWindowConfig(Path("data"))
 
 
 @pytest.fixture
-def window(qtbot, capture_session):
-    made = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.DARK)
-    qtbot.addWidget(made, before_close_func=lambda w: _close(qtbot, w))
-    made.show()
-    qtbot.waitUntil(lambda: made.state == "ready")
+def make(qtbot, lab):
+    def made(config=CONFIG):
+        window = capture_window.CaptureWindow(lab, config, theme.DARK)
+        qtbot.addWidget(window, before_close_func=lambda w: _close(qtbot, w))
+        window.show()
+        return window
+
+    return made
+
+
+@pytest.fixture
+def window(qtbot, make):
+    made = make()
+    qtbot.waitUntil(lambda: made.state == "ready" and bool(made.desk.now.takes))
     return made
 
 
@@ -31,59 +38,119 @@ def _close(qtbot, window):
     qtbot.waitUntil(lambda: not window.isVisible())
 
 
-def test_opens_with_the_next_free_name_and_live_pictures(qtbot, window, capture_session):
+def _press(qtbot, window, name, state):
+    window.actions_by_id[name].trigger()
+    qtbot.waitUntil(lambda: window.state == state)
+
+
+def test_opens_with_what_the_protocol_proposes_and_live_pictures(qtbot, window, capture_session):
     assert capture_session.calls == ["start"]
-    assert window.panel.sequence.text() == "seq_002"
-    qtbot.waitUntil(lambda: all(view.has_image for view in (*window.views.large, *window.views.small)))
-    qtbot.waitUntil(lambda: len(window.health_bar.cells) == 7)
-    assert window.health_bar.cells[0].value.text() == "30.0 fps"
-    assert "good" in window.health_bar.cells[0].word.text()
+    request = window.record_page.panel.form.request()
+    assert (request.participant, request.objects, request.scenario) == ("p01", ("o02",), "office")
+    header = window.record_page.header
+    assert header.participant.value.text() == "p01"
+    assert header.progress_text.text() == "1 of 3"
+    assert window.record_page.panel.name.text() == "seq_002"
+    qtbot.waitUntil(lambda: all(view.has_image for view in window.record_page.views.views))
+    qtbot.waitUntil(lambda: len(window.record_page.health_bar.cells) == 7)
+    assert window.record_page.health_bar.cells[0].value.text() == "30.0 fps"
+    assert "good" in window.record_page.health_bar.cells[0].word.text()
 
 
-def test_space_records_and_stops(qtbot, window, capture_session):
-    window.panel.objects.setText("o01, o07")
-    window.actions_by_id["record.toggle"].trigger()
-    assert window.state == "recording"
-    assert capture_session.request.objects == ("o01", "o07")
-    assert capture_session.request.seconds is None
-    assert not window.panel.sequence.isEnabled()
-    window.actions_by_id["record.toggle"].trigger()
-    qtbot.waitUntil(lambda: window.state == "ready")
+def test_flags_count_more_than_the_protocol(qtbot, make, lab):
+    config = replace(CONFIG, participant="p07", objects=("o01", "o07"), sequence="seq_070", seconds=9.0)
+    window = make(config)
+    qtbot.waitUntil(lambda: window.state == "ready" and bool(window.desk.now.takes))
+    request = window.record_page.panel.form.request()
+    assert (request.participant, request.objects, request.sequence) == ("p07", ("o01", "o07"), "seq_070")
+    assert request.seconds == 9.0
+
+
+def test_space_records_and_stops_and_the_next_take_is_proposed(qtbot, window, capture_session, lab):
+    _press(qtbot, window, "record.toggle", "recording")
+    assert capture_session.request.sequence == "seq_002"
+    assert capture_session.request.objects == ("o02",)
+    assert not window.record_page.panel.form.isEnabled()
+    lab.cells[1].status = "recorded"
+    _press(qtbot, window, "record.toggle", "ready")
     assert capture_session.calls == ["start", "record", "save"]
     assert "seq_002 is saved" in window.banner.title.text()
-    assert window.panel.sequence.text() == "seq_003"
+    qtbot.waitUntil(lambda: window.record_page.panel.form.participant.text() == "p02")
+    assert window.record_page.panel.name.text() == "seq_003"
 
 
-@pytest.mark.parametrize(("paired", "kind"), [(180, "good"), (150, "warn")])
-def test_a_recording_with_moments_that_lack_a_frame_is_no_good_news(
-    qtbot, window, capture_session, monkeypatch, paired, kind
-):
+def test_marks_are_stored_while_recording_only(qtbot, window, capture_session):
+    assert not window.actions_by_id["record.mark"].isEnabled()
+    _press(qtbot, window, "record.toggle", "recording")
+    window.actions_by_id["record.mark"].trigger()
+    window.actions_by_id["record.mark"].trigger()
+    assert capture_session.calls.count("mark") == 2
+    assert window.record_page.panel.sub.text() == "2 marks"
+
+
+def test_redo_rejects_the_take_and_records_the_same_cell_again(qtbot, window, capture_session, lab):
+    assert not window.actions_by_id["record.redo"].isEnabled()
+    _press(qtbot, window, "record.toggle", "recording")
+    _press(qtbot, window, "record.toggle", "ready")
+    window.actions_by_id["record.redo"].trigger()
+    qtbot.waitUntil(lambda: "reject seq_002" in lab.calls and window.state == "recording")
+    assert capture_session.request.sequence == "seq_003"
+    assert capture_session.request.objects == ("o02",)
+
+
+def test_redo_in_the_middle_of_a_take_saves_it_first(qtbot, window, capture_session, lab):
+    _press(qtbot, window, "record.toggle", "recording")
+    window.actions_by_id["record.redo"].trigger()
+    qtbot.waitUntil(lambda: lab.calls == ["reject seq_002"])
+    assert capture_session.calls == ["start", "record", "save", "record"]
+    assert capture_session.request.sequence == "seq_003"
+
+
+def test_a_participant_without_consent_is_not_recorded(qtbot, window, capture_session, lab):
+    lab.refused["p01"] = ConsentError("the consent of p01 ended on 2020-01-01.", "Have the form signed.")
+    window.toggle_recording()
+    qtbot.waitUntil(window.banner.isVisible)
+    assert window.state == "ready"
+    assert window.banner.title.text() == "The consent of p01 ended on 2020-01-01."
+    assert "record" not in capture_session.calls
+
+
+@pytest.mark.parametrize(
+    ("paired", "words", "kind"),
+    [
+        (180, (), "good"),
+        (150, (), "warn"),
+        (180, (Reading("blur", "bad", 9.0, "the hand blurs: add light"),), "warn"),
+    ],
+)
+def test_only_a_take_without_faults_is_good_news(qtbot, window, capture_session, monkeypatch, paired, words, kind):
+    capture_session.judged = Verdict(take=words)
     report = capture_session.stop_recording
-
-    def stop():
-        return SimpleNamespace(**vars(report()) | {"paired": paired})
-
     shown = []
-    monkeypatch.setattr(capture_session, "stop_recording", stop)
+    monkeypatch.setattr(
+        capture_session, "stop_recording", lambda: SimpleNamespace(**vars(report()) | {"paired": paired})
+    )
     monkeypatch.setattr(window.banner, "show_message", lambda kind, *_: shown.append(kind))
-    window.toggle_recording()
-    window.toggle_recording()
-    qtbot.waitUntil(lambda: window.state == "ready")
+    _press(qtbot, window, "record.toggle", "recording")
+    _press(qtbot, window, "record.toggle", "ready")
     assert shown == [kind]
 
 
 def test_keys_act_but_not_while_typing(qtbot, window):
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    window.panel.action.setFocus()
-    qtbot.keyClicks(window.panel.action, "pick up d?")
-    assert window.panel.action.text() == "pick up d?"
+    window.edit_take()
+    line = window.record_page.panel.form.action
+    line.setFocus()
+    line.clear()
+    qtbot.keyClicks(line, "pick up d?m r4")
+    assert line.text() == "pick up d?m r4"
     assert window.state == "ready"
-    qtbot.keyClick(window.panel.action, Qt.Key_Return)
-    qtbot.keyClick(window, Qt.Key_D)
-    assert window.views.large[0].title == "Left depth"
+    qtbot.keyClick(line, Qt.Key_Return)
+    qtbot.keyClick(window, Qt.Key_4)
+    assert window.record_page.views.large[0].title == "Left depth"
     qtbot.keyClick(window, Qt.Key_Space)
-    assert window.state == "recording"
+    qtbot.waitUntil(lambda: window.state == "recording")
 
 
 def test_the_question_mark_opens_the_list_of_keys(qtbot, window):
@@ -97,29 +164,27 @@ def test_the_question_mark_opens_the_list_of_keys(qtbot, window):
 
 
 def test_a_recording_that_ends_by_itself_is_saved(qtbot, window, capture_session):
-    window.toggle_recording()
+    _press(qtbot, window, "record.toggle", "recording")
     capture_session.recording = False
     qtbot.waitUntil(lambda: window.state == "ready")
     assert capture_session.calls[-1] == "save"
 
 
 def test_a_countdown_can_be_cancelled_and_runs_out(qtbot, window, capture_session):
-    window.panel.countdown.setValue(10)
-    window.toggle_recording()
-    assert window.state == "countdown"
-    window.toggle_recording()
-    assert window.state == "ready"
-    window.toggle_recording()
-    window._count_left = 0.05
+    window.record_page.panel.form.countdown.setValue(10)
+    _press(qtbot, window, "record.toggle", "countdown")
+    _press(qtbot, window, "record.toggle", "ready")
+    _press(qtbot, window, "record.toggle", "countdown")
+    window.flow._starts_at -= 10
     qtbot.waitUntil(lambda: window.state == "recording")
     assert capture_session.calls == ["start", "record"]
 
 
-def test_a_taken_name_shows_an_error_and_stays_ready(window):
-    window.panel.sequence.setText("seq_001")
+def test_a_taken_name_shows_an_error_and_stays_ready(qtbot, window):
+    window.record_page.panel.form.sequence.setText("seq_001")
     window.toggle_recording()
+    qtbot.waitUntil(window.banner.isVisible)
     assert window.state == "ready"
-    assert window.banner.isVisible()
     assert "exists" in window.banner.title.text()
     assert window.banner.hint.text() == "Choose another name."
 
@@ -132,61 +197,163 @@ def test_a_background_error_becomes_a_banner_with_details(qtbot, window, capture
     assert "Python" in window.banner.details
 
 
+def test_a_lost_camera_is_announced_and_recording_goes_on(qtbot, window, capture_session):
+    _press(qtbot, window, "record.toggle", "recording")
+    notice = window.record_page.lost
+    assert not notice.isVisible()
+    capture_session.device_states["right"] = "lost"
+    qtbot.waitUntil(notice.isVisible)
+    assert "right (00right) is lost" in notice.title.text()
+    assert "go on" in notice.hint.text()
+    assert window.state == "recording"
+    capture_session.device_states["right"] = "ok"
+    qtbot.waitUntil(lambda: not notice.isVisible())
+
+
 def test_closing_while_recording_completes_the_file_first(qtbot, window, capture_session):
-    window.toggle_recording()
+    _press(qtbot, window, "record.toggle", "recording")
     window.close()
     assert window.isVisible()
     qtbot.waitUntil(lambda: not window.isVisible())
     assert capture_session.calls == ["start", "record", "stop while recording"]
 
 
-def test_no_camera_offers_another_try(qtbot, capture_session):
+def test_no_camera_leads_to_the_rigs_and_another_try(qtbot, make, capture_session):
     capture_session.fail_open = True
-    window = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.LIGHT)
-    qtbot.addWidget(window, before_close_func=lambda w: _close(qtbot, w))
-    window.show()
-    qtbot.waitUntil(lambda: window.state == "failed")
+    window = make()
+    qtbot.waitUntil(lambda: window.host.state == "failed" and len(window.rig_page.rigs.cards) == 2)
     assert window.banner.hint.text() == "Plug one in."
+    assert "rigs" in window.record_page.views.large[0].empty_text
     capture_session.fail_open = False
-    window.toggle_recording()
+    qtbot.waitUntil(lambda: not window.host.busy)
+    window.show_page("rig")
+    qtbot.mouseClick(window.rig_page.rigs.cards[0].button, Qt.LeftButton)
     qtbot.waitUntil(lambda: window.state == "ready")
 
 
-def test_closes_when_there_is_no_camera_and_while_opening(qtbot, capture_session):
+def test_closes_when_there_is_no_camera_and_while_opening(qtbot, make, capture_session):
     capture_session.fail_open = True
     for wait_for in ("failed", "opening"):
-        window = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.LIGHT)
-        qtbot.addWidget(window)
-        window.show()
-        qtbot.waitUntil(lambda w=window, state=wait_for: w.state == state)
+        window = make()
+        qtbot.waitUntil(lambda w=window, state=wait_for: w.host.state == state)
         _close(qtbot, window)
 
 
-def test_depth_swaps_the_large_views(window):
-    window.actions_by_id["view.depth"].trigger()
-    assert [view.title for view in window.views.large] == ["Left depth", "Right depth"]
-    window.actions_by_id["view.depth"].trigger()
-    assert [view.title for view in window.views.large] == ["Left colour", "Right colour"]
+def test_rigs_are_opened_and_closed_without_a_restart(qtbot, window, lab, capture_session):
+    cards = window.rig_page.rigs.cards
+    assert [card.button.text() for card in cards] == ["Close", "Open"]
+    qtbot.mouseClick(cards[1].button, Qt.LeftButton)
+    qtbot.waitUntil(lambda: window.state == "ready" and lab.opened == ["simulated", "bench"])
+    assert capture_session.calls == ["start", "stop", "start"]
+    assert "bench" in window.where.text()
+    qtbot.waitUntil(lambda: not window.host.busy)
+    window.close_rig()
+    qtbot.waitUntil(lambda: window.host.state == "closed" and not window.host.busy)
+    assert window.state == "idle"
+    assert not window.actions_by_id["record.toggle"].isEnabled()
 
 
-def test_the_size_of_the_window_is_remembered(qtbot, capture_session):
-    for size in ((1400, 850), (1111, 777)):
-        window = capture_window.CaptureWindow(lambda: capture_session, CONFIG, theme.DARK)
-        qtbot.addWidget(window)
-        window.show()
+def test_the_rig_stays_open_during_a_take(qtbot, window, lab):
+    _press(qtbot, window, "record.toggle", "recording")
+    window.open_rig("bench")
+    assert lab.opened == ["simulated"]
+    assert "Stop it first" in window.banner.hint.text()
+
+
+def test_devices_follow_plug_and_unplug(qtbot, window, lab):
+    slow = SimpleNamespace(
+        product="D435", serial="123", firmware="5.15", usb="2.1", usb_ok=False, advice="Use a blue USB 3 port."
+    )
+    lab.on_change([slow])
+    qtbot.waitUntil(lambda: len(window.rig_page.plugged.rows) == 1)
+    assert window.rig_page.plugged.rows[0].level == "warn"
+    assert window.rig_page.usb.hint.text() == "Use a blue USB 3 port."
+    lab.on_change([])
+    qtbot.waitUntil(lambda: window.rig_page.plugged.rows == ())
+    qtbot.waitUntil(lambda: window.rig_page.bandwidth.title.text() == "6 streams fit.")
+
+
+def test_modes_that_do_not_fit_are_said_with_the_reason(qtbot, window, lab, monkeypatch, capture_session):
+    def refuse(_streams):
+        raise ConfigError("two cameras need 400 MB/s.", "Use two controllers.")
+
+    monkeypatch.setattr(lab, "bandwidth", refuse)
+    window.devices.judge_bandwidth(capture_session)
+    qtbot.waitUntil(lambda: window.rig_page.bandwidth.title.text() == "two cameras need 400 MB/s.")
+    assert window.rig_page.bandwidth.property("level") == "bad"
+
+
+def test_the_mode_swaps_the_large_views_and_a_caption_changes_one(qtbot, window):
+    views = window.record_page.views
+    window.actions_by_id["view.depth"].trigger()
+    assert [view.title for view in views.views[:4]] == ["Left depth", "Right depth", "Left colour", "Right colour"]
+    window.actions_by_id["view.edge"].trigger()
+    assert [view.title for view in views.large] == ["Left edges", "Right edges"]
+    assert window.actions_by_id["view.edge"].isChecked()
+    assert not window.actions_by_id["view.depth"].isChecked()
+    views.set_place(1, "gray")
+    assert [view.title for view in views.large] == ["Left edges", "Right gray"]
+    qtbot.waitUntil(lambda: views.large[1].has_image)
+    assert views.modes("left") == ("color", "gray", "edge", "depth")
+
+
+def test_a_cell_of_the_matrix_becomes_the_next_take(qtbot, window, lab):
+    window.show_page("coverage")
+    matrix = window.coverage_page.matrix
+    placed = next(p for p in matrix._layout.placed if p.cell.participant == "p02")
+    where = matrix.box(placed).center().toPoint()
+    qtbot.mouseClick(matrix, Qt.LeftButton, pos=where)
+    assert window.coverage_page.values["Participant"].text() == "p02"
+    qtbot.waitUntil(lambda: window.coverage_page.values["Consent"].text() == "consent given")
+    window.coverage_page.take_button.click()
+    assert window.page == "record"
+    assert window.record_page.panel.form.participant.text() == "p02"
+
+
+def test_skipping_goes_round_the_open_cells(window):
+    request = window.record_page.panel.form.request
+    assert request().objects == ("o02",)
+    window.propose_next()
+    window.skip()
+    assert request().participant == "p01"
+    assert window.desk.after(replace(request(), participant="p99")).participant == "p01"
+
+
+def test_a_dataset_without_a_protocol_offers_to_write_one(qtbot, make, lab):
+    lab.cells = []
+    window = make()
+    qtbot.waitUntil(lambda: window.state == "ready")
+    window.show_page("coverage")
+    assert window.coverage_page.plan_button.isVisible()
+    assert window.record_page.panel.form.request().participant == "p01"
+    window.coverage_page.plan_button.click()
+    qtbot.waitUntil(lambda: window.record_page.panel.form.participant.text() == "p09")
+    assert "plan household" in lab.calls
+
+
+def test_colours_change_at_run_time_and_are_remembered(qtbot, window):
+    before = window.grab().toImage().pixelColor(300, 300).lightness()
+    window.actions_by_id["view.theme"].trigger()
+    window.show_page("coverage")
+    after = window.grab().toImage().pixelColor(300, 300).lightness()
+    assert after - before > 100
+    assert theme.remembered_mode("system") == "light"
+    assert theme.remembered_mode("dark") == "dark"
+
+
+def test_the_size_of_the_window_is_remembered(qtbot, make):
+    for size in ((1400, 850), (1311, 777)):
+        window = make()
         assert (window.width(), window.height()) == size
-        window.resize(1111, 777)
+        window.resize(1311, 777)
         qtbot.waitUntil(lambda w=window: w.state == "ready")
         _close(qtbot, window)
 
 
-def test_pictures_of_each_kind_of_stream():
-    def frame(stream, image):
-        return Frame(stream, 1, 0, 0, "host", image)
-
-    depth = picture(frame("left/depth", np.array([[0, 400, 900]], np.uint16)), 0.001)
-    assert tuple(depth[0, 0]) == HOLE_COLOUR
-    assert depth[0, 1, 0] > depth[0, 2, 0]
-    edge = picture(frame("edge128/edge", np.array([[0, 50, 200]], np.uint8)), None)
-    assert edge.tolist() == [[0, 150, 255]]
-    assert picture(frame("left/depth", np.zeros((480, 1280), np.uint16)), 0.001).shape == (120, 320, 3)
+def test_fits_a_small_screen(qtbot, window):
+    window.resize(1280, 800)
+    for page in ("rig", "record", "coverage"):
+        window.show_page(page)
+        qtbot.waitUntil(lambda: (window.width(), window.height()) == (1280, 800))
+        assert window.minimumSizeHint().width() <= 1280
+        assert window.minimumSizeHint().height() <= 800
