@@ -68,12 +68,23 @@ def from_dict(kind: type[C], values: dict[str, Any], where: str = "configuration
         elif get_origin(hint) is Literal and value not in get_args(hint):
             raise unknown_name(f"{key} in {where}", str(value), [str(choice) for choice in get_args(hint)])
         elif isinstance(value, list):
-            value = tuple(value)  # noqa: PLW2901
+            value = _items(hint, value, f"{where}.{key}")  # noqa: PLW2901
         arguments[key] = value
     try:
         return kind(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"bad value in {where}: {error}.", "Correct it and try again.") from error
+
+
+def _items(hint: Any, values: list[Any], where: str) -> tuple[Any, ...]:
+    """A list as a tuple; where the field holds dataclasses, each item becomes one."""
+    kind = next(iter(get_args(hint)), None)
+    if not is_dataclass(kind):
+        return tuple(values)
+    return tuple(
+        from_dict(kind, item, f"{where}[{i}]") if isinstance(item, dict) else item  # type: ignore[arg-type]
+        for i, item in enumerate(values)
+    )
 
 
 def _plain_value(kind: type, value: Any, what: str) -> Any:

@@ -23,6 +23,7 @@ import pyrealsense2 as rs
 
 from capture.devices import _truth, realsense
 from capture.devices._clocks import DeviceClock, choose_drops
+from capture.devices._faults import Faults
 from capture.devices._noise import DepthNoise, NoiseBanks, expose, measure_depth
 from capture.devices._software_d435 import Shot, SoftwareD435
 from capture.devices._twin import SENSOR, VIEWS, Patch, Stage, choose_cast, place_cameras
@@ -75,6 +76,12 @@ class Config:
     """Error of the calibrated directions of every camera but `left`, px in its image."""
     calibration_error_m: float = 0.001
     """Error of the calibrated positions of every camera but `left`, m."""
+    faults: Faults = field(default_factory=Faults)
+    """What else goes wrong: stalls, unplugged devices, clocks that start anew, late deliveries."""
+    scene: Literal["play", "board"] = "play"
+    """`play`: a hand takes an object. `board`: a person shows a ChArUco board to the cameras, for calibration."""
+    noise: Literal["fresh", "cached"] = "fresh"
+    """`cached` takes the noise of the still room from a ring of images: less work where only the load matters."""
     live: bool = False
     """Repeat the play without end, for previews; rendering goes on in the background."""
     depth: DepthNoise = field(default_factory=DepthNoise)
@@ -97,6 +104,7 @@ class Config:
         ):
             if not good:
                 raise ConfigError(f"the simulated rig needs {name} {wanted}, got {getattr(self, name)}.", "Correct it.")
+        self.faults.check_devices(DEVICES)
 
     @property
     def frames(self) -> int:
