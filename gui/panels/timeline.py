@@ -8,31 +8,27 @@ from collections.abc import Sequence
 import numpy as np
 
 from gui.frame_facts import GOOD_MM, GOOD_PX, judge
-from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
+from gui.panels.scrubber import Scrubber
+from gui.qt import Qt, QtCore, QtGui
 from gui.theme import Theme, colour
 from hoi_core.types import F64, STATUSES, Bool, Status
 
 _LEFT, _RIGHT, _TOP, _AXIS, _BAND, _DOTS = 40, 14, 30, 20, 10, 10
 
 
-class Timeline(QtWidgets.QWidget):
+class Timeline(Scrubber):
     """Bars of the residual over dots where there is 2D evidence and a band of statuses.
 
     Signals:
         chosen(frame): a person clicked or dragged to it.
     """
 
-    chosen = Signal(int)
-
     def __init__(self, theme: Theme) -> None:
-        super().__init__()
-        self._theme = theme
+        super().__init__(theme, _LEFT, _RIGHT)
         self._score: F64 = np.zeros(0)
         self._evidence: Bool = np.zeros(0, dtype=bool)
         self._statuses: tuple[Status, ...] = ()
-        self.frame = 0
         self.setMinimumHeight(120)
-        self.setCursor(Qt.PointingHandCursor)
         self.setToolTip(
             f"Residual of every frame in units of its limit, {GOOD_PX:g} px or {GOOD_MM:g} mm, whichever is worse.\n"
             "Dots: frames with 2D evidence. Band: status. Click or drag to go there."
@@ -41,21 +37,8 @@ class Timeline(QtWidgets.QWidget):
     def set_labels(self, score: F64, evidence: Bool, statuses: Sequence[Status]) -> None:
         """Show other labels: `(M,)` scores with NaN where unknown, `(M,)` whether there is evidence, M statuses."""
         self._score, self._evidence, self._statuses = score, evidence, tuple(statuses)
+        self.count = len(self._statuses)
         self.update()
-
-    def set_frame(self, frame: int) -> None:
-        """Move the playhead."""
-        self.frame = frame
-        self.update()
-
-    def frame_at(self, x: float) -> int:
-        """The frame under a horizontal position of the widget, px."""
-        count = len(self._statuses)
-        share = (x - _LEFT) / max(self.width() - _LEFT - _RIGHT, 1)
-        return min(max(int(share * count), 0), max(count - 1, 0))
-
-    def _x(self, frame: float) -> float:
-        return _LEFT + (self.width() - _LEFT - _RIGHT) * frame / max(len(self._statuses), 1)
 
     def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
         """Paint everything; a thousand frames take about a millisecond."""
@@ -70,7 +53,7 @@ class Timeline(QtWidgets.QWidget):
         self._paint_evidence(painter, floor + _DOTS / 2)
         self._paint_statuses(painter, floor + _DOTS)
         self._paint_axis(painter)
-        self._paint_playhead(painter)
+        self.paint_playhead(painter, _TOP, self.height() - _AXIS)
         painter.end()
 
     def _paint_legend(self, painter: QtGui.QPainter) -> None:
@@ -115,11 +98,11 @@ class Timeline(QtWidgets.QWidget):
         painter.setPen(Qt.NoPen)
         painter.setBrush(QtGui.QColor(self._theme.muted))
         for frame in np.flatnonzero(self._evidence).tolist():
-            x = (self._x(frame) + self._x(frame + 1)) / 2
+            x = (self.x_of(frame) + self.x_of(frame + 1)) / 2
             painter.drawEllipse(QtCore.QPointF(x, y), 1.6, 1.6)
 
     def _bar(self, frame: int) -> tuple[float, float]:
-        left, right = self._x(frame), self._x(frame + 1)
+        left, right = self.x_of(frame), self.x_of(frame + 1)
         return left, right - (1.0 if right - left > 3 else 0.0)
 
     def _paint_statuses(self, painter: QtGui.QPainter, top: float) -> None:
@@ -128,7 +111,7 @@ class Timeline(QtWidgets.QWidget):
         for frame in range(1, len(self._statuses) + 1):
             if frame == len(self._statuses) or self._statuses[frame] != self._statuses[start]:
                 painter.setBrush(QtGui.QColor(self._theme.status(self._statuses[start])))
-                painter.drawRect(QtCore.QRectF(self._x(start), top, self._x(frame) - self._x(start), _BAND))
+                painter.drawRect(QtCore.QRectF(self.x_of(start), top, self.x_of(frame) - self.x_of(start), _BAND))
                 start = frame
 
     def _paint_axis(self, painter: QtGui.QPainter) -> None:
@@ -138,25 +121,5 @@ class Timeline(QtWidgets.QWidget):
         top = self.height() - _AXIS + 2
         painter.setPen(QtGui.QColor(self._theme.muted))
         for frame in range(0, count, step):
-            box = QtCore.QRectF(self._x(frame), top, 64, _AXIS - 4)
+            box = QtCore.QRectF(self.x_of(frame), top, 64, _AXIS - 4)
             painter.drawText(box, int(Qt.AlignLeft | Qt.AlignVCenter), f"{frame}")
-
-    def _paint_playhead(self, painter: QtGui.QPainter) -> None:
-        if not self._statuses:
-            return
-        x = (self._x(self.frame) + self._x(self.frame + 1)) / 2
-        painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.text), 1.6))
-        painter.drawLine(QtCore.QPointF(x, _TOP - 4), QtCore.QPointF(x, self.height() - _AXIS))
-        painter.setBrush(QtGui.QColor(self._theme.text))
-        painter.setPen(Qt.NoPen)
-        head = [QtCore.QPointF(x - 6, _TOP - 10), QtCore.QPointF(x + 6, _TOP - 10), QtCore.QPointF(x, _TOP - 1)]
-        painter.drawPolygon(QtGui.QPolygonF(head))
-
-    def mousePressEvent(self, event: QtGui.QMouseEvent | None) -> None:
-        """Go to the frame under the pointer."""
-        if event is not None and event.buttons() & Qt.LeftButton and self._statuses:
-            self.chosen.emit(self.frame_at(event.localPos().x()))
-
-    def mouseMoveEvent(self, event: QtGui.QMouseEvent | None) -> None:
-        """Drag the playhead."""
-        self.mousePressEvent(event)
