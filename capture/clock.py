@@ -1,24 +1,41 @@
 """One common clock: an offset and a drift for each device, from when its frames reached the host.
 
-A frame arrives some time after it was taken; the delay varies, but it has a least value. The line that lies below
-all (device time, host time) pairs and as close to them as it can is the device's clock, but for that least delay.
+A frame arrives some time after it was taken. The delay varies, mostly upwards, but one value is the most common; the
+line through those commonest arrivals is the device's clock, but for that constant delay. `capture.motion` finds what
+is left between devices.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from hoi_core.sequence import Clock
+from hoi_core.sequence import Clock, ClockPiece
 from hoi_core.types import F64, I64, ClockDomain, StreamInfo
 
-MAX_DRIFT_PPM = 150.0
+MAX_DRIFT_PPM = 200.0
 """Quartz clocks drift by less; what a short recording shows beyond it is jitter."""
-_HULL_BINS = 500
-MIN_DRIFT_SPAN_S = 2.0
-"""Over a shorter time no drift is fitted: jitter would look like one."""
+_PRIOR_PPM = 50.0
+_SAME_QUARTZ_PPM = 3.0
+"""How far a clock's rate wanders between two pieces."""
+_SPAN_S = 300.0
+"""Temperature bends a clock's line: a piece spans so long, and the last up to twice as long."""
+_MOST_PAIRS = 60_000
+_FITTED_PAIRS = 4096
+_JUMP_NS = 20e6
+"""A level of arrivals that changes by more, and stays, is another piece: a suspended host, or an unnoticed jump."""
+_BLOCK_NS = 500_000_000
+_WINDOW_BLOCKS = 6
+_STEEP = 8.0
+_SLOPE_BLOCK = 15
+_FEW = 50
+"""So few delays do not show whether they have an edge."""
+_LEAST_WIDTH_NS = 0.3e6
+_SLOPE_NOISE_NS = 4e6
 
 
 @dataclass(frozen=True)
@@ -31,87 +48,253 @@ class Arrivals:
     """(N,) arrival on the host's monotonic clock, ns."""
     domain: ClockDomain
     """Clock of `t_device_ns`."""
+    splits_ns: tuple[int, ...] = ()
+    """Device times at which the clock was reset and its continuation is only as good as the host's clock."""
 
 
-def fit(t_device_ns: I64, t_host_ns: I64, *, drift: bool = True) -> Clock:
-    """The line below all pairs with the least sum of distances.
+def fit(t_device_ns: I64, t_host_ns: I64, *, drift: bool = True, rate: float | None = None) -> ClockPiece:
+    """The line through the commonest arrivals: most frames are about as late as each other, few much later.
+
+    It is the mode of the delays that is fitted (Yao and Li 2014, modal linear regression): stalls of the host do not
+    move it, whether jitter is one-sided or two-sided matters little, and half of the frames may be late.
 
     Args:
         t_device_ns: (N,) ns, N at least 1.
         t_host_ns: (N,) ns.
         drift: whether the clocks may run at different rates.
+        rate: drift that is known from earlier, ppm.
 
     Returns:
-        Clock model onto the host's clock.
+        The line onto the host's clock.
     """
     reference = int(t_device_ns[0])
-    x = np.asarray((t_device_ns - reference) * 1e-9, dtype=np.float64)
     base = int(t_host_ns[0]) - reference
+    x = np.asarray((t_device_ns - reference) * 1e-9, dtype=np.float64)
     y = (t_host_ns - t_device_ns - base).astype(np.float64)
-    slope = 0.0
-    if drift and np.ptp(x) >= MIN_DRIFT_SPAN_S:
-        slope = float(np.clip(_support_slope(x, y), -MAX_DRIFT_PPM * 1e3, MAX_DRIFT_PPM * 1e3))
-    rest = y - slope * x
-    offset = rest.min()
-    return Clock.line(
+    if len(x) > _FITTED_PAIRS:
+        few = np.linspace(0, len(x) - 1, _FITTED_PAIRS).astype(np.int64)
+        x, y = x[few], y[few]
+    expected = 1e3 * (rate or 0.0) if drift else 0.0
+    loose = 1e3 * (_PRIOR_PPM if rate is None else _SAME_QUARTZ_PPM) if drift else 0.0
+    slope, offset = _modal_line(x, y, expected, loose)
+    offset -= _above_edge(y - slope * x - offset)
+    return ClockPiece(
+        first_device_ns=reference,
         reference_ns=reference,
-        offset_ns=base + round(float(offset)),
+        offset_ns=base + round(offset),
         drift_ppm=slope * 1e-3,
-        residual_ns=float(np.median(rest - offset)),
+        residual_ns=float(np.median(np.abs(y - slope * x - offset))),
     )
 
 
-class ClockTracker:
-    """The clock of one device while it runs, in bounded memory."""
+def _modal_line(x: F64, y: F64, expected: float, loose: float) -> tuple[float, float]:
+    """Slope, ns/s, and offset, ns, by reweighting; the slope is drawn to what is expected, as loosely as said."""
+    slope = _first_slope(x, y, expected) if loose else expected
+    middle, width = shortest_half(y - slope * x)
+    width = max(0.5 * width, _LEAST_WIDTH_NS)
+    x0 = float(x.mean())
+    level = middle + slope * x0
+    stiff = (_SLOPE_NOISE_NS / loose) ** 2 if loose else np.inf
+    limit = MAX_DRIFT_PPM * 1e3
+    for _ in range(25):
+        w = np.exp(-0.5 * ((y - level - slope * (x - x0)) / width) ** 2)
+        total = w.sum()
+        if total <= 0:
+            break
+        before = level
+        x0 = float((w * x).sum() / total)
+        level = float((w * y).sum() / total)
+        if loose:
+            moment = (w * (x - x0) ** 2).sum()
+            rise = (w * (x - x0) * y).sum() + stiff * expected
+            slope = float(np.clip(rise / (moment + stiff), -limit, limit))
+        if abs(level - before) < 1e3:
+            break
+    return slope, level - slope * x0
 
-    def __init__(self) -> None:
-        self._pairs: list[tuple[int, int]] = []
+
+def _above_edge(rest: F64) -> float:
+    """How far the mode of the delays lies above their least value, where they have a sharp one, ns.
+
+    Delays that only add to a least delay begin at an edge, and the smoothed mode lies a little inside. Jitter to both
+    sides has no edge: there the mode is right.
+    """
+    below, above = -float(np.quantile(rest, 0.03)), float(np.quantile(rest, 0.75))
+    one_sided = float(np.clip(2.0 - below / max(above, 1.0), 0.0, 1.0))
+    certain = float(np.clip((len(rest) - _FEW) / (3.0 * _FEW), 0.0, 1.0))
+    return max(below, 0.0) * one_sided * certain
+
+
+def _first_slope(x: F64, y: F64, expected: float) -> float:
+    """Median slope between the early arrivals of many short spans (Theil and Sen); as expected over short times."""
+    blocks = min(len(x) // _SLOPE_BLOCK, 40)
+    if blocks < 6 or np.ptp(x) < 5.0:
+        return expected
+    edges = np.linspace(0, len(x), blocks + 1).astype(np.int64)
+    at = np.array([x[a:b].mean() for a, b in pairwise(edges)])
+    low = np.array([np.quantile(y[a:b], 0.2) for a, b in pairwise(edges)])
+    i, j = np.triu_indices(blocks, blocks // 3)
+    limit = MAX_DRIFT_PPM * 1e3
+    return float(np.clip(np.median((low[j] - low[i]) / (at[j] - at[i])), -limit, limit))
+
+
+def shortest_half(values: F64) -> tuple[float, float]:
+    """Middle and width of the shortest interval that holds half of the values `(N,)`."""
+    ordered = np.sort(values)
+    n = len(ordered)
+    half = n // 2 + 1
+    if n < 2:
+        return float(ordered[0]), 0.0
+    widths = ordered[half - 1 :] - ordered[: n - half + 1]
+    k = int(np.argmin(widths))
+    return float(0.5 * (ordered[k] + ordered[k + half - 1])), float(widths[k])
+
+
+def jumps(t_device_ns: I64, t_host_ns: I64) -> list[int]:
+    """Indices of the pairs from which on the level of the arrivals is another one, and stays so.
+
+    Args:
+        t_device_ns: (N,) ns, increasing.
+        t_host_ns: (N,) ns.
+    """
+    y = (t_host_ns - t_device_ns - (t_host_ns[0] - t_device_ns[0])).astype(np.float64)
+    block = (t_device_ns - t_device_ns[0]) // _BLOCK_NS
+    starts = np.flatnonzero(np.diff(block, prepend=-1))
+    count = len(starts)
+    window = min(_WINDOW_BLOCKS, count // 2)
+    if window < 2:
+        return []
+    edges = np.append(starts, len(y))
+    ordered = y[np.lexsort((y, block))]
+    low = ordered[starts + (3 * np.diff(edges)) // 10]
+    # Levels before and after; a stall of the host goes back to its level, and a slope is not a step.
+    sliding = np.lib.stride_tricks.sliding_window_view(low, window)
+    level = np.median(sliding, axis=1)
+    spread = np.median(np.abs(sliding - level[:, None]), axis=1)
+    before, after = level[:-window], level[window:]
+    step = np.abs(after - before)
+    step[step < _STEEP * (spread[:-window] + spread[window:])] = 0.0
+    found = []
+    while step.size and step.max() > _JUMP_NS:
+        k = int(np.argmax(step))
+        first, last = edges[max(k + window - 2, 0)], edges[min(k + window + 2, count)]
+        early, late = _unlikely(y[first:last] - before[k]), _unlikely(y[first:last] - after[k])
+        cost = np.concatenate([[0.0], np.cumsum(early - late)])
+        found.append(int(first) + int(np.argmin(cost)))
+        step[max(k - 2 * window, 0) : k + 2 * window + 1] = 0.0
+    return sorted(i for i in found if 0 < i < len(y))
+
+
+def _unlikely(late_ns: F64) -> F64:
+    """Cost of arrivals so much after their level: a frame may well be late, but hardly early."""
+    return np.maximum(-late_ns, 0.2 * late_ns)
+
+
+class ClockTracker:
+    """The clock of one device while it runs: bounded in memory and in the time that a fit takes.
+
+    Args:
+        drift: whether the device's clock may run at another rate than the host's.
+    """
+
+    def __init__(self, *, drift: bool = True) -> None:
+        self._drift = drift
+        self._settled: list[ClockPiece] = []
+        self._device, self._host = array("q"), array("q")
 
     def add(self, t_device_ns: int, t_host_ns: int) -> None:
         """Take in a frame: when it was taken on the device's clock, and when it arrived on the host's, ns."""
-        self._pairs.append((t_device_ns, t_host_ns))
+        self._device.append(t_device_ns)
+        self._host.append(t_host_ns)
+        if len(self._device) >= _MOST_PAIRS or t_device_ns - self._device[0] > 2e9 * _SPAN_S:
+            self._settle(len(self._device) // 2)
 
-    def split(self, t_device_ns: int) -> None:
-        """Begin a new piece at a device time: the clock, though continued, was reset there."""
+    def split(self) -> None:
+        """Begin a new piece with the next frame: the clock, though continued, was reset."""
+        self._settle(len(self._device))
 
     def clock(self) -> Clock | None:
         """The model so far; None before the first frame."""
-        if not self._pairs:
-            return None
-        pairs = np.array(self._pairs, dtype=np.int64)
-        return fit(pairs[:, 0], pairs[:, 1])
+        pieces = (*self._settled, *self._fit(len(self._device)))
+        return Clock(pieces) if pieces else None
+
+    def _settle(self, count: int) -> None:
+        """Keep the pieces of the oldest pairs, and forget the pairs."""
+        self._settled += self._fit(count)
+        del self._device[:count], self._host[:count]
+
+    def _fit(self, count: int) -> list[ClockPiece]:
+        if not count:
+            return []
+        pairs = np.stack([np.array(self._device[:count]), np.array(self._host[:count])])
+        device, host = pairs[:, np.argsort(pairs[0], kind="stable")]
+        edges = [0, *jumps(device, host), count]
+        spans = [slice(a, b) for a, b in pairwise(edges)]
+        # The longest piece knows the rate best; the others are of the same quartz.
+        rate = self._settled[-1].drift_ppm if self._settled and self._known_rate else None
+        longest = max(spans, key=lambda span: int(device[span.stop - 1] - device[span.start]))
+        best = fit(device[longest], host[longest], drift=self._drift, rate=rate)
+        return [
+            best if span is longest else fit(device[span], host[span], drift=self._drift, rate=best.drift_ppm)
+            for span in spans
+        ]
+
+    @property
+    def _known_rate(self) -> bool:
+        """Whether what was settled spans long enough to tell the rate."""
+        first = self._settled[0].first_device_ns
+        return self._device[0] - first > 30e9 if len(self._device) else False
 
 
-def _support_slope(x: F64, y: F64) -> float:
-    """Slope of the lower convex hull's edge at the mean of x: the solution of the linear programme in closed form."""
-    if len(x) > 2 * _HULL_BINS:
-        x, y = _lowest(x, y)
-    order = np.lexsort((y, x))
-    hull: list[int] = []
-    for i in order:
-        while len(hull) > 1:
-            a, b = hull[-2], hull[-1]
-            if (x[b] - x[a]) * (y[i] - y[a]) > (y[b] - y[a]) * (x[i] - x[a]):
-                break
-            hull.pop()
-        if hull and x[hull[-1]] == x[i]:
-            continue  # of pairs with one device time the earliest arrival counts
-        hull.append(int(i))
-    k = int(np.clip(np.searchsorted(x[hull], x.mean()), 1, len(hull) - 1)) if len(hull) > 1 else 0
-    if k == 0:
-        return 0.0
-    a, b = hull[k - 1], hull[k]
-    return float((y[b] - y[a]) / (x[b] - x[a]))
+class Clocks:
+    """The clocks of all streams of a rig while it runs. Not thread-safe.
 
+    The imagers of a camera count one hardware clock. Times that the host stamped, or that librealsense translated
+    to the host's clock, agree between cameras already: they share one offset and no drift, as long as nothing
+    interrupts them.
+    """
 
-def _lowest(x: F64, y: F64) -> tuple[F64, F64]:
-    """The lowest pair of each of many short spans of time: the hull of a long recording needs no others."""
-    span = np.floor((x - x.min()) * (_HULL_BINS / (np.ptp(x) + 1e-9)))
-    order = np.lexsort((y, span))
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = span[order][1:] != span[order][:-1]
-    keep = order[first]
-    return x[keep], y[keep]
+    def __init__(self, streams: Sequence[StreamInfo]) -> None:
+        self._device = {info.name: info.serial or info.name.split("/", 1)[0] for info in streams}
+        self._own: dict[str, ClockTracker] = {}
+        self._shared: dict[str, ClockTracker] = {}
+        self._domain: dict[str, str] = {}
+        self._delivered: set[str] = set()
+
+    def add(self, stream: str, domain: ClockDomain, t_device_ns: int, t_host_ns: int) -> None:
+        """Take in a frame (its times continued, see `capture.continuity`)."""
+        device = self._device[stream]
+        known = self._domain.setdefault(device, domain)
+        self._delivered.add(stream)
+        if device not in self._own:
+            self._own[device] = ClockTracker(drift=known == "hardware_clock")
+        self._own[device].add(t_device_ns, t_host_ns)
+        if known in ("hardware_clock", ""):
+            return
+        if known != domain:
+            self._domain[device] = ""  # it changed its clock: what it counts now is its own
+            return
+        if known not in self._shared:
+            self._shared[known] = ClockTracker(drift=False)
+        self._shared[known].add(t_device_ns, t_host_ns)
+
+    def split(self, stream: str) -> None:
+        """Say that the next frames of a stream's device count a clock that was reset."""
+        device = self._device[stream]
+        if device in self._own:
+            self._own[device].split()
+            self._domain[device] = "" if self._domain[device] != "hardware_clock" else "hardware_clock"
+
+    def fit(self) -> dict[str, Clock]:
+        """A clock for every stream that has delivered; streams that count one clock share its fit."""
+        shared = {domain: tracker.clock() for domain, tracker in self._shared.items()}
+        own = {device: tracker.clock() for device, tracker in self._own.items()}
+        out = {}
+        for stream, device in self._device.items():
+            clock = shared.get(self._domain.get(device, "")) or own.get(device)
+            if stream in self._delivered and clock is not None:
+                out[stream] = clock
+        return out
 
 
 def joined(earlier: Mapping[str, Arrivals], later: Mapping[str, Arrivals]) -> dict[str, Arrivals]:
@@ -125,27 +308,29 @@ def joined(earlier: Mapping[str, Arrivals], later: Mapping[str, Arrivals]) -> di
             np.concatenate([before.t_device_ns, after.t_device_ns]),
             np.concatenate([before.t_host_ns, after.t_host_ns]),
             after.domain,
+            (*before.splits_ns, *after.splits_ns),
         )
     return out
 
 
 def fit_all(streams: Sequence[StreamInfo], arrivals: Mapping[str, Arrivals]) -> dict[str, Clock]:
-    """A clock for every stream that has delivered; streams that count one clock share its fit.
-
-    The imagers of a camera count one hardware clock. Times that the host stamped, or that librealsense translated
-    to the host's clock, agree between cameras already: they share one offset and no drift.
-    """
-    groups: dict[str, list[str]] = {}
-    for info in streams:
-        known = arrivals.get(info.name)
-        if known is not None and len(known.t_device_ns):
-            own = known.domain == "hardware_clock"
-            device = info.serial or info.name.split("/", 1)[0]
-            groups.setdefault(f"{known.domain} {device}" if own else known.domain, []).append(info.name)
-    clocks: dict[str, Clock] = {}
-    for key, names in groups.items():
-        t_device = np.concatenate([arrivals[name].t_device_ns for name in names])
-        t_host = np.concatenate([arrivals[name].t_host_ns for name in names])
-        clock = fit(t_device, t_host, drift=key.startswith("hardware_clock"))
-        clocks.update(dict.fromkeys(names, clock))
-    return clocks
+    """A clock for every stream that has delivered, from all their frames at once; see `Clocks`."""
+    clocks = Clocks(streams)
+    device = {info.name: info.serial or info.name.split("/", 1)[0] for info in streams}
+    rows = [
+        (int(t_host), int(t_device), info.name)
+        for info in streams
+        if info.name in arrivals
+        for t_device, t_host in zip(arrivals[info.name].t_device_ns, arrivals[info.name].t_host_ns, strict=True)
+    ]
+    splits: dict[str, list[int]] = {}
+    for name, known in arrivals.items():
+        splits.setdefault(device[name], []).extend(known.splits_ns)
+    ahead = {name: sorted(set(times)) for name, times in splits.items()}
+    for t_host, t_device, name in sorted(rows):
+        coming = ahead[device[name]]
+        while coming and t_device >= coming[0]:
+            coming.pop(0)
+            clocks.split(name)
+        clocks.add(name, arrivals[name].domain, t_device, t_host)
+    return clocks.fit()
