@@ -16,7 +16,7 @@ from .capture_actions import ACTIONS, MODES, PAGES
 from .dataset_lab import DatasetLab
 from .desk_keeper import DeskKeeper
 from .device_keeper import DeviceKeeper
-from .feed import Feed, Figures
+from .feed import Feed, Figures, Picture
 from .floating import Floating
 from .jobs import Jobs
 from .lab import Cell, Lab
@@ -280,7 +280,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.banner.show_error(error)
         self.desk.refresh()
 
-    def _show_pictures(self, pictures: Sequence[object]) -> None:
+    def _show_pictures(self, pictures: Sequence[Picture]) -> None:
         if self._feed is not None:
             self.record_page.views.show_pictures(pictures)
             self._feed.taken()
@@ -386,7 +386,8 @@ class CaptureWindow(QtWidgets.QMainWindow):
     def _saved(self, report: RecordReport, request: RecordRequest) -> None:
         name, dropped = report.path.parent.name, len(report.drops)
         lost = "no frame dropped" if not dropped else f"{dropped} dropped frames, listed in the file"
-        words = tuple(report.verdict.words) if report.verdict is not None else ()
+        verdict = getattr(report, "verdict", None)
+        words = tuple(verdict.words) if verdict is not None else ()
         good = not dropped and report.paired == report.moments and not words
         self.banner.show_message(
             "good" if good else "warn",

@@ -80,6 +80,10 @@ class RecordReport(Protocol):
     def drops(self) -> Sequence[object]:
         """Every missing frame."""
 
+    @property
+    def verdict(self) -> Any:
+        """Whether the take can be annotated: `capture.annotatable.Verdict`."""
+
 
 class DeviceState(Protocol):
     """How one device of an open rig is doing."""

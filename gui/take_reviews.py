@@ -13,6 +13,8 @@ from .qt import Qt, QtCore, QtWidgets, Signal
 from .theme import Theme
 
 if TYPE_CHECKING:
+    from capture.report import TakeReport
+
     from .view_window import ViewWindow
 
 _REPORT_SIZE = (760, 640)
@@ -39,7 +41,7 @@ class TakeReviews(QtCore.QObject):
 
         from .panels.report import TakeReportView
 
-        def show(report: object) -> None:
+        def show(report: TakeReport) -> None:
             self._close_report()
             dialog = QtWidgets.QDialog(parent)
             dialog.setWindowTitle(f"Report of {sequence}")

@@ -15,15 +15,11 @@ from gui.panels.live_views import LiveViews
 from gui.panels.record_panel import RecordPanel
 from gui.panels.segments import Segments
 from gui.panels.take_header import TakeHeader
+from gui.panels.verdict import VerdictStrip
 from gui.pictures import MODE_NAMES
 from gui.qt import Qt, QtWidgets, Signal
 from gui.sessions import CaptureSession, DeviceState, RecordRequest
 from gui.theme import Theme
-
-try:
-    from gui.panels.verdict import VerdictStrip
-except ImportError:
-    VerdictStrip = None  # type: ignore[assignment,misc]
 
 _PANEL_PX = 296
 _MODES = ("color", "gray", "edge", "depth")
@@ -43,7 +39,7 @@ class RecordPage(QtWidgets.QWidget):
     def __init__(self, theme: Theme) -> None:
         super().__init__()
         self.header, self.views, self.panel = TakeHeader(), LiveViews(theme), RecordPanel(theme)
-        self.verdict = VerdictStrip(theme) if VerdictStrip is not None else _Nothing()
+        self.verdict = VerdictStrip(theme)
         self.health_bar = HealthBar()
         self.lost = Notice("bad")
         self.modes = Segments(tuple((mode, MODE_NAMES[mode].capitalize()) for mode in _MODES))
@@ -149,8 +145,3 @@ def _said(device: DeviceState) -> str:
     what = "is lost" if device.state == "lost" else "sends no frames"
     detail = f": {device.detail.rstrip('.')}" if device.detail else ""
     return f"{device.name}{serial} {what}{detail}"
-
-
-class _Nothing(QtWidgets.QWidget):
-    def show_verdict(self, verdict: Any) -> None:
-        """Show nothing."""
