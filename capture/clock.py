@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hoi_core.sequence import Clock, ClockPiece
+from hoi_core.sequence import Clock, ClockPiece, Epoch
 from hoi_core.types import F64, I64, ClockDomain, StreamInfo
 
 MAX_DRIFT_PPM = 200.0
@@ -260,6 +260,7 @@ class Clocks:
         self._shared: dict[str, ClockTracker] = {}
         self._domain: dict[str, str] = {}
         self._delivered: set[str] = set()
+        self._added: dict[str, int] = {}
 
     def add(self, stream: str, domain: ClockDomain, t_device_ns: int, t_host_ns: int) -> None:
         """Take in a frame (its times continued, see `capture.continuity`)."""
@@ -277,6 +278,18 @@ class Clocks:
         if known not in self._shared:
             self._shared[known] = ClockTracker(drift=False)
         self._shared[known].add(t_device_ns, t_host_ns)
+
+    def enter(self, epoch: Epoch, *, exact: bool) -> None:
+        """Take in what `capture.continuity` did, before the first frame that it concerns.
+
+        Args:
+            epoch: of any stream.
+            exact: whether the continued time is as good as it was, such as after a wrap.
+        """
+        device = self._device[epoch.stream]
+        if self._added.get(device, 0) != epoch.time_added_ns and not exact:
+            self.split(epoch.stream)
+        self._added[device] = epoch.time_added_ns
 
     def split(self, stream: str) -> None:
         """Say that the next frames of a stream's device count a clock that was reset."""
