@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -64,7 +65,7 @@ class Timetable:
     def __len__(self) -> int:
         return len(self.t_ns)
 
-    @property
+    @cached_property
     def t_s(self) -> F64:
         """(M,) s since the first moment."""
         return (self.t_ns - self.t_ns[0]) * 1e-9 if len(self) else np.zeros(0)
@@ -78,6 +79,12 @@ class Timetable:
         """The last moment that is not later."""
         return max(int(np.searchsorted(self.t_s, seconds + 1e-9, side="right")) - 1, 0)
 
+    def moment_near(self, seconds: float) -> int:
+        """The moment nearest in time."""
+        before = self.moment_at(seconds)
+        after = min(before + 1, max(len(self) - 1, 0))
+        return before if not len(self) or seconds - self.t_s[before] <= self.t_s[after] - seconds else after
+
     def reason(self, stream: str, moment: int) -> str:
         """Why a stream has no frame at a moment; empty if it has one."""
         return self.reasons.get(stream, {}).get(moment, "")
@@ -90,7 +97,7 @@ class Timetable:
             kinds: of events.
             step: 1 for the next, -1 for the previous.
         """
-        starts = sorted({self.moment_at(event.first_s) for event in self.events if event.kind in kinds})
+        starts = sorted({self.moment_near(event.first_s) for event in self.events if event.kind in kinds})
         if step > 0:
             return next((start for start in starts if start > moment), None)
         return next((start for start in reversed(starts) if start < moment), None)

@@ -29,7 +29,12 @@ class Place:
 
 
 class LiveViews(QtWidgets.QWidget):
-    """Two rows of pictures. The large ones follow the mode; a click on a caption changes one picture alone.
+    """Two large pictures that follow the mode, and four small ones; a click on a caption changes one alone.
+
+    Args:
+        theme: the colours.
+        zoomable: whether the wheel zooms into pictures.
+        beside: whether the small ones stand beside the large ones, not below.
 
     Signals:
         wanted(tuple of Wanted): what there is room for now.
@@ -37,14 +42,24 @@ class LiveViews(QtWidgets.QWidget):
 
     wanted = Signal(object)
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, theme: Theme, *, zoomable: bool = False, beside: bool = False) -> None:
         super().__init__()
         self._infos: dict[str, StreamInfo] = {}
         self.mode = "color"
-        self.large = [ImageView(theme, "") for _ in range(2)]
-        self.small = [ImageView(theme, "") for _ in range(4)]
+        self.large = [ImageView(theme, "", zoomable=zoomable) for _ in range(2)]
+        self.small = [ImageView(theme, "", zoomable=zoomable) for _ in range(4)]
         self.places: list[Place] = []
         self._fps: Mapping[str, float] = {}
+        if beside:
+            self._lay_out_beside()
+        else:
+            self._lay_out_below()
+        for n, view in enumerate(self.views):
+            view.caption_clicked.connect(lambda at, n=n: self._show_menu(n, at))
+            view.resized.connect(self.ask)
+        self.set_streams(())
+
+    def _lay_out_below(self) -> None:
         rows = QtWidgets.QVBoxLayout(self)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(10)
@@ -55,10 +70,19 @@ class LiveViews(QtWidgets.QWidget):
             for view, width in zip(views, widths, strict=True):
                 row.addWidget(view, width)
             rows.addLayout(row, height)
-        for n, view in enumerate(self.views):
-            view.caption_clicked.connect(lambda at, n=n: self._show_menu(n, at))
-            view.resized.connect(self.ask)
-        self.set_streams(())
+
+    def _lay_out_beside(self) -> None:
+        """The small ones two by two on the right, for a window that is wider than high."""
+        row = QtWidgets.QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(10)
+        for view in self.large:
+            row.addWidget(view, 35)
+        grid = QtWidgets.QGridLayout()
+        grid.setSpacing(10)
+        for n, view in enumerate(self.small):
+            grid.addWidget(view, n // 2, n % 2)
+        row.addLayout(grid, 34)
 
     @property
     def views(self) -> list[ImageView]:
@@ -99,7 +123,7 @@ class LiveViews(QtWidgets.QWidget):
             n = made.wanted.place
             if (
                 n < len(self.places)
-                and self._stream(n) == made.wanted.stream
+                and self.stream_of(n) == made.wanted.stream
                 and self.places[n].mode == made.wanted.mode
             ):
                 self.views[n].set_image(made.pixels)
@@ -124,7 +148,8 @@ class LiveViews(QtWidgets.QWidget):
             self._title(n)
         self.ask()
 
-    def _stream(self, n: int) -> str:
+    def stream_of(self, n: int) -> str:
+        """The stream that a picture is made from; empty if there is none."""
         place = self.places[n]
         return source(place.view, place.mode, frozenset(self._infos))
 
@@ -136,7 +161,7 @@ class LiveViews(QtWidgets.QWidget):
         self._caption(n)
 
     def _caption(self, n: int) -> None:
-        view, info = self.views[n], self._infos.get(self._stream(n))
+        view, info = self.views[n], self._infos.get(self.stream_of(n))
         if info is None:
             view.set_state("idle", "not in this rig" if self._infos else "")
             return
@@ -153,7 +178,7 @@ class LiveViews(QtWidgets.QWidget):
         ratio = self.devicePixelRatioF()
         asked = []
         for n, place in enumerate(self.places):
-            stream, area = self._stream(n), self.views[n].area()
+            stream, area = self.stream_of(n), self.views[n].area()
             if stream and self.views[n].isVisible():
                 room = (max(int(area.width() * ratio), 1), max(int(area.height() * ratio), 1))
                 asked.append(Wanted(n, stream, place.mode, room))
