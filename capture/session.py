@@ -1,40 +1,34 @@
-"""A capture session without a window: preview, record, and how healthy everything is."""
+"""A capture session: preview, record, mark, and how healthy everything is. Windows and headless recording share it."""
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
-from capture import clock, quality, sync
+from capture import quality, sync
 from capture.annotatable import Verdict
-from capture.recorder import (
-    Reader,
-    Recorder,
-    RecordReport,
-    close_recorder,
-    ends_by_itself,
-    open_recorder,
-    streams_of,
-)
-from capture.rig import RecordRequest, Rig, label_simulated, make_header
-from hoi_core.errors import DeviceError, HoiError
-from hoi_core.sequence import REFERENCE, CaptureHeader, next_name
+from capture.disk import bytes_per_s, explained, free_bytes, require_space
+from capture.readers import STALE_S, DeviceState, Reader, clocks_of
+from capture.rig import Device, RecordRequest, Rig, label_simulated, make_header
+from capture.watching import Watch
+from capture.writing import Recorder, RecordReport, enter, new_writer, no_frames
+from hoi_core.errors import DeviceError, HoiError, StorageError
+from hoi_core.sequence import REFERENCE, CaptureHeader, Epoch, next_name
+from hoi_core.sequence.writer import SEGMENT_S
 from hoi_core.types import Frame, StreamInfo
 
-_WINDOW_FRAMES = 300  # about ten seconds: what the clocks are known from before a recording
+__all__ = ["CaptureSession", "DeviceState", "Health", "ends_by_itself", "plays_files", "streams_of"]
+
 _RATE_FRAMES = 60
-_STALE_S = 1.0
-_DRAIN_S = 0.3
-# Share of the raw size that is left after compression, before a recording has shown its own.
-_COMPRESSION = 0.55
+_SKEW_FRAMES = 300
+# After the end, frames that are still on their way get this long.
+DRAIN_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -48,27 +42,13 @@ class Health:
     dropped: int
     """Frames missing since the start of the recording, or of the preview."""
     buffer_share: float
-    """Share of the writer's queue in use."""
+    """Share in use of the fullest ring between the devices and the writer."""
     disk_minutes: float
     """Minutes of recording that fit on the disk."""
     depth_fill: Mapping[str, float]
     """Share of measured pixels by view."""
     exposure_us: Mapping[str, float]
     """Exposure time by stream, microseconds; NaN while unknown."""
-
-
-@dataclass(frozen=True)
-class DeviceState:
-    """How one device of the rig is doing."""
-
-    name: str
-    """View or sensor."""
-    serial: str
-    """Serial number; empty where the device has none."""
-    state: Literal["ok", "silent", "lost"]
-    """`silent`: connected, but no frame for a second; `lost`: unplugged or failed, and being reopened."""
-    detail: str = ""
-    """What is wrong, in words; empty while all is well."""
 
 
 @dataclass
@@ -78,7 +58,7 @@ class _Live:
     info: StreamInfo
     latest: Frame | None = None
     missing: int = 0
-    stamps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_WINDOW_FRAMES))
+    stamps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_SKEW_FRAMES))
 
     def add(self, frame: Frame) -> None:
         if self.latest is not None:
@@ -88,36 +68,48 @@ class _Live:
 
     def fps(self, now_ns: int) -> float:
         host = [t_host for _, t_host in list(self.stamps)[-_RATE_FRAMES:]]
-        if len(host) < 2 or now_ns - host[-1] > _STALE_S * 1e9:
+        if len(host) < 2 or now_ns - host[-1] > STALE_S * 1e9:
             return 0.0
         return (len(host) - 1) / max((host[-1] - host[0]) * 1e-9, 1e-6)
+
+
+@dataclass(frozen=True)
+class _Take:
+    """The running recording."""
+
+    recorder: Recorder
+    header: CaptureHeader
+    began_s: float
+    until_s: float
+    whole: bool
+    duplicates_before: int
+    losses_before: int
 
 
 class CaptureSession:
     """Preview and record a rig; every method may be called from a window's thread.
 
     A recording that is started before the session is complete from the rig's first frame; one that is started
-    later begins with the next frames.
+    later begins with the next frames. A device that is lost is opened again while the others go on.
 
     Args:
         rig: the devices; the session stops them.
         root: the dataset.
+        segment_s: after so long a recording goes on in its next file, s.
     """
 
-    def __init__(self, rig: Rig, root: Path) -> None:
+    def __init__(self, rig: Rig, root: Path, *, segment_s: float = SEGMENT_S) -> None:
         self.rig = rig
         self.rig_name = str(getattr(rig, "name", "rig"))
         self.root = root
         self.streams = streams_of(rig)
+        self._segment_s = segment_s
         self._live = {info.name: _Live(info) for info in self.streams}
         self._readers = [Reader(device, self._deliver) for device in rig.devices]
+        self._watch = Watch(self.streams, self._fill)
         self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
-        self._header: CaptureHeader | None = None
-        self._began_s = 0.0
-        self._until_s = float("inf")
-        self._reported: HoiError | None = None
-        self._duplicates_before = 0
+        self._take: _Take | None = None
+        self._told: list[HoiError] = []
         self._started = False
 
     def start(self) -> None:
@@ -125,14 +117,16 @@ class CaptureSession:
         self._started = True
         for reader in self._readers:
             reader.start()
+        self._watch.start()
         self.rig.start()
 
     def stop(self) -> None:
         """End the preview, and a running recording with it; release the rig."""
         try:
-            if self._recorder is not None:
+            if self._take is not None:
                 self.stop_recording()
         finally:
+            self._watch.end()
             for reader in self._readers:
                 reader.end()
             self.rig.stop()
@@ -148,34 +142,75 @@ class CaptureSession:
     @property
     def recording(self) -> bool:
         """Whether frames are being written: not before the start, nor after the time asked for or an error."""
-        recorder, now = self._recorder, time.monotonic()
-        return recorder is not None and recorder.error is None and now < self._until_s and not self.finished
+        take = self._take
+        return (
+            take is not None
+            and take.recorder.error is None
+            and time.monotonic() < take.until_s
+            and not self.finished
+            and not self.all_gone
+        )
 
     @property
     def recorded_s(self) -> float:
         """Length of the running recording, s."""
-        return time.monotonic() - self._began_s if self._recorder is not None else 0.0
+        return time.monotonic() - self._take.began_s if self._take is not None else 0.0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Frames written by the running recording, by stream."""
+        return self._take.recorder.counts if self._take is not None else dict.fromkeys(self._live, 0)
 
     @property
     def finished(self) -> bool:
         """Whether the rig has delivered its last frame."""
         now = time.monotonic()
-        return self.rig.finished and all(now - reader.last_frame_s > _DRAIN_S for reader in self._readers)
+        return self.rig.finished and all(now - reader.last_frame_s > DRAIN_S for reader in self._readers)
 
     @property
     def error(self) -> HoiError | None:
-        """What went wrong in the background: a camera, or the disk."""
-        recorder = self._recorder
-        errors = [reader.error for reader in self._readers] + [recorder.error if recorder is not None else None]
+        """What is wrong in the background now: the disk, or a device that is lost."""
+        take = self._take
+        errors = [take.recorder.error if take is not None else None, *(reader.error for reader in self._readers)]
         return next((error for error in errors if error is not None), None)
+
+    @property
+    def all_lost(self) -> bool:
+        """Whether no device is left."""
+        return all(reader.error is not None for reader in self._readers)
+
+    @property
+    def all_gone(self) -> bool:
+        """Whether no device is left, and none can come back."""
+        return all(reader.gone for reader in self._readers)
+
+    @property
+    def broken(self) -> bool:
+        """Whether the running recording can write no more; `stop_recording` says why."""
+        return self._take is not None and self._take.recorder.error is not None
+
+    @property
+    def progress(self) -> tuple[int, float]:
+        """Frames known to be missing, and the share in use of the fullest ring."""
+        return self._dropped(), self._fill()
 
     def take_error(self) -> HoiError | None:
         """What went wrong in the background, handed out once."""
         error = self.error
-        if error is None or error is self._reported:
+        if error is None or any(error is told for told in self._told):
             return None
-        self._reported = error
+        self._told = [*self._told[-8:], error]
         return error
+
+    def devices(self) -> tuple[DeviceState, ...]:
+        """How each device is doing, in the order of the rig."""
+        return tuple(reader.state() for reader in self._readers)
+
+    def mark(self, text: str = "") -> None:
+        """Note that something happened now; stored with the recording, ignored while nothing is recorded."""
+        take = self._take
+        if take is not None:
+            take.recorder.mark(text)
 
     def start_recording(self, request: RecordRequest) -> None:
         """Write every frame from now on to the new sequence `request.sequence`.
@@ -183,118 +218,159 @@ class CaptureSession:
         Raises:
             DeviceError: a recording is running.
             SequenceError: the sequence exists.
-            StorageError: no space.
+            StorageError: no space for the length that is planned.
         """
-        if self._recorder is not None:
+        self.begin(make_header(self.rig, request), getattr(request, "seconds", None))
+
+    def begin(self, header: CaptureHeader, seconds: float | None) -> None:
+        """`start_recording` with a header of one's own, for `seconds` or until it is stopped."""
+        if self._take is not None:
             raise DeviceError("a recording is running already.", "Stop it first.")
-        whole = ends_by_itself(self.rig) and not self._started
-        header = make_header(self.rig, request)
-        earlier = {name: self._arrivals(name) for name in self._live}
-        recorder = open_recorder(self.rig, header, self.root, whole=whole, earlier=earlier)
+        require_space(self.root, self.streams, seconds)
+        settings = {info.name: _settings(device) for device in self.rig.devices for info in device.streams}
+        writer = new_writer(self.root, header, self.streams, settings, self._segment_s)
+        began_s = time.monotonic()
+        until_s = began_s + (seconds or float("inf"))
+
+        def explain(error: StorageError) -> StorageError:
+            elapsed = time.monotonic() - began_s
+            rate = writer.bytes / elapsed if elapsed > 2.0 else bytes_per_s(self.streams)
+            return explained(error, self.root, rate, seconds - elapsed if seconds else None)
+
+        recorder = Recorder(
+            writer,
+            [device.streams for device in self.rig.devices],
+            lambda: clocks_of(self._readers),
+            self._epochs,
+            explain=explain,
+        )
         if self._started and hasattr(self.rig, "rewind"):
             # The simulated hand comes in from the start, not from wherever the preview has got to.
             self.rig.rewind()
-        seconds = getattr(request, "seconds", None)
+        self._watch.watcher.begin_take()
+        whole = ends_by_itself(self.rig) and not self._started
         with self._lock:
-            self._header, self._recorder, self._began_s = header, recorder, time.monotonic()
-            self._until_s = self._began_s + (seconds or float("inf"))
-            self._duplicates_before = self._duplicates()
+            self._take = _Take(
+                recorder, header, began_s, until_s, whole, self._duplicates(), sum(r.losses for r in self._readers)
+            )
 
-    def stop_recording(self) -> RecordReport:
+    def stop_recording(self, *, complete: bool = True) -> RecordReport:
         """End the recording and close its file; waits for frames on their way (0.3 s) and for the disk.
 
+        Args:
+            complete: False marks a take that was broken off.
+
         Raises:
-            DeviceError: nothing is being recorded.
+            DeviceError: nothing is being recorded, or nothing was.
             StorageError: the disk was full; what was written before is kept.
         """
-        if self._recorder is None or self._header is None:
+        if self._take is None:
             raise DeviceError("nothing is being recorded.", "Start a recording first.")
-        if self.error is None and not self.finished:
-            time.sleep(_DRAIN_S)
-        complete = self.error is None
+        if self._take.recorder.error is None and not self.finished and not self.all_lost:
+            time.sleep(DRAIN_S)
         with self._lock:
-            recorder, header, self._recorder = self._recorder, self._header, None
-        duplicates = self._duplicates() - self._duplicates_before
-        report = close_recorder(recorder, header, self.root, complete=complete, duplicates=duplicates)
-        if report.moments:
-            label_simulated(self.rig, report.path.parent)
+            take, self._take = self._take, None
+        gone = [reader for reader in self._readers if reader.error is not None]
+        complete = complete and not gone
+        verdict = self._watch.verdict(self._skew_ms(), take.recorder.drop_count)
+        report: RecordReport | None = None
+        try:
+            lost = [stream for reader in gone for stream in reader.streams]
+            take.recorder.close(complete=complete, whole=take.whole and complete, lost=lost)
+            complete = complete and take.recorder.error is None
+        except BaseException:
+            complete = False
+            raise
+        finally:
+            report = replace(
+                take.recorder.report(self._duplicates() - take.duplicates_before),
+                verdict=verdict,
+                losses=sum(reader.losses for reader in self._readers) - take.losses_before,
+                stopped_early=not complete and time.monotonic() < take.until_s,
+            )
+            enter(self.root, take.header, report, complete=complete)
+        if not report.moments:
+            raise (gone[0].error if gone and gone[0].error else no_frames(take.recorder.reference))
+        label_simulated(self.rig, report.path.parent)
         return report
 
-    def devices(self) -> tuple[DeviceState, ...]:
-        """How each device is doing, in the order of the rig."""
-        now = time.monotonic()
-        return tuple(_state(reader, now) for reader in self._readers)
-
-    def mark(self, text: str = "") -> None:
-        """Note that something happened now; stored with the recording, ignored while nothing is recorded."""
-
     def verdict(self) -> Verdict:
-        """Whether what the cameras see can be annotated; below 0.1 ms."""
-        return Verdict()
+        """Whether what the cameras see can be annotated; below a millisecond."""
+        return self._watch.verdict(self._skew_ms(), self._dropped())
 
     def health(self) -> Health:
         """Figures for the health bar; takes about a millisecond."""
         now_ns = time.monotonic_ns()
-        recorder = self._recorder
         latest = {name: live.latest for name, live in self._live.items() if live.latest is not None}
         fill = {n.split("/", 1)[0]: quality.depth_fill(f.image) for n, f in latest.items() if n.endswith("/depth")}  # type: ignore[arg-type]
-        drops = recorder.drop_count if recorder is not None else sum(live.missing for live in self._live.values())
         return Health(
             fps={name: live.fps(now_ns) for name, live in self._live.items()},
             skew_ms=self._skew_ms(),
-            dropped=drops,
-            buffer_share=recorder.buffer if recorder is not None else 0.0,
-            disk_minutes=self._disk_minutes(recorder),
+            dropped=self._dropped(),
+            buffer_share=self._fill(),
+            disk_minutes=self._disk_minutes(),
             depth_fill=fill,
             exposure_us={name: frame.exposure_us for name, frame in latest.items()},
         )
 
     def _deliver(self, frame: Frame) -> None:
-        self._live[frame.stream].add(frame)
         with self._lock:
-            if self._recorder is not None and time.monotonic() < self._until_s + _DRAIN_S:
-                self._recorder.put(frame)
+            take = self._take
+            if take is not None and time.monotonic() < take.until_s + DRAIN_S:
+                take.recorder.put(frame)
+        self._live[frame.stream].add(frame)
+        self._watch.offer(frame)
+
+    def _fill(self) -> float:
+        take = self._take
+        return take.recorder.buffer if take is not None else 0.0
+
+    def _dropped(self) -> int:
+        take = self._take
+        return take.recorder.drop_count if take is not None else sum(live.missing for live in self._live.values())
 
     def _duplicates(self) -> int:
         return sum(getattr(device, "duplicates", 0) for device in self.rig.devices)
 
-    def _arrivals(self, name: str) -> clock.Arrivals:
-        """When the last frames of a stream were taken and came."""
-        live = self._live[name]
-        stamps = np.array(list(live.stamps), dtype=np.int64).reshape(-1, 2)
-        domain = live.latest.clock_domain if live.latest is not None else "host"
-        return clock.Arrivals(stamps[:, 0], stamps[:, 1], domain)
+    def _epochs(self) -> list[Epoch]:
+        return [epoch for reader in self._readers for epoch in reader.epochs()]
 
     def _skew_ms(self) -> float:
         """Median distance between the reference's frames and another view's, on the clocks as known now."""
         names = [name for name in self._live if name.endswith("/color") and self._live[name].stamps]
         other = next((name for name in names if name != REFERENCE), None)
-        if REFERENCE not in names or other is None:
+        clocks = clocks_of(self._readers)
+        if REFERENCE not in names or other is None or not {REFERENCE, other} <= clocks.keys():
             return float("nan")
-        arrivals = {name: self._arrivals(name) for name in (REFERENCE, other)}
-        clocks = clock.fit_all(self.streams, arrivals)
-        own, theirs = (clocks[name].to_common_ns(arrivals[name].t_device_ns) for name in (REFERENCE, other))
+        own, theirs = (
+            clocks[name].to_common_ns(np.array([t for t, _ in list(self._live[name].stamps)], dtype=np.int64))
+            for name in (REFERENCE, other)
+        )
         index, skew = sync.nearest(own, theirs, 0.5e9 / self._live[REFERENCE].info.fps)
         return float(np.median(np.abs(skew[index >= 0]))) * 1e-6 if (index >= 0).any() else float("nan")
 
-    def _disk_minutes(self, recorder: Recorder | None) -> float:
-        folder = self.root
-        while not folder.exists():
-            folder = folder.parent
-        raw = sum(np.prod(i.shape) * np.dtype(i.dtype).itemsize * i.fps for i in self.streams)
-        rate = float(raw) * _COMPRESSION
-        elapsed = time.monotonic() - self._began_s
-        if recorder is not None and elapsed > 2.0:
-            rate = max(recorder.file_bytes / elapsed, 1.0)
-        return shutil.disk_usage(folder).free / rate / 60.0
+    def _disk_minutes(self) -> float:
+        rate, take = bytes_per_s(self.streams), self._take
+        if take is not None and (elapsed := time.monotonic() - take.began_s) > 2.0:
+            rate = max(take.recorder.file_bytes / elapsed, 1.0)
+        return free_bytes(self.root) / rate / 60.0
 
 
-def _state(reader: Reader, now_s: float) -> DeviceState:
-    info = reader.device.streams[0]
-    name = info.name.split("/", 1)[0]
-    if reader.error is not None:
-        return DeviceState(name, info.serial, "lost", reader.error.message)
-    silent_s = now_s - reader.last_frame_s
-    if silent_s > _STALE_S:
-        return DeviceState(name, info.serial, "silent", f"no frame for {silent_s:.0f} s")
-    return DeviceState(name, info.serial, "ok")
+def ends_by_itself(rig: Rig) -> bool:
+    """Whether a rig delivers a fixed number of frames, all streams starting and ending together."""
+    return bool(getattr(rig, "whole", False))
+
+
+def plays_files(rig: Rig) -> bool:
+    """Whether a rig plays nothing but files."""
+    return not any(getattr(device, "live", True) for device in rig.devices)
+
+
+def streams_of(rig: Rig) -> list[StreamInfo]:
+    """All streams of a rig, in the order of its devices."""
+    return [info for device in rig.devices for info in device.streams]
+
+
+def _settings(device: Device) -> Mapping[str, object]:
+    found: Mapping[str, object] = getattr(device, "settings", {})
+    return found

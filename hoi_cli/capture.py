@@ -15,6 +15,7 @@ from hoi_cli._run import Common, run, with_data, write_json
 if TYPE_CHECKING:
     from capture.recorder import RecordReport
     from capture.rig import Rig
+    from capture.stopping import Stop
     from hoi_core.sequence import CaptureHeader
 
 
@@ -46,6 +47,8 @@ class Config(Common):
     """How fast or slow the simulated devices' clocks run, parts per million."""
     skew_ms: float | None = None
     """How much later the simulated right camera exposes, ms."""
+    segment_minutes: float = 5.0
+    """A longer recording goes on in its next file (capture.001.h5, ...) after so many minutes."""
     dry_run: bool = False
     """Open the rig and show its streams, record nothing."""
 
@@ -107,34 +110,32 @@ def _show_streams(config: Config, root: Path) -> None:
 
 
 def _record(config: Config, root: Path) -> None:
-    from capture.rig import label_simulated, make_header
+    from capture.rig import make_header
+    from capture.stopping import stop_on_signals
     from hoi_core import log
     from hoi_core.sequence import CaptureHeader, new_sequence_dir, next_name
-    from hoi_core.sequence.layout import CAPTURE
 
     name = config.sequence or next_name(root)
     # An existing sequence is refused before the rig is opened and its images are drawn.
     folder = new_sequence_dir(root, name)
     request = CaptureHeader(name, config.participant, tuple(config.object.split(",")), config.scenario, config.action)
     try:
-        rig = _open(config, root, live=False)
-        try:
-            header = make_header(rig, request)
-            report = _record_with_progress(rig, header, root, config.seconds)
-            simulated = label_simulated(rig, folder)
-        except KeyboardInterrupt:
-            if (folder / CAPTURE).exists():
-                log.console_err().print(f"hoi-capture: kept what was recorded as {name}.", style="yellow")
-            raise
-        finally:
-            rig.stop()
+        with stop_on_signals() as stop:
+            rig = _open(config, root, live=False)
+            try:
+                report = _record_with_progress(rig, make_header(rig, request), root, config, stop)
+            finally:
+                rig.stop()
     finally:
         if folder.exists() and not any(folder.iterdir()):
             folder.rmdir()
-    _summarise(config, report, simulated=simulated)
+    _summarise(config, report)
+    if stop.signal is not None:
+        log.console_err().print(f"hoi-capture: stopped early; kept what was recorded as {name}.", style="yellow")
+        raise SystemExit(128 + stop.signal)
 
 
-def _record_with_progress(rig: Rig, header: CaptureHeader, root: Path, seconds: float) -> RecordReport:
+def _record_with_progress(rig: Rig, header: CaptureHeader, root: Path, config: Config, stop: Stop) -> RecordReport:
     from capture.recorder import record, streams_of
     from hoi_core import log
 
@@ -142,20 +143,24 @@ def _record_with_progress(rig: Rig, header: CaptureHeader, root: Path, seconds: 
         task = bar.add_task("drawing the scene ahead", total=None)
         if hasattr(rig, "prepare"):
             rig.prepare(lambda done, total: bar.update(task, completed=done, total=total))
-        total = round(seconds * streams_of(rig)[0].fps)
+        total = round(config.seconds * streams_of(rig)[0].fps)
         bar.update(task, description=f"recording {header.sequence}", completed=0, total=total)
         return record(
             rig,
             header,
             root,
-            seconds,
+            config.seconds,
             lambda progress: bar.update(task, completed=min(progress.frames, total)),
+            stop=stop,
+            segment_s=config.segment_minutes * 60.0,
         )
 
 
-def _summarise(config: Config, report: RecordReport, *, simulated: bool) -> None:
+def _summarise(config: Config, report: RecordReport) -> None:
     from hoi_core import log
+    from hoi_core.sequence.layout import TRUTH
 
+    simulated = (report.path.parent / TRUTH).exists()
     name = report.path.parent.name
     write_json(
         config.json,
@@ -169,6 +174,8 @@ def _summarise(config: Config, report: RecordReport, *, simulated: bool) -> None
             "duplicates": report.duplicates,
             "skew_ms": report.skew_ms,
             "megabytes": report.megabytes,
+            "losses": report.losses,
+            "complete": not report.stopped_early,
             "simulated": simulated,
         },
     )
@@ -178,6 +185,8 @@ def _summarise(config: Config, report: RecordReport, *, simulated: bool) -> None
         f"{len(report.drops)} dropped frames, {report.duplicates} delivered twice",
         f"the views' colour frames are {report.skew_ms:.1f} ms apart",
     ]
+    if report.losses:
+        lines.append(f"a camera was lost {report.losses} times; what it missed is in the drop table")
     if simulated:
         lines.append("simulated: truth.h5 beside it, and clicks of a simulated annotator as revision r000")
     log.panel(f"recorded {name}", lines, with_data(f"hoi-annotate {name} --auto", config.data))

@@ -7,13 +7,18 @@ import threading
 import numpy as np
 import pytest
 
+from capture import ledger as ledger_module
 from capture import recorder as recorder_module
-from capture.recorder import Recorder, record
+from capture import writing as writing_module
+from capture.recorder import record
 from capture.sync import realign
+from capture.writing import Recorder
 from hoi_core.errors import DeviceError, SequenceError, StorageError
 from hoi_core.sequence import (
+    UNPLUGGED,
     CaptureHeader,
     CaptureWriter,
+    Clock,
     capture_path,
     check_sequence,
     open_capture,
@@ -24,6 +29,10 @@ from hoi_core.sequence import (
 
 HEADER = CaptureHeader("seq_001", "p01", ("o01",), "s1")
 FRAMES = 120
+
+
+def host_clock() -> dict[str, Clock]:
+    return {"left/color": Clock.line(0, 1_000_000, 0.0, 0.0)}
 
 
 def test_every_frame_is_paired_and_none_is_doubled(rigs, tmp_path):
@@ -56,24 +65,58 @@ def test_injected_drops_are_exactly_the_ledger(rigs, tmp_path):
             assert set(np.flatnonzero(capture.sync.index[name] < 0)) == missing
 
 
-def test_an_unplugged_camera_keeps_what_was_recorded(rigs, tmp_path):
+def test_the_others_go_on_when_a_camera_is_gone_for_good(rigs, tmp_path):
     unplugged = DeviceError("camera right was unplugged.", "Plug it in.")
-    rig = rigs.FakeRig(rigs.FakeDevice("left", 10_000), rigs.FakeDevice("right", 40, unplugged))
-    with pytest.raises(DeviceError, match="unplugged"):
-        record(rig, HEADER, tmp_path, 60.0)
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 120), rigs.FakeDevice("right", 40, unplugged))
+    rig.devices[1].begin_ns = rig.devices[0].begin_ns
+    report = record(rig, HEADER, tmp_path, 60.0)
     assert all(device.stopped for device in rig.devices)
+    assert report.frames == {"left/color": 120, "right/color": 40}
+    # To the end of the recording, each frame that it would have taken.
+    assert [(d.stream, d.frame_number, d.reason) for d in report.drops] == [
+        ("right/color", n, UNPLUGGED) for n in range(40, 120)
+    ]
     with open_capture(capture_path(tmp_path, "seq_001")) as capture:
         assert not capture.complete
-        assert len(capture.views["right"].color) == 40
+        assert [(d.frame_number, d.reason) for d in capture.drops] == [(n, UNPLUGGED) for n in range(40, 120)]
+        assert len(capture.sync) == 120
+        np.testing.assert_array_equal(capture.sync.index["right/color"][40:], -1)
+    assert check_sequence(sequence_dir(tmp_path, "seq_001")) == []
     assert read_table(tmp_path, "protocol").loc[0, "status"] == "incomplete"
 
 
-def test_whatever_a_driver_raises_ends_the_recording_as_incomplete(rigs, tmp_path):
-    rig = rigs.FakeRig(rigs.FakeDevice("left", 10_000), rigs.FakeDevice("right", 10, RuntimeError("frame is gone")))
-    with pytest.raises(DeviceError, match=r"reader right/color failed: RuntimeError: frame is gone"):
+def test_moments_go_on_when_the_reference_is_gone(rigs, tmp_path):
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 40, DeviceError("unplugged.")), rigs.FakeDevice("right", 120))
+    rig.devices[1].begin_ns = rig.devices[0].begin_ns
+    report = record(rig, HEADER, tmp_path, 60.0)
+    assert report.moments == 120
+    with open_capture(capture_path(tmp_path, "seq_001")) as capture:
+        np.testing.assert_array_equal(capture.sync.index["right/color"], np.arange(120))
+        np.testing.assert_array_equal(capture.sync.index["left/color"][40:], -1)
+
+
+def test_a_rig_that_is_gone_altogether_is_an_error_and_keeps_what_was_recorded(rigs, tmp_path):
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 10, RuntimeError("frame is gone")), whole=False)
+    rig.devices[0].live = False
+    with pytest.raises(DeviceError, match=r"reader left/color failed: RuntimeError: frame is gone"):
         record(rig, HEADER, tmp_path, 60.0)
     with open_capture(capture_path(tmp_path, "seq_001")) as capture:
         assert not capture.complete
+        assert len(capture.views["left"].color) == 10
+    assert read_table(tmp_path, "protocol").loc[0, "status"] == "incomplete"
+
+
+def test_a_stop_keeps_the_take_and_marks_it_as_cut_short(rigs, tmp_path):
+    rig, stop = rigs.FakeRig(rigs.FakeDevice("left", 10_000)), threading.Event()
+    report = record(
+        rig, HEADER, tmp_path, 60.0, lambda progress: stop.set() if progress.frames > 20 else None, stop=stop
+    )
+    assert report.stopped_early
+    assert report.frames["left/color"] > 20
+    with open_capture(capture_path(tmp_path, "seq_001")) as capture:
+        assert (capture.complete, capture.never_closed) == (False, False)
+        assert len(capture.sync) == len(capture.views["left"].color)
+    assert read_table(tmp_path, "protocol").loc[0, "status"] == "incomplete"
 
 
 def test_a_writer_that_breaks_ends_the_recording_as_incomplete(rigs, tmp_path, monkeypatch):
@@ -94,7 +137,7 @@ def test_a_writer_that_breaks_ends_the_recording_as_incomplete(rigs, tmp_path, m
 
 
 def test_moments_that_cannot_be_worked_out_leave_the_mark_of_an_incomplete_recording(rigs, tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder_module.sync, "align", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr(ledger_module.sync, "align", lambda *_, **__: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         record(rigs.FakeRig(rigs.FakeDevice("left", 5)), HEADER, tmp_path, 1.0)
     with open_capture(capture_path(tmp_path, "seq_001")) as capture:
@@ -149,7 +192,6 @@ def test_cameras_that_never_start_are_named(rigs, tmp_path, monkeypatch):
 
 
 def test_a_slow_disk_is_in_the_ledger(rigs, tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder_module, "QUEUE_FRAMES", 4)
     device = rigs.FakeDevice("left", 20, pause_s=0.0)
     writer = CaptureWriter.create(tmp_path / "capture.h5", HEADER, device.streams)
     going = threading.Event()
@@ -160,7 +202,7 @@ def test_a_slow_disk_is_in_the_ledger(rigs, tmp_path, monkeypatch):
         return append(frame)
 
     monkeypatch.setattr(writer, "append", slow)
-    recorder = Recorder(writer, device.streams, whole=True)
+    recorder = Recorder(writer, [device.streams], host_clock, ring_s=4 / 30)
     taken = [recorder.put(frame) for _ in range(20) for frame in device.read(0.0)]
     going.set()
     recorder.close()
@@ -190,11 +232,10 @@ def test_a_full_disk_ends_the_recording_with_a_typed_error(rigs, tmp_path, monke
 
 
 def test_moments_and_drops_are_on_the_disk_while_recording(rigs, tmp_path, monkeypatch):
-    monkeypatch.setattr(recorder_module, "_TICK_S", 0.0)
-    monkeypatch.setattr(recorder_module, "_TICK_REST", 0.0)
+    monkeypatch.setattr(writing_module, "_TICK_S", 0.0)
     device = rigs.FakeDevice("left", 100, pause_s=0.0)
     writer = CaptureWriter.create(tmp_path / "capture.h5", HEADER, device.streams)
-    recorder = Recorder(writer, device.streams, whole=True)
+    recorder = Recorder(writer, [device.streams], host_clock)
     for n in range(100):
         (frame,) = device.read(0.0)
         if n != 40:

@@ -34,7 +34,7 @@ def test_preview_and_two_recordings(session, tmp_path):
         assert session.recording
         with pytest.raises(DeviceError, match="running already"):
             session.start_recording(CaptureHeader("seq_009"))
-        until(lambda: session._recorder.counts["right/color"] > 20)
+        until(lambda: session.counts["right/color"] > 20)
         assert session.recorded_s > 0.0
         report = session.stop_recording()
         assert report.frames["left/color"] > 20
@@ -63,7 +63,7 @@ def test_stopping_the_session_ends_the_recording(rigs, tmp_path):
     session = CaptureSession(rigs.FakeRig(rigs.FakeDevice("left", 10**6), whole=False), tmp_path)
     session.start()
     session.start_recording(CaptureHeader("seq_001"))
-    until(lambda: session._recorder.counts["left/color"] > 3)
+    until(lambda: session.counts["left/color"] > 3)
     session.stop()
     assert not session.recording
     with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
