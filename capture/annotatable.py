@@ -14,6 +14,7 @@ import numpy as np
 
 from capture import view_figures
 from capture.hand_blob import STEP, BlobDetector, HandRegion
+from capture.quality import depth_fill
 from hoi_core.edges import sobel_edges
 from hoi_core.types import U8, Frame, StreamInfo
 
@@ -26,14 +27,14 @@ INSIDE = (0.85, 0.6)
 """Share of the hand within the image: below, joints are missing in one view; then most of them."""
 SMALL_PX = (64.0, 40.0)
 """Longer side of the hand's box: its 21 joints are then 3 px apart, about as much as people misplace them."""
-BLUR = (0.66, 0.77)
-"""Simulated hands: sharp 0.48 to 0.56; smeared over 5 px 0.62 to 0.69, over 9 px 0.73 to 0.79 (5 and 9 mm at 0.6 m)."""
+BLUR = (0.65, 0.75)
+"""Simulated hands: sharp 0.46 to 0.56; smeared over 5 px 0.60 to 0.68, over 9 px 0.72 to 0.78 (5 and 9 mm at 0.6 m)."""
 DARK = (50.0, 30.0)
 """Median brightness of the hand: skin's contrast of a few per cent sinks into the camera's noise of two levels."""
 CLIPPED = (0.05, 0.2)
 """Share of the hand's pixels at the upper end: folds and nails, then the shape of the fingers, are gone."""
-HOLES = (0.2, 0.4)
-"""Share of the hand without depth: simulated 0.02 to 0.10; beyond a fifth whole fingers are missing."""
+HOLES = (0.15, 0.3)
+"""Share of the hand without depth: simulated 0.02 to 0.11; beyond a sixth whole fingers are missing."""
 EDGES_FEW = (0.02, 0.005)
 """Share of edge pixels: an empty, textured table has 0.09; nothing at all is dark or covered."""
 EDGES_MANY = (0.3, 0.45)
@@ -113,7 +114,7 @@ def judge_view(
         return (hand, _blur(color), _exposure(color.reshape(-1, 3)[::97], "image"), _no_holes("no depth"))
     region = (detector or BlobDetector()).find(color, depth, depth_scale_m)
     if region is None:
-        hand = Reading("hand", "bad", 0.0, "no hand in view")
+        hand = Reading("hand", "bad", 0.0, _why_no_hand(depth))
         nothing = Reading("blur", "unknown", float("nan"), "no hand to judge sharpness by")
         return (hand, nothing, _exposure(color.reshape(-1, 3)[::97], "image"), _no_holes("no hand"))
     part = view_figures.crop(color, region.box)
@@ -124,6 +125,12 @@ def judge_view(
     if depth is not None and region.depth_mask is not None:
         missing = _holes(view_figures.holes(depth, region.depth_mask, STEP))
     return (_hand(region), _blur(part), _exposure(pixels, "hand"), missing)
+
+
+def _why_no_hand(depth: np.ndarray | None) -> str:
+    if depth is None or (missing := 1.0 - depth_fill(depth)) < 0.5:
+        return "no hand in view"
+    return f"no hand found: depth is missing on {missing:.0%} of the view"
 
 
 def _hand(region: HandRegion) -> Reading:

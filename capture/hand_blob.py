@@ -36,6 +36,8 @@ _JOIN_M = 0.12
 _FLAT_SHARE = 0.75
 _HAND_M = 0.2
 """From wrist to finger tip (95th percentile of men: 0.205 m outstretched, which a hand at work never is)."""
+_HOLE = 9
+"""Holes up to this many reduced pixels wide count to the hand; wider ones cut it in pieces."""
 _TRIES, _SAMPLES = 48, 400
 _NEW_PLANE_EVERY = 30
 _SCENERY_AFTER = 90
@@ -146,8 +148,9 @@ class BlobDetector:
         at, points = (arm.at[0][near], arm.at[1][near]), arm.points_m[near]
         mask = np.zeros(z.shape, np.uint8)
         mask[at] = 1
-        # Fill what fingers and holes leave open, but not the hollow between hand and table.
-        filled = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+        # With the holes, but without the table that shows between the fingers.
+        filled = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((_HOLE, _HOLE), np.uint8))
+        filled[(z > 0) & (mask == 0)] = 0
         pixels = self._to_color(at, points, color_shape, depth_shape)
         height, width = color_shape[:2]
         inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)

@@ -9,6 +9,8 @@ from hoi_core.types import F32, U8, Bool
 
 _WIDEST_PX = 192
 _SMOOTH = 9
+_NOISE = 1.5
+"""Steps from pixel to pixel below this many levels are noise, which any blurring takes away."""
 _CLIPPED = 250
 
 
@@ -39,6 +41,7 @@ def _left_after_blur(gray: np.ndarray) -> float:
     """Share of the variation along rows that a box filter leaves. `(H, W)`."""
     image = gray.astype(np.float32)
     before = np.abs(np.diff(image, axis=1))
+    before[before < _NOISE] = 0.0
     after = np.abs(np.diff(cv2.blur(image, (_SMOOTH, 1)), axis=1))
     total = float(before.sum())
     return 1.0 - float(np.maximum(before - after, 0.0).sum()) / total if total > 0 else 1.0
