@@ -7,47 +7,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 import hoi_core
+from capture.device import Device, Rig
 from hoi_core import plugins
 from hoi_core.config import from_dict, read_yaml
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import CalibrationError, ConfigError
 from hoi_core.sequence import Binding, CaptureHeader, open_capture, write_revision
-from hoi_core.types import Camera, Frame, Revision, StreamInfo
+from hoi_core.types import Camera, Revision
+
+__all__ = ["Device", "DeviceRig", "RecordRequest", "Rig", "is_simulated", "label_simulated", "make_header", "open_rig"]
 
 SIMULATED = "simulated"
 _DEVICES = "capture.devices"
-
-
-class Device(Protocol):
-    """What the recorder asks of a camera or sensor."""
-
-    streams: list[StreamInfo]
-
-    def read(self, timeout_s: float) -> list[Frame]:
-        """Wait for frames; empty after the timeout."""
-
-    def stop(self) -> None:
-        """Release the device; does nothing the second time."""
-
-
-@runtime_checkable
-class Rig(Protocol):
-    """Devices that start and stop together."""
-
-    devices: Sequence[Device]
-
-    def start(self) -> None:
-        """Begin to deliver frames."""
-
-    def stop(self) -> None:
-        """Release all devices; does nothing the second time."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether it will deliver nothing more; a live rig never finishes."""
 
 
 class RecordRequest(Protocol):
@@ -83,8 +57,8 @@ def make_header(rig: Rig, request: RecordRequest) -> CaptureHeader:
         objects=(played,) if played else request.objects,
         scenario=request.scenario,
         action=request.action,
-        rig=str(getattr(rig, "name", "")),
-        calibration=str(getattr(rig, "calibration", "")),
+        rig=rig.name,
+        calibration=rig.calibration,
         software=f"hoi-toolkit {hoi_core.__version__}",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         edge_params=EdgeParams().to_dict(),
@@ -121,6 +95,11 @@ class DeviceRig:
             device for part in parts for device in (part.devices if isinstance(part, Rig) else [part])
         ]
 
+    @property
+    def whole(self) -> bool:
+        """Whether it is made of rigs that start and end all their streams together."""
+        return all(isinstance(part, Rig) and part.whole for part in self._parts)
+
     def start(self) -> None:
         """Start the rigs among the parts; devices stream already."""
         for part in self._parts:
@@ -130,7 +109,7 @@ class DeviceRig:
     @property
     def finished(self) -> bool:
         """Whether every part plays something that has come to its end."""
-        return all(getattr(part, "finished", False) for part in self._parts)
+        return all(part.finished for part in self._parts)
 
     def stop(self) -> None:
         """Release all devices."""
@@ -204,8 +183,8 @@ def _open_entry(path: Path, entry: object, cameras: Mapping[str, Camera]) -> Dev
     module = plugins.load(_DEVICES, str(entry["type"]))
     config = from_dict(module.Config, {key: value for key, value in entry.items() if key != "type"}, str(path))
     view = getattr(config, "view", "")
-    if view in cameras and "color_camera" in {field.name for field in fields(config)}:
-        config = replace(config, color_camera=cameras[view])
+    if view in cameras and "camera" in {field.name for field in fields(config)}:
+        config = replace(config, camera=cameras[view])
     opened: Device | Rig = module.open(config)
     return opened
 

@@ -24,7 +24,7 @@ class Config:
     """Frames per second as recorded."""
     infrared: bool = False
     """Whether the left infrared imager was recorded and is wanted."""
-    color_camera: Camera | None = None
+    camera: Camera | None = None
     """Calibrated colour camera; None takes the recorded intrinsics at the world's origin."""
 
 
@@ -42,6 +42,6 @@ def open(config: Config) -> realsense.RealSense:  # noqa: A001 - the device cont
             height=config.height,
             fps=config.fps,
             infrared=config.infrared,
-            color_camera=config.color_camera,
+            camera=config.camera,
         )
     )

@@ -76,7 +76,7 @@ class Config:
     """A camera that delivers nothing for so long is an error."""
     file: str = ""
     """Play this recording (.db3, .bag) instead of a live camera."""
-    color_camera: Camera | None = None
+    camera: Camera | None = None
     """Calibrated colour camera (intrinsics and pose); None takes the factory's intrinsics at the world's origin."""
 
 
@@ -413,7 +413,7 @@ def _stream_infos(
     config: Config, info: DeviceInfo, chosen: dict[Kind, tuple[rs.sensor, rs.video_stream_profile]]
 ) -> list[StreamInfo]:
     color_profile = chosen["color"][1]
-    color = config.color_camera or _camera(color_profile)
+    color = config.camera or _camera(color_profile)
     infos = []
     for kind, (sensor, profile) in chosen.items():
         camera, T_color = color, np.eye(4)

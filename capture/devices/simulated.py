@@ -319,7 +319,7 @@ class SimulatedRig:
                         view=view,
                         fps=fps,
                         silence_s=120.0,
-                        color_camera=self.cameras.calibrated[f"{view}/color"],
+                        camera=self.cameras.calibrated[f"{view}/color"],
                     ),
                     self._context,
                 )

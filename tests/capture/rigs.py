@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import MappingProxyType
 
 import numpy as np
 import pyrealsense2 as rs
@@ -34,7 +35,7 @@ def depth_image(n: int) -> np.ndarray:
 class SoftwareRig:
     """Two software D435s through the real streaming code; `push` delivers, frames in `lost` never come."""
 
-    whole = True
+    name, calibration, whole = "software", "", True
 
     def __init__(self, frames: int, lost: set[tuple[str, int]] = frozenset(), fps_real: float = 400.0) -> None:
         self._context = rs.context()
@@ -113,6 +114,8 @@ def push(camera: SoftwareD435, n: int, t_ms: float, lost: set[str] = frozenset()
 class FakeDevice:
     """A device of plain Python: delivers `frames` colour frames, as fast as it is read, and then `ends` somehow."""
 
+    live, finished, duplicates, settings = True, False, 0, MappingProxyType({})
+
     def __init__(self, view: str, frames: int, error: Exception | None = None, pause_s: float = 0.002) -> None:
         self.streams = [StreamInfo(f"{view}/color", "camera", (48, 64, 3), "uint8", 30.0, COLOR, view)]
         self.stopped = False
@@ -138,6 +141,8 @@ class FakeDevice:
 
 class FakeRig:
     """A rig of fake devices."""
+
+    name, calibration = "fake", ""
 
     def __init__(self, *devices: FakeDevice, whole: bool = True) -> None:
         self.devices = list(devices)

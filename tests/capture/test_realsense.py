@@ -56,7 +56,7 @@ def test_streams_describe_each_imager(rigs, rig):
 def test_a_calibrated_camera_replaces_the_factorys(rigs, rig):
     rig.devices[0].stop()
     calibrated = replace(rigs.COLOR, fx=62.25, T_world_cam=rigs.POSE)
-    config = realsense.Config("901", "left", 64, 48, color_camera=calibrated)
+    config = realsense.Config("901", "left", 64, 48, camera=calibrated)
     with realsense.open(config, rig.context) as device:
         color, depth = device.streams
         assert color.camera is calibrated

@@ -41,9 +41,9 @@ def test_a_rig_file_opens_its_devices_with_their_calibration(rigs, tmp_path, mon
     rig = open_rig("lab", tmp_path)
     assert (rig.name, rig.calibration) == ("lab", "c01")
     assert [config.view for config in opened] == ["left", "right"]
-    assert opened[0].color_camera.fx == 61.5
-    np.testing.assert_array_equal(opened[0].color_camera.T_world_cam, np.diag([1.0, -1.0, -1.0, 1.0]))
-    assert opened[1].color_camera is None
+    assert opened[0].camera.fx == 61.5
+    np.testing.assert_array_equal(opened[0].camera.T_world_cam, np.diag([1.0, -1.0, -1.0, 1.0]))
+    assert opened[1].camera is None
     header = make_header(rig, CaptureHeader("seq_001", "p01", ("o01",)))
     assert (header.rig, header.calibration, header.objects) == ("lab", "c01", ("o01",))
     assert header.edge_params

@@ -1,0 +1,122 @@
+"""The device contract: what the recorder asks of a camera or sensor, and of a rig of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, Self, runtime_checkable
+
+from hoi_core.errors import DeviceError
+from hoi_core.types import Frame, StreamInfo
+
+
+class Device(Protocol):
+    """What the recorder asks of a camera or sensor; `BaseDevice` has the defaults."""
+
+    @property
+    def streams(self) -> Sequence[StreamInfo]:
+        """What it delivers, known from when it is opened; the same after `reopen`."""
+
+    @property
+    def live(self) -> bool:
+        """Whether it is there now; False where it plays a file, which has an end."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether a file has been played to its end; a live device never finishes."""
+
+    @property
+    def duplicates(self) -> int:
+        """Frames so far that came a second time and were not handed on."""
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What was set, locked and found: exposure, gain, emitter, firmware, ...; plain values, stored as JSON."""
+
+    def read(self, timeout_s: float) -> list[Frame]:
+        """Wait for frames; empty after the timeout.
+
+        Raises:
+            DeviceError: it was unplugged, fell silent or broke; `reopen` may bring it back.
+        """
+
+    def stop(self) -> None:
+        """Release the device; does nothing the second time."""
+
+    def reopen(self) -> None:
+        """Open the same device again after a DeviceError: the same object with the same streams.
+
+        Raises:
+            DeviceError: it is not there (yet), or never will be.
+        """
+
+
+@runtime_checkable
+class Rig(Protocol):
+    """Devices that start and stop together."""
+
+    @property
+    def name(self) -> str:
+        """Name, stored with each recording."""
+
+    @property
+    def calibration(self) -> str:
+        """Identifier of its calibration; empty without one."""
+
+    @property
+    def devices(self) -> Sequence[Device]:
+        """In the order of its file."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether it plays one recording, which is to be kept from its first frame to its last."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether it will deliver nothing more; a live rig never finishes."""
+
+    def start(self) -> None:
+        """Begin to deliver frames."""
+
+    def stop(self) -> None:
+        """Release all devices; does nothing the second time."""
+
+
+class BaseDevice:
+    """Defaults of the contract for a live device: derive from it, set `streams`, write `read` and `stop`.
+
+    Example:
+        >>> class MySensor(BaseDevice):
+        ...     def __init__(self, config):
+        ...         self.streams = [...]
+        ...     def read(self, timeout_s):
+        ...         return [...]
+    """
+
+    streams: Sequence[StreamInfo] = ()
+    live: bool = True
+    duplicates: int = 0
+    settings: Mapping[str, object] = MappingProxyType({})
+
+    @property
+    def finished(self) -> bool:
+        """A live device never finishes."""
+        return False
+
+    def stop(self) -> None:
+        """Release the device; here there is nothing to release."""
+
+    def reopen(self) -> None:
+        """Refuse: a device that can be opened again says how.
+
+        Raises:
+            DeviceError: always.
+        """
+        names = ", ".join(info.name for info in self.streams)
+        raise DeviceError(f"the device of {names} cannot be opened again.", "Start the program again.")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
