@@ -14,7 +14,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from hoi_core.sequence import Clock, ClockPiece, Epoch
+from hoi_core.sequence import Clock, ClockPiece
 from hoi_core.types import F64, I64, ClockDomain, StreamInfo
 
 MAX_DRIFT_PPM = 200.0
@@ -26,6 +26,7 @@ _SPAN_S = 300.0
 """Temperature bends a clock's line: a piece spans so long, and the last up to twice as long."""
 _MOST_PAIRS = 60_000
 _FITTED_PAIRS = 4096
+_NEW_PAIRS = 15
 _JUMP_NS = 20e6
 """A level of arrivals that changes by more, and stays, is another piece: a suspended host, or an unnoticed jump."""
 _BLOCK_NS = 500_000_000
@@ -201,6 +202,7 @@ class ClockTracker:
         self._drift = drift
         self._settled: list[ClockPiece] = []
         self._device, self._host = array("q"), array("q")
+        self._known: tuple[int, Clock] | None = None
 
     def add(self, t_device_ns: int, t_host_ns: int) -> None:
         """Take in a frame: when it was taken on the device's clock, and when it arrived on the host's, ns."""
@@ -213,13 +215,24 @@ class ClockTracker:
         """Begin a new piece with the next frame: the clock, though continued, was reset."""
         self._settle(len(self._device))
 
-    def clock(self) -> Clock | None:
-        """The model so far; None before the first frame."""
-        pieces = (*self._settled, *self._fit(len(self._device)))
-        return Clock(pieces) if pieces else None
+    def clock(self, *, exact: bool = True) -> Clock | None:
+        """The model so far; None before the first frame.
+
+        Args:
+            exact: False allows for a model that lacks the last frames, which costs next to nothing.
+        """
+        count = len(self._device)
+        if not exact and self._known is not None and count - self._known[0] < max(_NEW_PAIRS, count // 100):
+            return self._known[1]
+        pieces = (*self._settled, *self._fit(count))
+        if not pieces:
+            return None
+        self._known = count, Clock(pieces)
+        return self._known[1]
 
     def _settle(self, count: int) -> None:
         """Keep the pieces of the oldest pairs, and forget the pairs."""
+        self._known = None
         self._settled += self._fit(count)
         del self._device[:count], self._host[:count]
 
@@ -260,7 +273,6 @@ class Clocks:
         self._shared: dict[str, ClockTracker] = {}
         self._domain: dict[str, str] = {}
         self._delivered: set[str] = set()
-        self._added: dict[str, int] = {}
 
     def add(self, stream: str, domain: ClockDomain, t_device_ns: int, t_host_ns: int) -> None:
         """Take in a frame (its times continued, see `capture.continuity`)."""
@@ -278,18 +290,6 @@ class Clocks:
         if known not in self._shared:
             self._shared[known] = ClockTracker(drift=False)
         self._shared[known].add(t_device_ns, t_host_ns)
-
-    def enter(self, epoch: Epoch, *, exact: bool) -> None:
-        """Take in what `capture.continuity` did, before the first frame that it concerns.
-
-        Args:
-            epoch: of any stream.
-            exact: whether the continued time is as good as it was, such as after a wrap.
-        """
-        device = self._device[epoch.stream]
-        if self._added.get(device, 0) != epoch.time_added_ns and not exact:
-            self.split(epoch.stream)
-        self._added[device] = epoch.time_added_ns
 
     def split(self, stream: str) -> None:
         """Say that the next frames of a stream's device count a clock that was reset."""

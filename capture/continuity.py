@@ -113,9 +113,13 @@ class Continuity:
         self._decide()
         return self._take()
 
-    def clock(self) -> Clock | None:
-        """The device's clock as known now; None before its first frame."""
-        return self._tracker.clock()
+    def clock(self, *, exact: bool = False) -> Clock | None:
+        """The device's clock as known now; None before its first frame.
+
+        Args:
+            exact: whether the very last frames count too, which costs some milliseconds.
+        """
+        return self._tracker.clock(exact=exact)
 
     def _take(self) -> list[Frame]:
         out, self._ready = self._ready, []

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from hoi_core.sequence import REFERENCE, Capture, Drop, Sync
+from hoi_core.sequence import NOT_DELIVERED, REFERENCE, Capture, Drop, Sync
 from hoi_core.types import I64
-
-NOT_DELIVERED = "not delivered"
-QUEUE_FULL = "queue full"
 
 _EDGE_MOMENTS = 30  # pairs at either end that tell how the counters of two streams relate there
 
@@ -55,46 +52,6 @@ def align(
     index[reference] = np.where(real, index[reference], -1)
     skew[reference] = np.zeros_like(t_ns)
     return Sync(t_ns, index, skew), sorted(drops, key=lambda drop: (drop.t_ns, drop.stream))
-
-
-class Aligner:
-    """The same as `align`, while frames come: the cost of a step depends on what is new, not on what was before.
-
-    Args:
-        streams: names of all streams.
-        reference: the stream whose frames are the moments.
-        period_ns: time between two frames, ns.
-    """
-
-    def __init__(self, streams: Sequence[str], reference: str, period_ns: float) -> None:
-        self._reference = reference
-        self._period_ns = period_ns
-        self._times: dict[str, StreamTimes] = {
-            name: StreamTimes(np.empty(0, np.int64), np.empty(0, np.int64)) for name in streams
-        }
-        self._done = 0
-
-    def add(self, times: Mapping[str, StreamTimes]) -> None:
-        """Append frames, stream by stream in the order of their numbers."""
-        for name, new in times.items():
-            old = self._times[name]
-            self._times[name] = StreamTimes(
-                np.concatenate([old.number, new.number]), np.concatenate([old.t_ns, new.t_ns])
-            )
-
-    def ripe(self, until_ns: int) -> tuple[Sync, list[Drop]]:
-        """The moments and drops before a time that no frame still to come can change, each handed out once.
-
-        Args:
-            until_ns: common time before which all streams have delivered what they will deliver.
-        """
-        return Sync(np.empty(0, np.int64), {}, {}), []
-
-    def finish(self, *, whole: bool) -> tuple[Sync, list[Drop]]:
-        """The rest, when nothing more will come."""
-        return align(
-            {n: t for n, t in self._times.items() if len(t.number)}, self._reference, self._period_ns, whole=whole
-        )
 
 
 def realign(recording: Capture) -> tuple[Sync, list[Drop]]:
