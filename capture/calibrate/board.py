@@ -13,7 +13,6 @@ from hoi_core.errors import CalibrationError
 from hoi_core.types import F64, U8
 
 _KEYS = ("board_x", "board_y", "square_length", "marker_length", "marker_bits", "dict_size")
-_MM_PER_INCH = 25.4
 
 
 @dataclass(frozen=True)
@@ -116,27 +115,3 @@ class Board:
         """Draw the board. `-> (H, W)` with `square_px` pixels a square and a white margin."""
         size = (self.squares_x * square_px + 2 * margin_px, self.squares_y * square_px + 2 * margin_px)
         return np.asarray(self.opencv().generateImage(size, marginSize=margin_px), dtype=np.uint8)
-
-    def print_to(self, path: Path, dpi: int = 300) -> tuple[float, float]:
-        """Write a picture to print at 100 %, PNG or PDF, with the resolution in the file.
-
-        Returns:
-            Width and height of the page, mm.
-
-        Raises:
-            CalibrationError: another kind of file.
-        """
-        from PIL import Image
-
-        if path.suffix.lower() not in (".png", ".pdf"):
-            raise CalibrationError(f"cannot write a board to {path.name}.", "Name a .png or a .pdf file.")
-        square_px = round(self.square_m * 1e3 / _MM_PER_INCH * dpi)
-        # Squares of whole pixels have the right length at a resolution that differs a little from the one asked for.
-        exact_dpi = square_px / (self.square_m * 1e3 / _MM_PER_INCH)
-        image = self.image(square_px, square_px // 2)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix.lower() == ".pdf":
-            Image.fromarray(image).save(path, resolution=exact_dpi)
-        else:
-            Image.fromarray(image).save(path, dpi=(exact_dpi, exact_dpi))
-        return image.shape[1] / exact_dpi * _MM_PER_INCH, image.shape[0] / exact_dpi * _MM_PER_INCH

@@ -43,8 +43,9 @@ class Options:
     """View whose camera frame is the world; empty: `left`, else the first."""
     table_shot: str = ""
     """Name of a shot with the board flat on the table: the world is then on the table, z up."""
-    intrinsics: Literal["refine", "fixed"] = "refine"
-    """`fixed` keeps the factory's intrinsics."""
+    intrinsics: Literal["auto", "alone", "joint", "fixed"] = "auto"
+    """Lenses from each view's own images (`alone`), from all views together (`joint`), or as the factory says
+    (`fixed`). `auto`: `joint` near the factory's where those of all views are known, else `alone`."""
     free_k3: bool = False
     """Also estimate the third radial coefficient; it is 0 by default."""
     free_tangential: bool = False
