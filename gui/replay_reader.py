@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -206,7 +207,7 @@ class ReplayReader(QtCore.QObject):
             for errand in errands:
                 self._guarded(errand, capture)
             if request is not None:
-                self._guarded(lambda c, r=request: self.shown.emit(self._made(c, r)), capture)
+                self._guarded(partial(self._show, request), capture)
                 self._ahead = self._next(request)
             elif self._ahead:
                 self._fetch(capture, self._ahead.pop(0))
@@ -216,6 +217,9 @@ class ReplayReader(QtCore.QObject):
             errand(capture)
         except HoiError as error:
             self.failed.emit(error)
+
+    def _show(self, request: Request, capture: Capture) -> None:
+        self.shown.emit(self._made(capture, request))
 
     def _next(self, request: Request) -> list[Request]:
         """What will probably be asked for soon."""

@@ -31,11 +31,15 @@ class VerdictStrip(QtWidgets.QWidget):
     """One line: a pill for the take, a pill for each view, and what to do first.
 
     Colour is never the only sign: every pill has a word. The tip lists all readings.
+
+    Args:
+        theme: the colours.
+        advise: whether it also says what to do first.
     """
 
-    def __init__(self, theme: Theme) -> None:
+    def __init__(self, theme: Theme, *, advise: bool = True) -> None:
         super().__init__()
-        self._theme = theme
+        self._theme, self._advise = theme, advise
         self.verdict: Verdict | None = None
         self.setFixedHeight(_HEIGHT_PX)
         self.setMinimumWidth(240)
@@ -69,7 +73,7 @@ class VerdictStrip(QtWidgets.QWidget):
     @property
     def advice(self) -> str:
         """What to do first; empty when all is well."""
-        found = self.verdict.words if self.verdict is not None else ()
+        found = self.verdict.words if self.verdict is not None and self._advise else ()
         rest = f"   (+{len(found) - 1} more)" if len(found) > 1 else ""
         return f"{found[0]}{rest}" if found else ""
 
