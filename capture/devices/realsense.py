@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 Kind = Literal["color", "depth", "infrared"]
 
+_OLD_FRAMES = 3  # librealsense repeats the last frames now and then
 _WRAP_US = 1 << 32  # the hardware clock counts microseconds in 32 bits: it starts anew every 71.6 minutes
 _QUEUE_FRAMES = 256  # four seconds of two streams: a busy machine delays the reader, and a full queue loses frames
 _NOTED_WAIT_MS = (2.0, 10_000.0)
@@ -134,8 +135,7 @@ class RealSense:
         self.info = _describe(self._device)
         self._warn_usb2()
         self._queue = rs.frame_queue(_QUEUE_FRAMES, keep_frames=True)
-        self._last_number: dict[str, int] = {}
-        self._clock = _Unwrapper()
+        self._last: dict[str, tuple[int, float]] = {}
         self._opened: list[rs.sensor] = []
         self._running: list[rs.sensor] = []
         self._last_seen: dict[str, float] = {}
@@ -240,15 +240,17 @@ class RealSense:
         """Copy a frame out of the pool; None for a frame that came before."""
         kind = next(name for name, (stream, _, _) in _STREAMS.items() if stream == raw.profile.stream_type())
         stream, number = f"{self.config.view}/{kind}", int(raw.get_frame_number())
-        if number <= self._last_number.get(stream, -1):
+        last, last_ms = self._last.get(stream, (number - 1, 0.0))
+        if 0 <= last - number <= _OLD_FRAMES and raw.get_timestamp() <= last_ms:
             self.duplicates += 1
             return None
-        self._last_number[stream] = number
+        # A counter that starts anew is continued by whoever reads the device.
+        self._last[stream] = number, raw.get_timestamp()
         domain = _DOMAIN.get(raw.get_frame_timestamp_domain(), "system_time")
         return Frame(
             stream=stream,
             frame_number=number,
-            t_device_ns=self._clock.mid_exposure_ns(stream, raw, domain),
+            t_device_ns=_mid_exposure_ns(raw),
             t_host_ns=_arrival_ns(raw),
             clock_domain=domain,
             image=np.array(raw.get_data()),
@@ -275,29 +277,17 @@ class RealSense:
             log.warning("Camera %s runs at USB %s: expect dropped frames.", self.info.serial, self.info.usb)
 
 
-class _Unwrapper:
-    """Mid-exposure times, continued where the hardware clock starts anew."""
-
-    def __init__(self) -> None:
-        self._last_us: dict[str, float] = {}
-        self._turns: dict[str, int] = {}
-
-    def mid_exposure_ns(self, stream: str, raw: rs.frame, domain: ClockDomain) -> int:
-        stamp_us = raw.get_timestamp() * 1e3
-        readout = _metadata(raw, rs.frame_metadata_value.frame_timestamp)
-        middle = _metadata(raw, rs.frame_metadata_value.sensor_timestamp)
-        exposure_us = _metadata(raw, rs.frame_metadata_value.actual_exposure)
-        if np.isfinite(readout) and np.isfinite(middle):
-            # Both count the hardware clock, whatever clock the frame's own time stamp was translated to.
-            lead_us = (readout - middle) % _WRAP_US
-        else:
-            lead_us = 0.5 * exposure_us if np.isfinite(exposure_us) else 0.0
-        if domain == "hardware_clock":
-            if stamp_us < self._last_us.get(stream, 0.0) - _WRAP_US / 2:
-                self._turns[stream] = self._turns.get(stream, 0) + 1
-            self._last_us[stream] = stamp_us
-        turns = self._turns.get(stream, 0)
-        return round((stamp_us - lead_us) * 1e3) + turns * _WRAP_US * 1000
+def _mid_exposure_ns(raw: rs.frame) -> int:
+    """Mid-exposure on the clock of the frame's time stamp, which may wrap (see `capture.continuity`)."""
+    readout = _metadata(raw, rs.frame_metadata_value.frame_timestamp)
+    middle = _metadata(raw, rs.frame_metadata_value.sensor_timestamp)
+    exposure_us = _metadata(raw, rs.frame_metadata_value.actual_exposure)
+    if np.isfinite(readout) and np.isfinite(middle):
+        # Both count the hardware clock, whatever clock the frame's own time stamp was translated to.
+        lead_us = (readout - middle) % _WRAP_US
+    else:
+        lead_us = 0.5 * exposure_us if np.isfinite(exposure_us) else 0.0
+    return round((raw.get_timestamp() * 1e3 - lead_us) * 1e3)
 
 
 def _describe(device: rs.device) -> DeviceInfo:

@@ -9,8 +9,10 @@ import numpy as np
 import pyrealsense2 as rs
 import pytest
 
+from capture.continuity import Continuity
 from capture.devices import realsense
 from hoi_core.errors import DeviceError
+from hoi_core.types import Frame, StreamInfo
 
 
 @pytest.fixture
@@ -104,22 +106,32 @@ class _Raw:
 
 
 def test_time_is_mid_exposure_on_the_clock_of_the_time_stamp():
-    clock = realsense._Unwrapper()
     raw = _Raw(5_000.0, frame_timestamp=900_000, sensor_timestamp=895_750, actual_exposure=8500)
-    assert clock.mid_exposure_ns("s", raw, "global_time") == 4_995_750_000
-    assert clock.mid_exposure_ns("s", _Raw(5_000.0, actual_exposure=8000), "global_time") == 4_996_000_000
-    assert clock.mid_exposure_ns("s", _Raw(5_000.0), "system_time") == 5_000_000_000
+    assert realsense._mid_exposure_ns(raw) == 4_995_750_000
+    assert realsense._mid_exposure_ns(_Raw(5_000.0, actual_exposure=8000)) == 4_996_000_000
+    assert realsense._mid_exposure_ns(_Raw(5_000.0)) == 5_000_000_000
 
 
-def test_the_hardware_clock_goes_on_when_its_counter_wraps():
-    clock, wrap = realsense._Unwrapper(), 1 << 32
-    times = []
-    for k in range(-3, 3):
+def test_the_hardware_clock_goes_on_when_its_counter_wraps(rigs):
+    wrap, period_ns = 1 << 32, 33_333_000
+    info = StreamInfo("left/color", "camera", (48, 64, 3), "uint8", 30.0, rigs.COLOR, "901")
+    going_on, times = Continuity([info]), []
+    for k in range(-30, 30):
         now = (wrap + k * 33_333) % wrap
         # The readout's stamp may have wrapped where the middle of the exposure has not.
         raw = _Raw(now / 1e3, frame_timestamp=now, sensor_timestamp=(now - 5_000) % wrap)
-        times.append(clock.mid_exposure_ns("s", raw, "hardware_clock"))
-    np.testing.assert_allclose(np.diff(times), 33_333_000, atol=1000)
+        t_device_ns = realsense._mid_exposure_ns(raw)
+        image = np.zeros((48, 64, 3), np.uint8)
+        frame = Frame(info.name, k + 30, t_device_ns, 10**12 + k * period_ns, "hardware_clock", image)
+        times += [frame.t_device_ns for frame in going_on.continue_(frame)]
+    np.testing.assert_allclose(np.diff(times), period_ns, atol=1000)
+
+
+def test_a_counter_that_starts_anew_is_no_repetition(rigs, rig):
+    for n, t_ms in ((40, 5000.0), (41, 5033.0), (0, 10.0), (1, 43.0)):
+        rigs.push(rig.cameras["left"], n, t_ms)
+    assert [f.frame_number for f in drain(rig.devices[0]) if f.stream == "left/color"] == [40, 41, 0, 1]
+    assert rig.devices[0].duplicates == 0
 
 
 def test_missing_cameras_are_typed_errors(rig):
