@@ -40,7 +40,7 @@ DRAWN = {}
 
 def blocks(rng, shape, size):
     """Print-like texture: plain cells with sharp edges, as seen through a lens."""
-    cells = rng.normal(0, 14, (-(-shape[0] // size), -(-shape[1] // size)))
+    cells = rng.normal(0, 35, (-(-shape[0] // size), -(-shape[1] // size)))
     return cv2.GaussianBlur(np.kron(cells, np.ones((size, size)))[: shape[0], : shape[1]], (0, 0), 0.6)
 
 
