@@ -19,7 +19,7 @@ from .device_keeper import DeviceKeeper
 from .feed import Feed, Figures, Picture
 from .floating import Floating
 from .jobs import Jobs
-from .lab import Cell, Lab
+from .lab import Lab
 from .layout import recall, remember
 from .pages.calibrate_host import CalibrateHost
 from .pages.coverage_page import CoveragePage
@@ -28,12 +28,12 @@ from .pages.rig_page import RigPage
 from .qt import QtCore, QtGui, QtWidgets, application
 from .rail import Rail
 from .session_host import SessionHost
-from .sessions import CaptureSession, RecordReport, RecordRequest, data_path
-from .take_flow import BUSY, FlowState, Plan, TakeFlow
+from .sessions import CaptureSession, data_path
+from .take_director import TakeDirector
+from .take_flow import BUSY, FlowState, TakeFlow
 from .take_reviews import TakeReviews
 
 _WHERE_PX = 520
-_NEWS_S = 10.0
 _LEAST_SIZE = (1180, 720)
 
 
@@ -81,19 +81,16 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.banner = Banner(theme)
         self.rig_page, self.record_page, self.coverage_page = RigPage(), RecordPage(theme), CoveragePage(theme)
         self.calibrate_page = CalibrateHost(theme, lab.root)
+        self.director = TakeDirector(self.flow, self.desk, self.record_page, self)
         self.actions_by_id = install(self, ACTIONS, self._functions())
         self.rail = Rail(ACTIONS, self.actions_by_id, theme)
         self.stack = QtWidgets.QStackedWidget()
         self.where = QtWidgets.QLabel()
         self._lay_out()
         self._wire()
-        self._fill_in()
         self.set_mode("color")
         self.show_page("record" if config.rig else "rig")
-        if config.objects:
-            self.desk.refresh()
-        else:
-            self.desk.propose(config.participant)
+        self.director.begin(config)
         self.devices.refresh()
         if config.rig:
             self.host.open(config.rig)
@@ -121,10 +118,10 @@ class CaptureWindow(QtWidgets.QMainWindow):
         return {
             "record.toggle": self.toggle_recording,
             "record.mark": self.flow.mark,
-            "record.redo": self.redo,
-            "record.next": self.propose_next,
-            "record.skip": self.skip,
-            "record.edit": self.edit_take,
+            "record.redo": self.director.redo,
+            "record.next": self.director.propose_next,
+            "record.skip": self.director.skip,
+            "record.edit": self.director.edit,
             "record.report": lambda: self._with_chosen_take(self.show_report),
             "record.replay": lambda: self._with_chosen_take(self.replay),
             "record.quit": self.close,
@@ -153,7 +150,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.where.setAlignment(QtCore.Qt.AlignRight | QtCore.Qt.AlignVCenter)
         self.where.setContentsMargins(0, 0, 14, 0)
         # The menu bar does not follow a corner that grows.
-        self.where.setMinimumWidth(_WHERE_PX)
+        self.where.setMinimumSize(_WHERE_PX, self.menuBar().sizeHint().height())
         self.menuBar().setCornerWidget(self.where)
 
     def _wire(self) -> None:
@@ -162,13 +159,13 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.host.closed.connect(self._rig_closed)
         self.host.failed.connect(self._rig_failed)
         self.flow.changed.connect(self._flow_changed)
-        self.flow.ticked.connect(self._show_time)
-        self.flow.saved.connect(self._saved)
         self.flow.failed.connect(self.banner.show_error)
-        self.flow.rejected.connect(self._rejected)
+        self.director.shown.connect(lambda: self.show_page("record"))
+        self.director.told.connect(self.banner.show_message)
+        self.director.calm.connect(self.banner.hide)
         self.jobs.failed.connect(self.banner.show_error)
         self.jobs.idle.connect(self._finish_closing)
-        self.desk.changed.connect(self._desk_changed)
+        self.desk.changed.connect(lambda: self.coverage_page.show_desk(self.desk.now))
         self.desk.consent.connect(self.record_page.show_consent)
         self.desk.consent.connect(self.coverage_page.show_consent)
         self.devices.rigs.connect(self.rig_page.show_rigs)
@@ -177,7 +174,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.rig_page.opened.connect(self.open_rig)
         self.rig_page.closed.connect(self.close_rig)
         self.rig_page.refreshed.connect(self.devices.refresh)
-        self.coverage_page.taken.connect(self.take_up)
+        self.coverage_page.taken.connect(self.director.take_up)
         self.coverage_page.planned.connect(self.desk.plan)
         self.coverage_page.chosen.connect(lambda cell: self.desk.ask_consent(cell.participant))
         self.coverage_page.reported.connect(self.show_report)
@@ -187,22 +184,9 @@ class CaptureWindow(QtWidgets.QMainWindow):
     def _wire_record_page(self) -> None:
         page, panel = self.record_page, self.record_page.panel
         page.mode_chosen.connect(self.set_mode)
-        page.edited.connect(lambda: self.desk.ask_consent(panel.form.request().participant))
         page.views.wanted.connect(lambda wanted: self._feed.want(wanted) if self._feed is not None else None)
-        panel.pressed.connect(self.toggle_recording)
-        panel.marked.connect(self.flow.mark)
-        panel.redone.connect(self.redo)
         panel.reported.connect(self.show_report)
         panel.replayed.connect(self.replay)
-
-    def _fill_in(self) -> None:
-        config, form = self._config, self.record_page.panel.form
-        form.participant.setText(config.participant)
-        form.objects.setText(", ".join(config.objects))
-        form.scenario.setText(config.scenario)
-        form.action.setText(config.action)
-        form.sequence.setText(config.sequence)
-        form.seconds.setValue(round(config.seconds or 0))
 
     def show_page(self, name: str) -> None:
         """Show a page of the rail."""
@@ -301,59 +285,14 @@ class CaptureWindow(QtWidgets.QMainWindow):
 
     def toggle_recording(self) -> None:
         """The large button and Space."""
-        if self.flow.state == "ready":
-            self.show_page("record")
-            self.banner.hide()
-            self.flow.start(self._plan(self.record_page.panel.form.request()))
-        elif self.flow.state == "countdown":
-            self.flow.cancel()
-        elif self.flow.state == "recording":
-            self.flow.stop()
+        self.director.toggle()
 
-    def redo(self) -> None:
-        """Reject the last take, or the one that runs, and record the same cell again."""
-        request = self.flow.request
-        if request is None:
-            self.banner.show_message("info", "There is no take to redo yet.", "Press Space to record one.", 5.0)
-            return
-        again = self._plan(self._same_cell(request), rejects=request.sequence)
-        if self.flow.state == "recording":
-            self.flow.stop(again)
-        elif self.flow.state == "ready":
-            self.show_page("record")
-            self.banner.hide()
-            self.record_page.panel.form.fill_request(request)
-            self.flow.start(again)
-
-    def _plan(self, request: RecordRequest, rejects: str = "") -> Plan:
-        return Plan(request, float(self.record_page.panel.form.countdown.value()), rejects)
-
-    def _same_cell(self, request: RecordRequest) -> RecordRequest:
-        seconds = self.record_page.panel.form.request().seconds
-        return RecordRequest("", request.participant, request.objects, request.scenario, request.action, seconds)
-
-    def take_up(self, cell: Cell) -> None:
-        """Make a cell of the protocol the next take."""
-        if self.flow.state not in BUSY:
-            self.record_page.propose(cell)
-            self.show_page("record")
-
-    def propose_next(self) -> None:
-        """Take up what the protocol proposes, for this participant first."""
-        self.desk.propose(self.record_page.panel.form.request().participant)
-
-    def skip(self) -> None:
-        """Leave the present cell for later and take up the one after it."""
-        request = self.record_page.panel.form.request()
-        cell = self.desk.after(request)
-        if cell is not None:
-            self.take_up(cell)
-
-    def edit_take(self) -> None:
-        """Show the fields of the next take."""
-        self.show_page("record")
-        self.record_page.panel.show_part("form")
-        self.record_page.panel.form.participant.setFocus()
+    def _flow_changed(self) -> None:
+        state = self.flow.state
+        for name, enabled in self.director.possible().items():
+            self.actions_by_id[name].setEnabled(enabled)
+        if self._closing and not self.flow.busy and state not in BUSY:
+            self._begin_closing()
 
     def show_report(self, sequence: str) -> None:
         """Show the report of a take."""
@@ -369,67 +308,6 @@ class CaptureWindow(QtWidgets.QMainWindow):
             self.banner.show_message("info", "There is no take yet.", "Press Space to record one.", 5.0)
         else:
             function(take.sequence)
-
-    def _desk_changed(self) -> None:
-        desk = self.desk.now
-        self.coverage_page.show_desk(desk)
-        self.record_page.show_desk(desk)
-        proposal = self.desk.take_proposal()
-        form = self.record_page.panel.form
-        if proposal is not None and self.flow.state not in BUSY:
-            self.record_page.propose(proposal)
-        elif self.flow.state not in BUSY:
-            # Neither flags nor a protocol say who and what: something to start from.
-            form.participant.setText(form.participant.text() or "p01")
-            form.objects.setText(form.objects.text() or "o01")
-
-    def _saved(self, report: RecordReport, request: RecordRequest) -> None:
-        name, dropped = report.path.parent.name, len(report.drops)
-        lost = "no frame dropped" if not dropped else f"{dropped} dropped frames, listed in the file"
-        verdict = getattr(report, "verdict", None)
-        words = tuple(verdict.words) if verdict is not None else ()
-        good = not dropped and report.paired == report.moments and not words
-        self.banner.show_message(
-            "good" if good else "warn",
-            f"{name} is saved: {report.seconds:.1f} s, {report.paired} of {report.moments} moments complete, {lost}.",
-            "; ".join(words[:3]) + (".  R records it again." if words else "") or "P shows the report, V plays it.",
-            0.0 if words else _NEWS_S,
-        )
-        form = self.record_page.panel.form
-        form.sequence.clear()
-        if self.state == "ready":
-            self.desk.propose(request.participant)
-
-    def _rejected(self, sequence: str) -> None:
-        self.banner.show_message("info", f"{sequence} is marked as rejected; its files stay.", "", 6.0)
-        self.desk.refresh()
-
-    def _flow_changed(self) -> None:
-        state = self.flow.state
-        panel = self.record_page.panel
-        panel.set_state(state)
-        panel.redo.setEnabled(state == "recording" or (state == "ready" and self.flow.request is not None))
-        self.actions_by_id["record.toggle"].setEnabled(panel.button.isEnabled())
-        self.actions_by_id["record.mark"].setEnabled(state == "recording")
-        self.actions_by_id["record.redo"].setEnabled(panel.redo.isEnabled())
-        for name in ("record.next", "record.skip", "record.edit"):
-            self.actions_by_id[name].setEnabled(state not in BUSY)
-        if state in BUSY and self.flow.request is not None:
-            self.record_page.show_request(self.flow.request)
-        self._show_time()
-        if self._closing and not self.flow.busy:
-            self._begin_closing()
-
-    def _show_time(self) -> None:
-        marks = self.flow.marks
-        notes = {
-            "idle": "open a rig to record",
-            "ready": "press Space to record",
-            "countdown": "until recording starts",
-            "recording": f"{marks} mark{'s' if marks != 1 else ''}" if marks else "Space stops, M marks",
-            "saving": "writing to disk …",
-        }
-        self.record_page.panel.show_time(self.flow.seconds, notes.get(self.flow.state, ""))
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Close once the recording is complete on disk; the window stays alive until then."""
@@ -447,7 +325,8 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.devices.close()
         self.calibrate_page.set_shown(False)
         if not self.flow.busy:
-            self._begin_closing()
+            # Not from within the event: a window cannot close while it refuses to.
+            QtCore.QTimer.singleShot(0, self._begin_closing)
 
     def _begin_closing(self) -> None:
         self._stop_feed()

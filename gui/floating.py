@@ -39,7 +39,9 @@ class Floating(QtCore.QObject):
         """Put the child where it belongs."""
         room = self._parent.rect()
         width = min(room.width() - 2 * _MARGIN_PX, _MOST_PX)
-        height = max(self._child.heightForWidth(width), self._child.sizeHint().height())
+        height = self._child.heightForWidth(width)
+        if height <= 0:
+            height = self._child.sizeHint().height()
         box = QtCore.QRect((room.width() - width) // 2, room.height() - height - _MARGIN_PX, width, height)
         if self._child.geometry() != box:
             self._child.setGeometry(box)

@@ -43,7 +43,7 @@ class SessionHost(QtCore.QObject):
     @property
     def busy(self) -> bool:
         """Whether a rig is being opened or closed."""
-        return self._job is not None
+        return self._job is not None or self.state in ("opening", "closing")
 
     def open(self, rig: str) -> None:
         """Open a rig; the one that is open is closed first."""

@@ -63,6 +63,7 @@ class TakeFlow(QtCore.QObject):
         self._again: Plan | None = None
         self.state: FlowState = "idle"
         self.marks = 0
+        self.last: RecordRequest | None = None
         self._timer = QtCore.QTimer(self)
         self._timer.timeout.connect(self._tick)
 
@@ -73,8 +74,8 @@ class TakeFlow(QtCore.QObject):
 
     @property
     def request(self) -> RecordRequest | None:
-        """What is being recorded, with the name it got."""
-        return self._plan.request if self._plan is not None else None
+        """What is being recorded, with the name it got; None between takes."""
+        return self._plan.request if self._plan is not None and self.state != "ready" else None
 
     @property
     def seconds(self) -> float:
@@ -155,6 +156,7 @@ class TakeFlow(QtCore.QObject):
 
     def _has_started(self, outcome: tuple[Plan, HoiError | None]) -> None:
         self._plan, error = outcome
+        self.last = self._plan.request
         self._set("recording")
         self._timer.start(_TICK_MS)
         if error is not None:
@@ -163,7 +165,7 @@ class TakeFlow(QtCore.QObject):
             self.rejected.emit(self._plan.rejects)
 
     def _has_saved(self, report: RecordReport) -> None:
-        request, again, self._again = self.request, self._again, None
+        request, again, self._again = self.last, self._again, None
         self._set("idle" if self._session is None else "ready")
         self.saved.emit(report, request)
         if again is not None:

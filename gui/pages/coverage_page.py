@@ -140,7 +140,7 @@ class CoveragePage(QtWidgets.QWidget):
         self.progress.setValue(desk.coverage.done)
         self.count.setText(f"{desk.coverage.done} of {len(cells)} recorded" if cells else "")
         self.legend.show_counts(Counter(cell.status for cell in cells))
-        self.matrix.show_cells(cells, desk.next_take)
+        self.matrix.show_cells(cells, desk.next_take, desk.names)
         self.show_cell(self.matrix.selected)
 
     def show_cell(self, cell: Cell | None) -> None:

@@ -17,11 +17,11 @@ from gui.panels.segments import Segments
 from gui.panels.take_header import TakeHeader
 from gui.panels.verdict import VerdictStrip
 from gui.pictures import MODE_NAMES
-from gui.qt import Qt, QtWidgets, Signal
+from gui.qt import Qt, QtGui, QtWidgets, Signal
 from gui.sessions import CaptureSession, DeviceState, RecordRequest
 from gui.theme import Theme
 
-_PANEL_PX = 296
+_PANEL_PX, _WIDE_PANEL_PX, _WIDE_PX = 296, 360, 1500
 _MODES = ("color", "gray", "edge", "depth")
 
 
@@ -65,7 +65,6 @@ class RecordPage(QtWidgets.QWidget):
         left.addLayout(bar)
         left.addWidget(self.lost)
         left.addWidget(self.views, 1)
-        self.panel.setFixedWidth(_PANEL_PX)
         middle = QtWidgets.QHBoxLayout()
         middle.setSpacing(12)
         middle.addLayout(left, 1)
@@ -76,6 +75,11 @@ class RecordPage(QtWidgets.QWidget):
         column.addWidget(self.header)
         column.addLayout(middle, 1)
         column.addWidget(self.health_bar)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
+        """Give the panel more room on a wide screen."""
+        super().resizeEvent(event)
+        self.panel.setFixedWidth(_WIDE_PANEL_PX if self.width() > _WIDE_PX else _PANEL_PX)
 
     def set_session(self, session: CaptureSession | None, empty_text: str) -> None:
         """Show the streams of a session; None while no rig is open."""

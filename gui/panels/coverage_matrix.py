@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gui.lab import Cell
@@ -13,8 +13,11 @@ from gui.theme import Theme, colour
 STATUSES = ("recorded", "incomplete", "rejected", "planned", "withdrawn")
 # Beyond this many objects a column each would be too narrow to read, and mostly empty.
 _MOST_COLUMNS = 24
-_ROW_PX, _HEAD_PX, _NAME_PX, _GAP_PX = 30, 46, 64, 14
-_LEAST_PX, _WIDEST_PX = 34, 130
+_HEAD_PX, _HEADERS_PX, _NAME_PX, _GAP_PX = 30, 18, 56, 14
+_LEAST_PX, _WIDEST_PX = 34, 170
+_LEAST_ROW_PX, _HIGHEST_ROW_PX = 29, 46
+# A cell of this size has room for the object's name above its identifier.
+_TWO_LINES_PX = (104, 40)
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class CoverageMatrix(QtWidgets.QWidget):
         self._layout = arrange(())
         self.selected: Cell | None = None
         self.next_take: Cell | None = None
+        self._names: Mapping[str, str] = {}
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.StrongFocus)
         self.setAccessibleName("Coverage")
@@ -104,13 +108,13 @@ class CoverageMatrix(QtWidgets.QWidget):
         self._theme = theme
         self.update()
 
-    def show_cells(self, cells: Sequence[Cell], next_take: Cell | None) -> None:
-        """Show a protocol and outline the take that is next."""
-        self._layout, self.next_take = arrange(cells), next_take
+    def show_cells(self, cells: Sequence[Cell], next_take: Cell | None, names: Mapping[str, str]) -> None:
+        """Show a protocol and outline the take that is next; `names` says objects in words."""
+        self._layout, self.next_take, self._names = arrange(cells), next_take, names
         old = self.selected
         self.selected = next((cell for cell in cells if old is not None and _same(cell, old)), None)
         width = _NAME_PX + self._layout.columns * _LEAST_PX + _GAP_PX * len(self._layout.blocks)
-        self.setMinimumSize(width, _HEAD_PX + _ROW_PX * len(self._layout.participants) + 8)
+        self.setMinimumSize(width, self._head_px + _LEAST_ROW_PX * len(self._layout.participants) + 4)
         self.update()
 
     def box(self, placed: Placed) -> QtCore.QRectF:
@@ -118,7 +122,8 @@ class CoverageMatrix(QtWidgets.QWidget):
         block = next(b for b in reversed(self._layout.blocks) if placed.column >= b.first)
         gaps = self._layout.blocks.index(block) * _GAP_PX
         left = _NAME_PX + gaps + placed.column * self._column_px
-        return QtCore.QRectF(left + 1.5, _HEAD_PX + placed.row * _ROW_PX + 2, self._column_px - 3, _ROW_PX - 4)
+        top = self._head_px + placed.row * self._row_px
+        return QtCore.QRectF(left + 1.5, top + 2, self._column_px - 3, self._row_px - 4)
 
     def cell_at(self, at: QtCore.QPointF) -> Cell | None:
         """The cell under a point of the widget."""
@@ -128,6 +133,15 @@ class CoverageMatrix(QtWidgets.QWidget):
     def _column_px(self) -> float:
         room = self.width() - _NAME_PX - _GAP_PX * len(self._layout.blocks)
         return min(max(room / max(self._layout.columns, 1), _LEAST_PX), _WIDEST_PX)
+
+    @property
+    def _head_px(self) -> int:
+        return _HEAD_PX + (_HEADERS_PX if any(any(block.headers) for block in self._layout.blocks) else 0)
+
+    @property
+    def _row_px(self) -> float:
+        room = self.height() - self._head_px - 4
+        return min(max(room / max(len(self._layout.participants), 1), _LEAST_ROW_PX), _HIGHEST_ROW_PX)
 
     def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
         """Paint headers, names and cells; a hundred take a millisecond."""
@@ -139,7 +153,7 @@ class CoverageMatrix(QtWidgets.QWidget):
         self._paint_headers(painter)
         for row, name in enumerate(self._layout.participants):
             painter.setPen(QtGui.QColor(self._theme.text))
-            box = QtCore.QRectF(0, _HEAD_PX + row * _ROW_PX, _NAME_PX - 10, _ROW_PX)
+            box = QtCore.QRectF(0, self._head_px + row * self._row_px, _NAME_PX - 10, self._row_px)
             painter.drawText(box, int(Qt.AlignVCenter | Qt.AlignLeft), name)
         for placed in self._layout.placed:
             self._paint_cell(painter, placed)
@@ -175,7 +189,12 @@ class CoverageMatrix(QtWidgets.QWidget):
         painter.drawRoundedRect(box, 5, 5)
         painter.setPen(text)
         mark = {"recorded": "✓ ", "incomplete": "! ", "rejected": "× ", "withdrawn": "– "}.get(cell.status, "")
-        said = painter.fontMetrics().elidedText(mark + " ".join(cell.objects), Qt.ElideRight, int(box.width()) - 6)
+        lines = [mark + " ".join(cell.objects)]
+        name = ", ".join(self._names.get(item, "") for item in cell.objects).strip(", ")
+        if name and box.width() >= _TWO_LINES_PX[0] and box.height() >= _TWO_LINES_PX[1]:
+            lines = [mark + name, " ".join(cell.objects)]
+        room, metrics = int(box.width()) - 6, painter.fontMetrics()
+        said = "\n".join(metrics.elidedText(line, Qt.ElideRight, room) for line in lines)
         painter.drawText(box, int(Qt.AlignCenter), said)
 
     def mousePressEvent(self, event: QtGui.QMouseEvent | None) -> None:
@@ -193,8 +212,11 @@ class CoverageMatrix(QtWidgets.QWidget):
         """Say what is under the pointer."""
         cell = self.cell_at(event.localPos()) if event is not None else None
         self.setCursor(Qt.PointingHandCursor if cell is not None else Qt.ArrowCursor)
-        said = f"{cell.participant}  ·  {', '.join(cell.objects)}\n{cell.scenario}: {cell.action}" if cell else ""
-        self.setToolTip(f"{said}\n{cell.status}" if cell is not None else "")
+        if cell is None:
+            self.setToolTip("")
+            return
+        things = ", ".join(f"{item} {self._names.get(item, '')}".strip() for item in cell.objects)
+        self.setToolTip(f"{cell.participant}  ·  {things}\n{cell.scenario}: {cell.action}\n{cell.status}")
 
     def keyPressEvent(self, event: QtGui.QKeyEvent | None) -> None:
         """Move the choice, or take it up."""

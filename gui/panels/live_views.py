@@ -16,6 +16,9 @@ from hoi_core.types import StreamInfo
 
 _DEFAULT_VIEWS = ("left", "right")
 _DEFAULT_SENSOR = "edge128"
+_CAPTION_PX = 28
+# Least and most of the height that goes to the large pictures.
+_LARGE_SHARE = (0.5, 0.69)
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class LiveViews(QtWidgets.QWidget):
         self.small = [ImageView(theme, "", zoomable=zoomable) for _ in range(4)]
         self.places: list[Place] = []
         self._fps: Mapping[str, float] = {}
+        self._rows: QtWidgets.QVBoxLayout | None = None
         if beside:
             self._lay_out_beside()
         else:
@@ -64,12 +68,22 @@ class LiveViews(QtWidgets.QWidget):
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(10)
         # Widths follow the pictures' own shapes: 4:3 from the cameras, square from the sensor.
-        for views, widths, height in ((self.large, (1, 1), 42), (self.small, (4, 4, 3, 3), 25)):
+        for views, widths in ((self.large, (1, 1)), (self.small, (4, 4, 3, 3))):
             row = QtWidgets.QHBoxLayout()
             row.setSpacing(10)
             for view, width in zip(views, widths, strict=True):
                 row.addWidget(view, width)
-            rows.addLayout(row, height)
+            rows.addLayout(row, 1)
+        self._rows = rows
+
+    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
+        """Give the large pictures the height that they can fill, and the small ones the rest."""
+        super().resizeEvent(event)
+        if self._rows is not None:
+            filled = (0.375 * self.width() + _CAPTION_PX) / max(self.height(), 1)
+            share = min(max(filled, _LARGE_SHARE[0]), _LARGE_SHARE[1])
+            self._rows.setStretch(0, round(1000 * share))
+            self._rows.setStretch(1, round(1000 * (1 - share)))
 
     def _lay_out_beside(self) -> None:
         """The small ones two by two on the right, for a window that is wider than high."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from gui import icons
 from gui.health import Level
+from gui.lab import Take
 from gui.panels.segments import Segments
 from gui.panels.take_form import TakeForm
 from gui.panels.take_list import TakeList
@@ -35,6 +36,7 @@ class RecordPanel(QtWidgets.QFrame):
     Signals:
         pressed(), marked(), redone(): the large button, and the two below it.
         reported(sequence), replayed(sequence): of a take in the list.
+        redone_take(Take): reject this one, whichever it is, and record its cell again.
     """
 
     pressed = Signal()
@@ -42,6 +44,7 @@ class RecordPanel(QtWidgets.QFrame):
     redone = Signal()
     reported = Signal(str)
     replayed = Signal(str)
+    redone_take = Signal(object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -77,6 +80,7 @@ class RecordPanel(QtWidgets.QFrame):
         self.report.clicked.connect(lambda: self._on_chosen(self.reported))
         self.replay.clicked.connect(lambda: self._on_chosen(self.replayed))
         self.takes.opened.connect(self.reported)
+        self.takes.asked.connect(self._ask)
         self.segments.chosen.connect(self.show_part)
 
     def _lay_out(self) -> None:
@@ -143,6 +147,12 @@ class RecordPanel(QtWidgets.QFrame):
         """Show the timer and the line below it."""
         self.timer.setText(clock(seconds))
         self.sub.setText(note)
+
+    def _ask(self, what: str, take: Take) -> None:
+        if what == "redo":
+            self.redone_take.emit(take)
+        else:
+            (self.reported if what == "report" else self.replayed).emit(take.sequence)
 
     def _on_chosen(self, signal: Signal) -> None:
         take = self.takes.chosen

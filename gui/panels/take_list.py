@@ -35,9 +35,11 @@ class TakeList(QtWidgets.QListWidget):
 
     Signals:
         opened(sequence): a person clicked or pressed Return on it.
+        asked(what, Take): `report`, `replay` or `redo` was chosen in its menu.
     """
 
     opened = Signal(str)
+    asked = Signal(str, object)
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -71,11 +73,24 @@ class TakeList(QtWidgets.QListWidget):
             row = QtWidgets.QListWidgetItem()
             row.setData(Qt.UserRole, take)
             row.setData(Qt.AccessibleTextRole, f"{take.sequence}, {report_line(take)}")
-            row.setToolTip(f"{take.scenario}: {take.action}\nClick: report.")
+            row.setToolTip(f"{take.scenario}: {take.action}\nClick: report. Right click: replay, redo.")
             row.setSizeHint(QtCore.QSize(0, _ROW_PX))
             self.addItem(row)
             if take.sequence == chosen:
                 self.setCurrentItem(row)
+
+    def contextMenuEvent(self, event: QtGui.QContextMenuEvent | None) -> None:
+        """Offer what can be done with the take under the pointer."""
+        item = self.itemAt(event.pos()) if event is not None else None
+        if event is None or item is None:
+            return
+        take: Take = item.data(Qt.UserRole)
+        menu = QtWidgets.QMenu(self)
+        menu.setAttribute(Qt.WA_DeleteOnClose)
+        for what, text in (("report", "Report"), ("replay", "Replay"), ("redo", f"Redo {take.sequence}")):
+            entry = menu.addAction(text)
+            entry.triggered.connect(lambda _checked=False, what=what: self.asked.emit(what, take))
+        menu.popup(event.globalPos())
 
     def set_theme(self, theme: Theme) -> None:
         """Take over other colours."""

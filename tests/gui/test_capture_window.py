@@ -106,6 +106,22 @@ def test_redo_in_the_middle_of_a_take_saves_it_first(qtbot, window, capture_sess
     assert capture_session.request.sequence == "seq_003"
 
 
+def test_any_take_of_the_list_can_be_redone(qtbot, window, capture_session, lab):
+    window.record_page.panel.takes.asked.emit("redo", lab.takes[0])
+    qtbot.waitUntil(lambda: "reject seq_001" in lab.calls)
+    assert capture_session.request.objects == ("o01",)
+    assert capture_session.request.sequence == "seq_002"
+
+
+def test_a_take_that_did_not_start_is_no_take_to_redo(qtbot, window, lab):
+    window.record_page.panel.form.sequence.setText("seq_001")
+    window.toggle_recording()
+    qtbot.waitUntil(window.banner.isVisible)
+    window.director.redo()
+    assert lab.calls == []
+    assert not window.actions_by_id["record.redo"].isEnabled()
+
+
 def test_a_participant_without_consent_is_not_recorded(qtbot, window, capture_session, lab):
     lab.refused["p01"] = ConsentError("the consent of p01 ended on 2020-01-01.", "Have the form signed.")
     window.toggle_recording()
@@ -130,7 +146,7 @@ def test_only_a_take_without_faults_is_good_news(qtbot, window, capture_session,
     monkeypatch.setattr(
         capture_session, "stop_recording", lambda: SimpleNamespace(**vars(report()) | {"paired": paired})
     )
-    monkeypatch.setattr(window.banner, "show_message", lambda kind, *_: shown.append(kind))
+    window.director.told.connect(lambda kind, *_: shown.append(kind))
     _press(qtbot, window, "record.toggle", "recording")
     _press(qtbot, window, "record.toggle", "ready")
     assert shown == [kind]
@@ -139,7 +155,7 @@ def test_only_a_take_without_faults_is_good_news(qtbot, window, capture_session,
 def test_keys_act_but_not_while_typing(qtbot, window):
     window.activateWindow()
     qtbot.waitUntil(window.isActiveWindow)
-    window.edit_take()
+    window.director.edit()
     line = window.record_page.panel.form.action
     line.setFocus()
     line.clear()
@@ -313,8 +329,8 @@ def test_a_cell_of_the_matrix_becomes_the_next_take(qtbot, window, lab):
 def test_skipping_goes_round_the_open_cells(window):
     request = window.record_page.panel.form.request
     assert request().objects == ("o02",)
-    window.propose_next()
-    window.skip()
+    window.director.propose_next()
+    window.director.skip()
     assert request().participant == "p01"
     assert window.desk.after(replace(request(), participant="p99")).participant == "p01"
 
