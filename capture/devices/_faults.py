@@ -61,7 +61,8 @@ class Faults:
 
     def __post_init__(self) -> None:
         # Written so that NaN fails too.
-        for event in (*self.stalls, *self.unplugs):
+        spans: tuple[Stall | Unplug, ...] = (*self.stalls, *self.unplugs)
+        for event in spans:
             if not (event.at_s > 0.0 and 0.0 < event.seconds < 3600.0):
                 raise ConfigError(
                     f"a fault needs at_s above 0 and seconds between 0 and 3600, got {event}.", "Correct it."
@@ -79,13 +80,19 @@ class Faults:
                 f"delay_jitter_ms needs 0 to {_MOST_LATENCY_MS:g}, got {self.delay_jitter_ms}.", "Correct it."
             )
 
+    @property
+    def last_s(self) -> float:
+        """True time at which the last stall or unplug is over, s; 0 without any."""
+        spans: tuple[Stall | Unplug, ...] = (*self.stalls, *self.unplugs)
+        return max((span.at_s + span.seconds for span in spans), default=0.0)
+
     def check_devices(self, known: tuple[str, ...]) -> None:
         """Refuse faults of devices that the rig does not have.
 
         Raises:
             ConfigError: an unknown device.
         """
-        named = [event.device for event in (*self.stalls, *self.unplugs, *self.clock_resets)]
-        for device in (*named, *self.latency_ms):
+        events: tuple[Stall | Unplug | ClockReset, ...] = (*self.stalls, *self.unplugs, *self.clock_resets)
+        for device in (*(event.device for event in events), *self.latency_ms):
             if device not in known:
                 raise ConfigError(f"a fault names device {device!r}; the rig has {', '.join(known)}.", "Correct it.")

@@ -76,6 +76,11 @@ class SoftwareD435:
         """List the device in a context, so that `rs.pipeline` and `rs.config` find it."""
         self._device.add_to(context)
 
+    @property
+    def opened(self) -> bool:
+        """Whether somebody has opened both streams."""
+        return all(sensor.get_active_streams() for sensor in self._sensors.values())
+
     def push(self, shot: Shot, color: U8, depth: np.ndarray) -> None:
         """Deliver one pair of frames; runs the receiving callbacks in this thread.
 

@@ -43,6 +43,18 @@ class Cameras:
     T_color_depth: F64
     """(4, 4) m, depth to colour imager, the same in both D435s."""
 
+    def recalibrated(self, found: Mapping[str, Camera]) -> Cameras:
+        """The same rig with other calibrated cameras, by view or sensor; those not named stay."""
+        said = dict(self.calibrated)
+        for name, camera in found.items():
+            if name == SENSOR:
+                said[f"{name}/gray"] = said[f"{name}/edge"] = camera
+            elif name in VIEWS:
+                T_world_depth = camera.T_world_cam @ self.T_color_depth
+                said[f"{name}/color"] = camera
+                said[f"{name}/depth"] = replace(said[f"{name}/depth"], T_world_cam=T_world_depth)
+        return replace(self, calibrated=said)
+
 
 @dataclass(frozen=True)
 class Patch:

@@ -30,28 +30,28 @@ def rig():
 def test_same_seed_gives_the_same_images_and_truth(rig):
     with simulated.open(CONFIG) as other:
         for one in (rig, other):
-            one._draw(70)
+            one.scene.draw(70)
         for name in simulated.DEVICES:
-            np.testing.assert_array_equal(rig._moments[name].vertices_m, other._moments[name].vertices_m)
-            for a, b in zip(rig._develop(name, 70, 70), other._develop(name, 70, 70), strict=True):
+            np.testing.assert_array_equal(rig.scene.moments[name].vertices_m, other.scene.moments[name].vertices_m)
+            for a, b in zip(rig.scene.develop(name, 70, 70), other.scene.develop(name, 70, 70), strict=True):
                 np.testing.assert_array_equal(a, b)
 
 
 def test_images_have_the_hand_and_noise_of_their_own(rig):
-    rig._draw(70)
-    color, depth = rig._develop("left", 70, 70)
-    again, _ = rig._develop("left", 70, 71)
+    rig.scene.draw(70)
+    color, depth = rig.scene.develop("left", 70, 70)
+    again, _ = rig.scene.develop("left", 70, 71)
     assert (color.shape, color.dtype, depth.dtype) == ((480, 640, 3), np.uint8, np.uint16)
     assert 0.5 < (color.astype(float) - again).std() < 6.0
     assert 0.01 < (depth == 0).mean() < 0.2
-    gray, edge = rig._develop("edge128", 70, 70)
+    gray, edge = rig.scene.develop("edge128", 70, 70)
     assert gray.shape == edge.shape == (128, 128)
     assert 0.05 < (edge > 0).mean() < 0.35
 
 
 def test_visible_true_joints_fall_on_the_hand(rig):
     for view in ("left", "right"):
-        moments = rig._moments[view]
+        moments = rig.scene.moments[view]
         for k in (0, 40, 80):
             pixels, seen = _truth.joint_visibility(rig.stage, view, moments, k)
             _, labels = rig.stage.labels(view, rig.stage.meshes(moments, k))
@@ -66,9 +66,9 @@ def test_visible_true_joints_fall_on_the_hand(rig):
 
 def test_depth_of_the_hand_is_off_by_the_bias_and_little_else(rig):
     for view in ("left", "right"):
-        rig._draw(60)
-        _, depth = rig._develop(view, 60, 60)
-        meshes = rig.stage.meshes(rig._moments[view], 60)
+        rig.scene.draw(60)
+        _, depth = rig.scene.develop(view, 60, 60)
+        meshes = rig.stage.meshes(rig.scene.moments[view], 60)
         ideal, labels = render_depth(meshes, rig.cameras.true[f"{view}/depth"])
         ok = (labels == HAND) & (depth > 0)
         error = depth[ok] * 0.001 - ideal[ok]
@@ -118,16 +118,17 @@ def test_every_frame_arrives_but_the_dropped_ones(tmp_path):
             reader.start()
         progress = []
         rig.start(lambda done, total: progress.append((done, total)))
-        rig._done.wait(20.0)
+        rig._player.finished.wait(20.0)
         ending.set()
         for reader in readers:
             reader.join()
         assert rig.finished
         assert progress[-1] == (18, 18)
-        assert any(rig._drops.values())
+        lost = {name: set(timeline.lost) for name, timeline in rig._timelines.items()}
+        assert any(lost.values())
         for name in simulated.DEVICES:
             kinds = ("gray", "edge") if name == "edge128" else ("color", "depth")
-            expected = [n for n in range(18) if n not in rig._drops[name]]
+            expected = [n for n in range(18) if n not in lost[name]]
             for kind in kinds:
                 assert got[f"{name}/{kind}"] == expected
         rig.write_truth(tmp_path)
@@ -135,7 +136,7 @@ def test_every_frame_arrives_but_the_dropped_ones(tmp_path):
 
     with open_truth(tmp_path) as truth:
         assert {(d.stream, d.frame_number) for d in truth.drops} == {
-            (s, n) for s in rig.cameras.true for n in rig._drops[s.split("/")[0]]
+            (s, n) for s in rig.cameras.true for n in lost[s.split("/")[0]]
         }
         hand = truth.load().hands["right"]
         assert hand.joints_m.shape == (18, 21, 3)
@@ -145,7 +146,7 @@ def test_every_frame_arrives_but_the_dropped_ones(tmp_path):
 
 
 def test_clicks_have_the_spread_asked_and_every_fifth_moment(rig):
-    moments = {v: rig._moments[v] for v in ("left", "right")}
+    moments = {v: rig.scene.moments[v] for v in ("left", "right")}
     index = {v: np.arange(rig.config.frames) for v in moments}
     clicks = _truth.click(rig.stage, moments, index, _truth.ClickNoise(), seed=0)
     for view, points in clicks.items():
@@ -174,11 +175,10 @@ def test_live_mode_shows_the_room_at_once_and_never_finishes():
 
 def test_a_breakdown_of_the_player_is_heard(monkeypatch):
     with simulated.open(simulated.Config(seed=2, live=True, seconds=0.2)) as rig:
-        monkeypatch.setattr(rig, "_develop", lambda *_: 1 // 0)
+        monkeypatch.setattr(rig.scene, "develop", lambda *_: 1 // 0)
         rig.start()
-        for thread in rig._threads:
-            thread.join(20.0)
-        with pytest.raises(DeviceError, match="cannot play: ZeroDivisionError"):
+        rig._threads[1].join(20.0)
+        with pytest.raises(DeviceError, match="cannot expose: ZeroDivisionError"):
             rig.devices[2].read(0.1)
 
 

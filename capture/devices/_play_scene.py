@@ -1,0 +1,156 @@
+"""A hand takes an object: drawn ahead, frame by frame, then developed with the noise of each device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from capture.devices import _truth
+from capture.devices._clocks import DeviceClock
+from capture.devices._develop import Images, Lab
+from capture.devices._film import Reel
+from capture.devices._twin import SENSOR, Patch, Stage
+from hoi_core import edges
+from hoi_core.scene.motion import Moments
+from hoi_core.types import F32, F64, I64, U8, Revision
+
+_BLUR_PX = 0.55
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What moves in the images of one device in one slot; None where nothing does, or the device has no such image."""
+
+    color: Patch | None = None
+    """RGB."""
+    depth: Patch | None = None
+    """Ideal depth, m."""
+    gray: U8 | None = None
+    """(128, 128), the whole image before noise."""
+
+
+class PlayScene:
+    """Images and truth of the play, slot by slot of its reel.
+
+    Args:
+        stage: draws.
+        reel: how the slots follow each other.
+        clocks: device -> when it exposes.
+        lab: adds the noise.
+    """
+
+    def __init__(self, stage: Stage, reel: Reel, clocks: Mapping[str, DeviceClock], lab: Lab) -> None:
+        self.stage = stage
+        self.reel = reel
+        self._lab = lab
+        self._base = {
+            stream: _soften(still.color) if stream.endswith("/color") else still.color
+            for stream, still in stage.stills.items()
+        }
+        self._drawing = {name: reel.drawing(clock) for name, clock in clocks.items()}
+        self.moments = {name: self._moments_of(reel, clock) for name, clock in clocks.items()}
+        """Hand and object as each device's drawings show them, by slot."""
+        self._drawn: dict[tuple[str, int], _Drawn] = {}
+
+    @property
+    def object_name(self) -> str:
+        """Identifier of the object in the scene."""
+        return self.stage.cast.play.model.name
+
+    def slots_to_draw(self) -> list[int]:
+        """All slots that have a drawing of their own on some device, in the order in which they are shown."""
+        return sorted({int(slot) for drawing in self._drawing.values() for slot in drawing})
+
+    def ready(self, slot: int) -> bool:
+        """Whether every device's image of a slot is drawn."""
+        return all((name, int(drawing[slot])) in self._drawn for name, drawing in self._drawing.items())
+
+    def draw(self, slot: int) -> None:
+        """Render what moves in a slot of every device."""
+        for name, drawing in self._drawing.items():
+            if drawing[slot] == slot and (name, slot) not in self._drawn:
+                self._drawn[name, slot] = self._draw(name, slot)
+
+    def shown(self, name: str, slots: I64) -> Moments:
+        """Hand and object as a device's images show them in slots `(M,)`."""
+        return _take(self.moments[name], self._drawing[name][slots])
+
+    def develop(self, name: str, slot: int, n: int) -> Images:
+        """Full images of frame `n`, noise included: colour and depth, or gray and edge."""
+        drawn = self._drawn.get((name, int(self._drawing[name][slot])), _Drawn())
+        if name == SENSOR:
+            gray = drawn.gray if drawn.gray is not None else edges.gray(self._base[f"{SENSOR}/gray"])
+            return self._lab.sensor(name, gray, n)
+        color = _composed(self._base[f"{name}/color"], drawn.color)
+        depth_m = _composed(self.stage.empty_depth_m[f"{name}/depth"], drawn.depth)
+        return self._lab.camera(name, color, depth_m, n)
+
+    def truth(self, slots: I64, t_ns: I64) -> tuple[Revision, F32]:
+        """What the left view shows in slots `(M,)` at true times `(M,)`: labels, and vertices `(M, 778, 3)` m."""
+        moments = self.shown("left", slots)
+        side = self.stage.cast.play.layer.side
+        revision = _truth.truth_revision(moments, t_ns, side, self.object_name)
+        return revision, moments.vertices_m.astype(np.float32)
+
+    def clicks(
+        self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: _truth.ClickNoise, seed: int
+    ) -> Revision:
+        """What a simulated person clicks.
+
+        Args:
+            t_ns: `(M,)` common times.
+            slots: view -> `(M,)` slots shown.
+            frame_index: view -> `(M,)`; -1 where the view has no frame.
+            noise: how the person clicks.
+            seed: of the errors.
+        """
+        moments = {view: self.shown(view, shown) for view, shown in slots.items()}
+        keypoints = _truth.click(self.stage, moments, frame_index, noise, seed)
+        often = f"every {noise.every}th moment"
+        comment = f"The simulator plays the annotator: truth plus {noise.sigma_px:g} px on {often}."
+        return _truth.clicked_revision(t_ns, self.stage.cast.play.layer.side, keypoints, frame_index, comment)
+
+    def _moments_of(self, reel: Reel, clock: DeviceClock) -> Moments:
+        return self.stage.cast.play.at(np.asarray(reel.scene_ns(clock) * 1e-9, np.float64))
+
+    def _draw(self, name: str, slot: int) -> _Drawn:
+        meshes = self.stage.meshes(self.moments[name], slot)
+        if name == SENSOR:
+            return _Drawn(gray=self.stage.sensor(meshes))
+        color = self.stage.color(name, meshes)
+        soft = Patch(color.window, _soften(np.asarray(color.image, np.uint8)))
+        return _Drawn(soft, self.stage.depth(name, meshes))
+
+
+def _soften(image: U8) -> U8:
+    """The blur of lens and demosaicing."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), _BLUR_PX), np.uint8)
+
+
+def _composed(base: np.ndarray, patch: Patch | None) -> np.ndarray:
+    """The still image with what moves laid over it."""
+    image = base.copy()
+    if patch is not None:
+        x0, y0, x1, y1 = patch.window
+        image[y0:y1, x0:x1] = patch.image
+    return image
+
+
+def _take(moments: Moments, index: I64) -> Moments:
+    """Moments by index. `(M,)`."""
+
+    def pick(values: F64) -> F64:
+        return values[index]
+
+    return Moments(
+        pick(moments.orient),
+        pick(moments.pose),
+        moments.betas,
+        pick(moments.trans_m),
+        pick(moments.joints_m),
+        pick(moments.vertices_m),
+        pick(moments.T_world_obj),
+    )
