@@ -7,7 +7,7 @@ the disk, with the clocks as they are known then.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,8 +19,6 @@ from hoi_core.types import I64, Frame, StreamInfo
 RIPE_S = 0.3
 """Moments younger than this may still get frames that are on their way."""
 _KEPT_S = 2.0
-
-Clocks = Callable[[], Mapping[str, Clock]]
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,13 @@ class Ledger:
 
     Args:
         streams: all streams of the recording.
-        clocks: gives each stream's clock as known now; streams without a frame may be absent.
     """
 
-    def __init__(self, streams: Sequence[StreamInfo], clocks: Clocks) -> None:
+    def __init__(self, streams: Sequence[StreamInfo]) -> None:
         names = [info.name for info in streams]
         self.reference = REFERENCE if REFERENCE in names else names[0]
         self.period_ns = {info.name: 1e9 / info.fps for info in streams}
         self.drop_count = 0
-        self._clocks = clocks
         self._tails = {name: _Tail() for name in names}
         self._refused: dict[tuple[str, int], int] = {}
         self._guard = threading.Lock()
@@ -82,9 +78,13 @@ class Ledger:
         with self._guard:
             self._refused[frame.stream, frame.frame_number] = frame.t_device_ns
 
-    def tick(self, epochs: Sequence[Epoch] = ()) -> Books | None:
-        """What has become certain since the last time; None when nothing has."""
-        clocks = dict(self._clocks())
+    def tick(self, clocks: Mapping[str, Clock], epochs: Sequence[Epoch] = ()) -> Books | None:
+        """What has become certain since the last time; None when nothing has.
+
+        Args:
+            clocks: each stream's clock as known now; streams without a frame may be absent.
+            epochs: where numbers were continued.
+        """
         times = {
             name: sync.StreamTimes(np.array(tail.number, np.int64), _common(clocks[name], tail.t_device_ns))
             for name, tail in self._tails.items()
@@ -106,6 +106,7 @@ class Ledger:
 
     def finish(
         self,
+        clocks: Mapping[str, Clock],
         columns: Mapping[str, Mapping[str, I64]],
         *,
         whole: bool,
@@ -115,6 +116,7 @@ class Ledger:
         """Everything, from all frames.
 
         Args:
+            clocks: each stream's clock.
             columns: stream -> `frame_number` and `t_device_ns` of what was written, (N,) each.
             whole: whether all streams begin and end with the same moment.
             epochs: where numbers were continued.
@@ -123,7 +125,6 @@ class Ledger:
         Returns:
             All moments and drops, or None when no stream has a frame.
         """
-        clocks = dict(self._clocks())
         times = {
             name: sync.StreamTimes(found["frame_number"], _common(clocks[name], found["t_device_ns"]))
             for name, found in columns.items()

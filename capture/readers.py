@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from capture.continuity import Continuity
-from capture.rig import Device
+from capture.device import Device
+from capture.timekeeper import Timekeeper
 from hoi_core.errors import DeviceError, HoiError
-from hoi_core.sequence import Clock, Epoch
-from hoi_core.types import ClockDomain, Frame
+from hoi_core.types import Frame
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +44,11 @@ class Reader(threading.Thread):
 
     Args:
         device: the device.
+        timekeeper: told of each frame and epoch.
         deliver: called with each frame, in this thread.
     """
 
-    def __init__(self, device: Device, deliver: Callable[[Frame], None]) -> None:
+    def __init__(self, device: Device, timekeeper: Timekeeper, deliver: Callable[[Frame], None]) -> None:
         names = "+".join(info.name for info in device.streams)
         super().__init__(name=f"reader {names}", daemon=True)
         self.device = device
@@ -57,14 +58,10 @@ class Reader(threading.Thread):
         self.losses = 0
         """How often it was lost."""
         self.last_frame_s = time.monotonic()
-        self.domain: ClockDomain = "host"
-        """Clock that its frames' times count."""
-        self.least_delay_ns: int | None = None
-        """Least difference of arrival and device time so far, ns."""
+        self._timekeeper = timekeeper
         self._deliver = deliver
         self._continuity = Continuity(device.streams)
-        # The clock is asked for by the writer while this thread feeds it.
-        self._guard = threading.Lock()
+        self._epochs_told = 0
         self._ending = threading.Event()
 
     @property
@@ -94,16 +91,6 @@ class Reader(threading.Thread):
         if self.is_alive():
             self.join(timeout=5.0)
 
-    def clock(self) -> Clock | None:
-        """The device's clock as known now; None before its first frame."""
-        with self._guard:
-            return self._continuity.clock()
-
-    def epochs(self, since: int = 0) -> list[Epoch]:
-        """Where its numbers or times were continued, from the `since`-th time on."""
-        with self._guard:
-            return list(self._continuity.epochs[since:])
-
     def state(self) -> DeviceState:
         """How the device is doing."""
         info = self.device.streams[0]
@@ -116,64 +103,38 @@ class Reader(threading.Thread):
         return DeviceState(name, info.serial, "ok")
 
     def _read_on(self) -> None:
-        while not self._ending.is_set():
-            for frame in self.device.read(_READ_S):
-                self.last_frame_s = time.monotonic()
-                self._hand_on(frame)
-        with self._guard:
-            held = self._continuity.flush()
-        for frame in held:
+        try:
+            while not self._ending.is_set():
+                for frame in self.device.read(_READ_S):
+                    self.last_frame_s = time.monotonic()
+                    self._hand_on(self._continuity.continue_(frame))
+        finally:
+            self._hand_on(self._continuity.flush())
+
+    def _hand_on(self, frames: Sequence[Frame]) -> None:
+        epochs = self._continuity.epochs
+        if len(epochs) > self._epochs_told:
+            new, self._epochs_told = epochs[self._epochs_told :], len(epochs)
+            self._timekeeper.enter(new)
+        for frame in frames:
+            self._timekeeper.add(frame)
             self._deliver(frame)
 
-    def _hand_on(self, frame: Frame) -> None:
-        with self._guard:
-            frames = self._continuity.continue_(frame)
-        self.domain = frame.clock_domain
-        for continued in frames:
-            delay_ns = continued.t_host_ns - continued.t_device_ns
-            least = self.least_delay_ns
-            self.least_delay_ns = delay_ns if least is None else min(delay_ns, least)
-            self._deliver(continued)
-
     def _take_back(self) -> bool:
-        """Open the device again; False when that is impossible or the session ends."""
-        reopen = getattr(self.device, "reopen", None)
-        if reopen is None:
+        """Open the device again; False for one that plays a file, or when the session ends."""
+        if not self.device.live:
             return False
         while not self._ending.wait(_REOPEN_S):
             try:
-                reopen()
+                self.device.reopen()
             except DeviceError:
                 continue
             except Exception as error:  # noqa: BLE001 - a driver may raise anything while its device comes up
                 log.debug("%s does not open yet: %s", self.name, error)
                 continue
-            with self._guard:
-                self._continuity.reopened()
+            self._continuity.reopened()
             log.warning("%s is back.", self.name)
             self.last_frame_s = time.monotonic()
             self.error = None
             return True
         return False
-
-
-def clocks_of(readers: Sequence[Reader]) -> dict[str, Clock]:
-    """A clock for every stream that has delivered.
-
-    The streams of a device count one hardware clock. Times that the host stamped, or that librealsense translated to
-    the host's clock, agree between devices already: they share one offset and no drift.
-    """
-    clocks: dict[str, Clock] = {}
-    shared: dict[str, list[Reader]] = {}
-    for reader in readers:
-        if reader.least_delay_ns is None:
-            continue
-        if reader.domain != "hardware_clock":
-            shared.setdefault(reader.domain, []).append(reader)
-        elif (own := reader.clock()) is not None:
-            clocks.update(dict.fromkeys(reader.streams, own))
-    for group in shared.values():
-        least_ns = min(reader.least_delay_ns for reader in group if reader.least_delay_ns is not None)
-        for reader in group:
-            clocks.update(dict.fromkeys(reader.streams, Clock.line(0, least_ns, 0.0, 0.0)))
-    return clocks

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from capture.rig import Rig
+from capture.device import Rig
 from capture.session import DRAIN_S, CaptureSession, ends_by_itself, plays_files, streams_of
 from capture.writing import RecordReport
 from hoi_core.errors import DeviceError, HoiError

@@ -13,13 +13,15 @@ import numpy as np
 
 from capture import quality, sync
 from capture.annotatable import Verdict
+from capture.device import Rig
 from capture.disk import bytes_per_s, explained, free_bytes, require_space
-from capture.readers import STALE_S, DeviceState, Reader, clocks_of
-from capture.rig import Device, RecordRequest, Rig, label_simulated, make_header
+from capture.readers import STALE_S, DeviceState, Reader
+from capture.rig import RecordRequest, label_simulated, make_header
+from capture.timekeeper import Timekeeper
 from capture.watching import Watch
 from capture.writing import Recorder, RecordReport, enter, new_writer, no_frames
 from hoi_core.errors import DeviceError, HoiError, StorageError
-from hoi_core.sequence import REFERENCE, CaptureHeader, Epoch, next_name
+from hoi_core.sequence import REFERENCE, CaptureHeader, next_name
 from hoi_core.sequence.writer import SEGMENT_S
 from hoi_core.types import Frame, StreamInfo
 
@@ -100,12 +102,13 @@ class CaptureSession:
 
     def __init__(self, rig: Rig, root: Path, *, segment_s: float = SEGMENT_S) -> None:
         self.rig = rig
-        self.rig_name = str(getattr(rig, "name", "rig"))
+        self.rig_name = rig.name
         self.root = root
         self.streams = streams_of(rig)
         self._segment_s = segment_s
         self._live = {info.name: _Live(info) for info in self.streams}
-        self._readers = [Reader(device, self._deliver) for device in rig.devices]
+        self._time = Timekeeper(self.streams)
+        self._readers = [Reader(device, self._time, self._deliver) for device in rig.devices]
         self._watch = Watch(self.streams, self._fill)
         self._lock = threading.Lock()
         self._take: _Take | None = None
@@ -227,7 +230,7 @@ class CaptureSession:
         if self._take is not None:
             raise DeviceError("a recording is running already.", "Stop it first.")
         require_space(self.root, self.streams, seconds)
-        settings = {info.name: _settings(device) for device in self.rig.devices for info in device.streams}
+        settings = {info.name: getattr(device, "settings", {}) for device in self.rig.devices for info in device.streams}
         writer = new_writer(self.root, header, self.streams, settings, self._segment_s)
         began_s = time.monotonic()
         until_s = began_s + (seconds or float("inf"))
@@ -240,8 +243,7 @@ class CaptureSession:
         recorder = Recorder(
             writer,
             [device.streams for device in self.rig.devices],
-            lambda: clocks_of(self._readers),
-            self._epochs,
+            self._time,
             explain=explain,
         )
         if self._started and hasattr(self.rig, "rewind"):
@@ -272,7 +274,7 @@ class CaptureSession:
             take, self._take = self._take, None
         gone = [reader for reader in self._readers if reader.error is not None]
         complete = complete and not gone
-        verdict = self._watch.verdict(self._skew_ms(), take.recorder.drop_count)
+        verdict = self._watch.watcher.take_verdict(self._skew_ms(), take.recorder.drop_count)
         report: RecordReport | None = None
         try:
             lost = [stream for reader in gone for stream in reader.streams]
@@ -330,16 +332,13 @@ class CaptureSession:
         return take.recorder.drop_count if take is not None else sum(live.missing for live in self._live.values())
 
     def _duplicates(self) -> int:
-        return sum(getattr(device, "duplicates", 0) for device in self.rig.devices)
-
-    def _epochs(self) -> list[Epoch]:
-        return [epoch for reader in self._readers for epoch in reader.epochs()]
+        return sum(device.duplicates for device in self.rig.devices)
 
     def _skew_ms(self) -> float:
         """Median distance between the reference's frames and another view's, on the clocks as known now."""
         names = [name for name in self._live if name.endswith("/color") and self._live[name].stamps]
         other = next((name for name in names if name != REFERENCE), None)
-        clocks = clocks_of(self._readers)
+        clocks = self._time.now()
         if REFERENCE not in names or other is None or not {REFERENCE, other} <= clocks.keys():
             return float("nan")
         own, theirs = (
@@ -358,19 +357,14 @@ class CaptureSession:
 
 def ends_by_itself(rig: Rig) -> bool:
     """Whether a rig delivers a fixed number of frames, all streams starting and ending together."""
-    return bool(getattr(rig, "whole", False))
+    return rig.whole
 
 
 def plays_files(rig: Rig) -> bool:
     """Whether a rig plays nothing but files."""
-    return not any(getattr(device, "live", True) for device in rig.devices)
+    return not any(device.live for device in rig.devices)
 
 
 def streams_of(rig: Rig) -> list[StreamInfo]:
     """All streams of a rig, in the order of its devices."""
     return [info for device in rig.devices for info in device.streams]
-
-
-def _settings(device: Device) -> Mapping[str, object]:
-    found: Mapping[str, object] = getattr(device, "settings", {})
-    return found

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from capture.annotatable import Verdict
-from capture.ledger import Books, Clocks, Ledger
+from capture.ledger import Books, Ledger
 from capture.ring import RING_S, Rings
+from capture.timekeeper import Timekeeper
 from hoi_core.errors import DeviceError, HoiError, StorageError
 from hoi_core.sequence import (
     CaptureHeader,
@@ -66,8 +67,7 @@ class Recorder:
     Args:
         writer: of a new file; closed by `close`.
         devices: the streams of each device.
-        clocks: gives each stream's clock as known now.
-        epochs: gives all places where a device's numbers or times were continued; None: there are none.
+        timekeeper: knows each stream's clock, and where numbers or times were continued.
         ring_s: how long the disk may pause before frames are refused, s.
         explain: says more about a disk that fills up.
     """
@@ -76,20 +76,19 @@ class Recorder:
         self,
         writer: CaptureWriter,
         devices: Sequence[Sequence[StreamInfo]],
-        clocks: Clocks,
-        epochs: Callable[[], Sequence[Epoch]] | None = None,
+        timekeeper: Timekeeper,
         ring_s: float = RING_S,
         explain: Callable[[StorageError], StorageError] | None = None,
     ) -> None:
         self.error: HoiError | None = None
         self._writer = writer
         self._streams = [info for streams in devices for info in streams]
-        self._epochs = epochs or (lambda: ())
+        self._timekeeper = timekeeper
         self._explain = explain
         self._epochs_written: set[Epoch] = set()
         self._began: dict[str, int] = {}
         self._rings = Rings(devices, ring_s)
-        self._ledger = Ledger(self._streams, clocks)
+        self._ledger = Ledger(self._streams)
         self._marks: list[tuple[int, str]] = []
         self._moments: Sync | None = None
         self._drops: Sequence[Drop] = ()
@@ -184,7 +183,7 @@ class Recorder:
         """Moments and drops as far as they are certain, so that a killed recording has them too."""
         epochs = self._own_epochs()
         self._write_marks()
-        books = self._ledger.tick(epochs)
+        books = self._ledger.tick(self._timekeeper.now(), epochs)
         if books is None:
             return
         self._write(books, epochs, replace=False)
@@ -193,7 +192,7 @@ class Recorder:
         epochs = self._own_epochs()
         self._write_marks()
         columns = {info.name: self._writer.columns(info.name) for info in self._streams}
-        books = self._ledger.finish(columns, whole=whole, epochs=epochs, lost=lost)
+        books = self._ledger.finish(self._timekeeper.fit(), columns, whole=whole, epochs=epochs, lost=lost)
         if books is None:
             return
         self._write(books, epochs, replace=True)
@@ -215,7 +214,7 @@ class Recorder:
     def _own_epochs(self) -> list[Epoch]:
         """The epochs that concern frames of this recording: of those before its first frame the last one."""
         out: dict[str, list[Epoch]] = {}
-        for epoch in self._epochs():
+        for epoch in self._timekeeper.epochs:
             own = out.setdefault(epoch.stream, [])
             if epoch.first_frame_number <= self._began.get(epoch.stream, 0):
                 own.clear()

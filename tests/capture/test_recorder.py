@@ -12,13 +12,13 @@ from capture import recorder as recorder_module
 from capture import writing as writing_module
 from capture.recorder import record
 from capture.sync import realign
+from capture.timekeeper import Timekeeper
 from capture.writing import Recorder
 from hoi_core.errors import DeviceError, SequenceError, StorageError
 from hoi_core.sequence import (
     UNPLUGGED,
     CaptureHeader,
     CaptureWriter,
-    Clock,
     capture_path,
     check_sequence,
     open_capture,
@@ -31,8 +31,9 @@ HEADER = CaptureHeader("seq_001", "p01", ("o01",), "s1")
 FRAMES = 120
 
 
-def host_clock() -> dict[str, Clock]:
-    return {"left/color": Clock.line(0, 1_000_000, 0.0, 0.0)}
+def deliver(recorder: Recorder, timekeeper: Timekeeper, frame) -> bool:
+    timekeeper.add(frame)
+    return recorder.put(frame)
 
 
 def test_every_frame_is_paired_and_none_is_doubled(rigs, tmp_path):
@@ -202,8 +203,9 @@ def test_a_slow_disk_is_in_the_ledger(rigs, tmp_path, monkeypatch):
         return append(frame)
 
     monkeypatch.setattr(writer, "append", slow)
-    recorder = Recorder(writer, [device.streams], host_clock, ring_s=4 / 30)
-    taken = [recorder.put(frame) for _ in range(20) for frame in device.read(0.0)]
+    timekeeper = Timekeeper(device.streams)
+    recorder = Recorder(writer, [device.streams], timekeeper, ring_s=4 / 30)
+    taken = [deliver(recorder, timekeeper, frame) for _ in range(20) for frame in device.read(0.0)]
     going.set()
     recorder.close()
     report = recorder.report()
@@ -235,11 +237,12 @@ def test_moments_and_drops_are_on_the_disk_while_recording(rigs, tmp_path, monke
     monkeypatch.setattr(writing_module, "_TICK_S", 0.0)
     device = rigs.FakeDevice("left", 100, pause_s=0.0)
     writer = CaptureWriter.create(tmp_path / "capture.h5", HEADER, device.streams)
-    recorder = Recorder(writer, [device.streams], host_clock)
+    timekeeper = Timekeeper(device.streams)
+    recorder = Recorder(writer, [device.streams], timekeeper)
     for n in range(100):
         (frame,) = device.read(0.0)
         if n != 40:
-            recorder.put(frame)
+            deliver(recorder, timekeeper, frame)
     while recorder.counts["left/color"] < 99:
         threading.Event().wait(0.01)
     writer.flush()
