@@ -5,17 +5,15 @@ from __future__ import annotations
 import queue
 from collections.abc import Mapping
 
+from capture.device import BaseDevice
 from hoi_core.errors import DeviceError
 from hoi_core.types import Frame, StreamInfo
 
 _QUEUE_PAIRS = 256
 
 
-class EdgeSensor:
-    """Gray and edge images of one imager; keeps the device contract."""
-
-    live = True
-    duplicates = 0
+class EdgeSensor(BaseDevice):
+    """Gray and edge images of one imager."""
 
     def __init__(self, streams: list[StreamInfo], settings: Mapping[str, object]) -> None:
         self.streams = streams
@@ -42,9 +40,6 @@ class EdgeSensor:
             if self.open:
                 return []
         raise DeviceError(f"the sensor {self._name} was unplugged.", "Plug it in again; what was recorded is kept.")
-
-    def stop(self) -> None:
-        """Release the sensor."""
 
     def reopen(self) -> None:
         """Take it back after it was unplugged.

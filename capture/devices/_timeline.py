@@ -64,12 +64,12 @@ class Timeline:
 
     def missing(self, n: int) -> str:
         """Why frame `n` is not even exposed; empty for one that is."""
-        if self.dropped(n):
-            return DROPPED
         true_ns = self.true_ns(n)
         if any(begin <= true_ns < end for begin, end in self.unplugs):
             return UNPLUGGED
-        return STALLED if any(begin <= true_ns < end for begin, end in self._stalls) else ""
+        if any(begin <= true_ns < end for begin, end in self._stalls):
+            return STALLED
+        return DROPPED if self.dropped(n) else ""
 
     def due_ns(self, n: int) -> int:
         """When frame `n` reaches the host, ns from the start; asked in the order of the frames, never decreasing."""
@@ -81,6 +81,8 @@ class Timeline:
     def restart(self, n: int, plugged_ns: int) -> None:
         """The device was plugged in at a true time, and frame `n` is the first since."""
         self._first_number = n
+        # Until somebody had opened it again, nothing came whatever else went wrong.
+        self.lost.update((k, UNPLUGGED) for k in self.lost if k < n and self.true_ns(k) >= plugged_ns)
         if self.own_clock:
             self._restarts.append((plugged_ns, _BOOT_NS))
 

@@ -260,7 +260,7 @@ class RealSense:
 
     def _check_alive(self, *, connected: bool) -> None:
         name = f"camera {self.config.view} ({self.info.serial})"
-        if not connected and not self._device.is_connected():
+        if not connected and not self._plugged_in():
             raise DeviceError(f"{name} was unplugged.", "What was recorded is kept; plug it in and record again.")
         # One imager can stop while the other goes on; of a file, one stream may simply be shorter.
         seen = self._last_seen.values()
@@ -271,6 +271,15 @@ class RealSense:
                 f"{name} delivered no frame of {stream} for {silent:.0f} s.",
                 "Unplug it, plug it in again, and use a USB 3 port.",
             )
+
+    def _plugged_in(self) -> bool:
+        """Whether the camera is there; a software device that is gone knows it only by not being listed."""
+        if not self.live or not self._device.is_connected():
+            return bool(self._device.is_connected())
+        try:
+            return any(_describe(device).serial == self.info.serial for device in self._context.query_devices())
+        except RuntimeError:
+            return True
 
     def _warn_usb2(self) -> None:
         if self.info.usb.startswith("2"):
