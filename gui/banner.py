@@ -88,7 +88,7 @@ class Banner(QtWidgets.QFrame):
         edge = {"info": theme.accent, "good": theme.good, "warn": theme.warn, "bad": theme.bad}[self._kind]
         self.setStyleSheet(
             f"QFrame#banner {{ background: {theme.surface}; border: 1px solid {theme.border};"
-            f" border-left: 4px solid {edge}; border-radius: 7px; }}"
+            f" border-left: 4px solid {edge}; border-top-right-radius: 7px; border-bottom-right-radius: 7px; }}"
         )
 
     def _copy(self) -> None:

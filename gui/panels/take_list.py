@@ -51,6 +51,8 @@ class TakeList(QtWidgets.QListWidget):
         self.itemActivated.connect(lambda item: self.opened.emit(item.data(Qt.UserRole).sequence))
         self.itemClicked.connect(lambda item: self.opened.emit(item.data(Qt.UserRole).sequence))
         self.setAccessibleName("Takes")
+        # With the focus of the Tab key, Qt would choose the first row unasked.
+        self.setFocusPolicy(Qt.ClickFocus)
 
     @property
     def chosen(self) -> Take | None:
