@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A thread that looks for the calibration board in a session's newest images."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hoi_core.errors import HoiError
+from hoi_core.types import U8, Camera, StreamInfo
+
+from .qt import QtCore, Signal
+from .sessions import CaptureSession
+
+if TYPE_CHECKING:
+    from capture.calibrate import Board, Guidance
+
+log = logging.getLogger(__name__)
+# Five looks a second are enough to follow a hand-held board and leave the processor to the cameras.
+_PERIOD_S = 0.2
+# Views of one look are as near in time as this, so that a board that is moved slowly stands still between them.
+_IMAGES = ("color", "gray")
+_WAITING = "Hold the board so that all cameras see it, and keep it still."
+_ALL_SEE = "All cameras see the board. Check now."
+_ENOUGH = 12
+
+Look = Callable[[Mapping[str, U8]], "Guidance"]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found in one image of each view."""
+
+    images: Mapping[str, U8]
+    """view -> `(H, W, 3)` RGB or `(H, W)` gray."""
+    guidance: Guidance
+    """Corners in these images, what is collected, and what to do next."""
+
+
+def view_streams(streams: Sequence[StreamInfo]) -> dict[str, StreamInfo]:
+    """View or sensor -> the stream in which the board is looked for; colour before gray, `left` first."""
+    found: dict[str, StreamInfo] = {}
+    for kind in _IMAGES:
+        for info in streams:
+            view, _, part = info.name.partition("/")
+            if part == kind and view not in found:
+                found[view] = info
+    order = sorted(found, key=lambda view: (found[view].kind == "sensor", view != "left", view))
+    return {view: found[view] for view in order}
+
+
+def factory_cameras(streams: Sequence[StreamInfo]) -> dict[str, Camera]:
+    """View -> the camera that its device tells of; the start of a calibration."""
+    return {view: info.camera for view, info in view_streams(streams).items()}
+
+
+class BoardWatch(QtCore.QObject):
+    """Hands the newest images to a function until it is stopped; nothing waits for it.
+
+    Args:
+        session: a running one.
+        look: says what is in the images; called on the thread.
+
+    Signals:
+        seen(Seen): after each look.
+        failed(HoiError): looking has ended with an error.
+    """
+
+    seen = Signal(object)
+    failed = Signal(object)
+
+    def __init__(self, session: CaptureSession, look: Look, parent: QtCore.QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._look = session, look
+        self._streams = {view: info.name for view, info in view_streams(session.streams).items()}
+        self._numbers: dict[str, int] = {}
+        self._end = threading.Event()
+        self._go = threading.Event()
+        self._go.set()
+        self._thread = threading.Thread(target=self._run, name="board", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; waits for the look that is under way, about a tenth of a second."""
+        self._end.set()
+        self._go.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=3.0)
+
+    def pause(self, *, paused: bool) -> None:
+        """Look no more for a while, or go on."""
+        if paused:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    def _run(self) -> None:
+        while not self._end.is_set():
+            self._go.wait()
+            started = time.monotonic()
+            try:
+                images = self._newest()
+                if images and not self._end.is_set():
+                    self.seen.emit(Seen(images, self._look(images)))
+            except HoiError as error:
+                self.failed.emit(error)
+                return
+            except Exception as error:
+                # A bug in the search must reach the person instead of leaving a still picture.
+                log.exception("looking for the board failed")
+                message = f"unexpected {type(error).__name__}: {error}."
+                self.failed.emit(HoiError(message, "Copy the details and report them."))
+                return
+            self._end.wait(max(_PERIOD_S - (time.monotonic() - started), 0.02))
+
+    def _newest(self) -> dict[str, U8]:
+        """The newest image of each view; nothing while none of them is new."""
+        frames = {view: self._session.latest(stream) for view, stream in self._streams.items()}
+        numbers = {view: frame.frame_number for view, frame in frames.items() if frame is not None}
+        if not numbers or numbers == self._numbers:
+            return {}
+        self._numbers = numbers
+        return {view: np.asarray(frame.image, np.uint8) for view, frame in frames.items() if frame is not None}
+
+
+def checker(board: Board) -> Look:
+    """A look for the daily check: where the board is now, and whether all views see enough of it."""
+    from capture.calibrate import Guidance, ViewGuidance, detect
+    from capture.calibrate.collect import GRID
+
+    def look(images: Mapping[str, U8]) -> Guidance:
+        views = {}
+        for view, image in images.items():
+            found = detect(board, image) if min(image.shape[:2]) > 128 else None
+            corners_px = found.corners_px if found is not None else np.zeros((0, 2))
+            views[view] = ViewGuidance(len(corners_px), corners_px, np.zeros(GRID, np.int64), 0, 0.0)
+        large = [view for view, image in images.items() if min(image.shape[:2]) > 128]
+        ready = len(large) > 1 and all(views[view].corners >= _ENOUGH for view in large)
+        share = sum(views[view].corners >= _ENOUGH for view in large) / max(len(large), 1)
+        return Guidance(False, _ALL_SEE if ready else _WAITING, views, 0, share, ready)
+
+    return look
