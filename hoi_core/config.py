@@ -65,6 +65,8 @@ def from_dict(kind: type[C], values: dict[str, Any], where: str = "configuration
             value = Path(value)  # noqa: PLW2901
         elif hint in _PLAIN:
             value = _plain_value(hint, value, f"{key} in {where}")  # noqa: PLW2901
+        elif get_origin(hint) is Literal and isinstance(value, bool) and {"on", "off"} <= set(get_args(hint)):
+            value = "on" if value else "off"  # noqa: PLW2901 - YAML takes an unquoted on or off for true or false
         elif get_origin(hint) is Literal and value not in get_args(hint):
             raise unknown_name(f"{key} in {where}", str(value), [str(choice) for choice in get_args(hint)])
         elif isinstance(value, list):

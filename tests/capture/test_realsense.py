@@ -10,7 +10,7 @@ import pyrealsense2 as rs
 import pytest
 
 from capture.continuity import Continuity
-from capture.devices import realsense
+from capture.devices import _realsense_frames, _realsense_options, realsense
 from hoi_core.errors import DeviceError
 from hoi_core.types import Frame, StreamInfo
 
@@ -107,9 +107,9 @@ class _Raw:
 
 def test_time_is_mid_exposure_on_the_clock_of_the_time_stamp():
     raw = _Raw(5_000.0, frame_timestamp=900_000, sensor_timestamp=895_750, actual_exposure=8500)
-    assert realsense._mid_exposure_ns(raw) == 4_995_750_000
-    assert realsense._mid_exposure_ns(_Raw(5_000.0, actual_exposure=8000)) == 4_996_000_000
-    assert realsense._mid_exposure_ns(_Raw(5_000.0)) == 5_000_000_000
+    assert _realsense_frames.mid_exposure_ns(raw) == 4_995_750_000
+    assert _realsense_frames.mid_exposure_ns(_Raw(5_000.0, actual_exposure=8000)) == 4_996_000_000
+    assert _realsense_frames.mid_exposure_ns(_Raw(5_000.0)) == 5_000_000_000
 
 
 def test_the_hardware_clock_goes_on_when_its_counter_wraps(rigs):
@@ -120,7 +120,7 @@ def test_the_hardware_clock_goes_on_when_its_counter_wraps(rigs):
         now = (wrap + k * 33_333) % wrap
         # The readout's stamp may have wrapped where the middle of the exposure has not.
         raw = _Raw(now / 1e3, frame_timestamp=now, sensor_timestamp=(now - 5_000) % wrap)
-        t_device_ns = realsense._mid_exposure_ns(raw)
+        t_device_ns = _realsense_frames.mid_exposure_ns(raw)
         image = np.zeros((48, 64, 3), np.uint8)
         frame = Frame(info.name, k + 30, t_device_ns, 10**12 + k * period_ns, "hardware_clock", image)
         times += [frame.t_device_ns for frame in going_on.continue_(frame)]
@@ -147,7 +147,9 @@ def test_missing_cameras_are_typed_errors(rig):
 
 def test_a_stream_that_is_not_offered_names_those_that_are(rig):
     rig.devices[0].stop()
-    with pytest.raises(DeviceError, match=r"no color stream of 1280x720 at 30 fps .* offers: 64x48@30"):
+    with pytest.raises(
+        DeviceError, match=r"901 \(USB 3.2\) has no color stream of 1280x720 at 30 fps; it offers: 64x48@30"
+    ):
         realsense.open(realsense.Config("901", "left", 1280, 720), rig.context)
     with pytest.raises(DeviceError, match="no infrared stream"):
         realsense.open(realsense.Config("901", "left", 64, 48, infrared=True), rig.context)
@@ -156,8 +158,8 @@ def test_a_stream_that_is_not_offered_names_those_that_are(rig):
 def test_a_busy_camera_is_a_typed_error():
     info = realsense.DeviceInfo("D435", "901", "3.2", "5")
     busy = RuntimeError("xioctl(VIDIOC_S_FMT) failed, errno=16 Last Error: Device or resource busy")
-    assert "another program" in str(realsense._open_error(info, busy))
-    assert "does not start" in str(realsense._open_error(info, RuntimeError("out of power")))
+    assert "another program" in str(realsense.open_error(info, busy))
+    assert "does not start" in str(realsense.open_error(info, RuntimeError("out of power")))
 
 
 def test_silence_and_unplugging_are_typed_errors(rigs, rig, monkeypatch):
@@ -202,18 +204,18 @@ def test_options_out_of_range_are_refused_and_unknown_ones_skipped():
             self.values[name] = value
 
     sensor = Sensor()
-    realsense._set_options(sensor, realsense.Config(exposure_us=8500.0, gain=16.0), is_color=True)
+    _realsense_options.expose(sensor, _realsense_options.Exposure(8500.0, 16.0), is_color=True)
     assert sensor.values == {option.enable_auto_exposure: 0.0, option.exposure: 85.0}
     with pytest.raises(DeviceError, match="exposure takes 0 to 100, got 1000"):
-        realsense._set_options(sensor, realsense.Config(exposure_us=100_000.0), is_color=True)
+        _realsense_options.expose(sensor, _realsense_options.Exposure(100_000.0), is_color=True)
 
 
 def test_a_frame_that_waited_counts_from_its_arrival(monkeypatch):
-    monkeypatch.setattr(realsense.time, "time", lambda: 1_000.250)
-    monkeypatch.setattr(realsense.time, "monotonic_ns", lambda: 5_000_000_000)
-    assert realsense._arrival_ns(_Raw(0.0, time_of_arrival=1_000_000)) == 4_750_000_000
-    assert realsense._arrival_ns(_Raw(0.0, time_of_arrival=1_000_249)) == 5_000_000_000
-    assert realsense._arrival_ns(_Raw(0.0)) == 5_000_000_000
+    monkeypatch.setattr(_realsense_frames.time, "time", lambda: 1_000.250)
+    monkeypatch.setattr(_realsense_frames.time, "monotonic_ns", lambda: 5_000_000_000)
+    assert _realsense_frames.arrival_ns(_Raw(0.0, time_of_arrival=1_000_000)) == 4_750_000_000
+    assert _realsense_frames.arrival_ns(_Raw(0.0, time_of_arrival=1_000_249)) == 5_000_000_000
+    assert _realsense_frames.arrival_ns(_Raw(0.0)) == 5_000_000_000
 
 
 def test_a_recorded_file_plays_through_the_same_code(rigs, rig, tmp_path):
