@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hoi_core.errors import HoiError
+from hoi_core.errors import DeviceError, HoiError
 
 from . import theme as themes
 from .actions import install, show_sheet
@@ -274,7 +274,9 @@ class CaptureWindow(QtWidgets.QMainWindow):
             return
         self.record_page.show_figures(figures)
         self.rig_page.show_devices(figures.devices)
-        if figures.error is not None:
+        lost = any(device.state == "lost" for device in figures.devices)
+        if figures.error is not None and not (lost and isinstance(figures.error, DeviceError)):
+            # A lost camera has a line of its own, which goes when the camera comes back.
             self.banner.show_error(figures.error)
 
     def _stop_feed(self) -> None:

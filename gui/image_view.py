@@ -34,6 +34,7 @@ class ImageView(QtWidgets.QWidget):
         self._theme, self.smooth, self._zoomable = theme, smooth, zoomable
         self.title, self.note, self.empty_text = title, "", "waiting for images"
         self.level: Level = "idle"
+        self.stale = False
         self._image: QtGui.QImage | None = None
         self._pixels: U8 | None = None
         self._zoom = 1.0
@@ -64,6 +65,12 @@ class ImageView(QtWidgets.QWidget):
         """Set the light and the note on the right of the caption."""
         if (level, note) != (self.level, self.note):
             self.level, self.note = level, note
+            self.update()
+
+    def set_stale(self, *, stale: bool) -> None:
+        """Dim a picture that is old: its camera sends nothing any more."""
+        if stale != self.stale:
+            self.stale = stale
             self.update()
 
     def look_at(self, x: float, y: float, zoom: float | None = None) -> None:
@@ -99,6 +106,10 @@ class ImageView(QtWidgets.QWidget):
         if self._image is not None:
             painter.setClipRect(self.area(), Qt.IntersectClip)
             self._paint_image(painter)
+            if self.stale:
+                painter.fillRect(self.area(), colour("#000000", 170))
+                painter.setPen(colour("#f1f3f6"))
+                painter.drawText(self.area(), int(Qt.AlignCenter), "no new frames")
             painter.setClipPath(shape)
         else:
             painter.setPen(colour("#aab3c0"))

@@ -114,9 +114,9 @@ class LiveViews(QtWidgets.QWidget):
         self.mode = mode
         self._place()
 
-    def set_place(self, n: int, mode: str) -> None:
-        """Show another modality in one picture, until the mode is changed."""
-        self.places[n] = Place(self.places[n].view, mode)
+    def set_place(self, n: int, mode: str, view: str = "") -> None:
+        """Show another modality in one picture, or another view too, until the mode is changed."""
+        self.places[n] = Place(view or self.places[n].view, mode)
         self._title(n)
         self.ask()
 
@@ -154,9 +154,13 @@ class LiveViews(QtWidgets.QWidget):
         sensors = tuple(dict.fromkeys(n.split("/")[0] for n, i in self._infos.items() if i.kind == "sensor"))
         views, sensor = views or _DEFAULT_VIEWS, (sensors or (_DEFAULT_SENSOR,))[0]
         second = "color" if self.mode == "depth" else "depth"
-        pairs = (views * 2)[:2]
-        self.places = [Place(view, self.mode) for view in pairs]
-        self.places += [Place(view, second) for view in pairs]
+        if len(views) == 1:
+            self.places = [Place(views[0], mode) for mode in (self.mode, second)]
+            rest = [mode for mode in ("color", "gray", "edge", "depth") if mode not in (self.mode, second)]
+            self.places += [Place(views[0], mode) for mode in rest]
+        else:
+            self.places = [Place(view, self.mode) for view in views[:2]]
+            self.places += [Place(view, second) for view in views[:2]]
         self.places += [Place(sensor, "gray"), Place(sensor, "edge")]
         for n in range(len(self.places)):
             self._title(n)
@@ -176,10 +180,11 @@ class LiveViews(QtWidgets.QWidget):
 
     def _caption(self, n: int) -> None:
         view, info = self.views[n], self._infos.get(self.stream_of(n))
+        rate = self._fps.get(info.name) if info is not None else None
+        view.set_stale(stale=rate is not None and rate <= 0)
         if info is None:
             view.set_state("idle", "not in this rig" if self._infos else "")
             return
-        rate = self._fps.get(info.name)
         if rate is None:
             view.set_state("idle", "")
             return
@@ -209,14 +214,14 @@ class LiveViews(QtWidgets.QWidget):
         self.wanted.emit(())
 
     def _show_menu(self, n: int, at: QtCore.QPoint) -> None:
-        modes = self.modes(self.places[n].view)
-        if not modes:
-            return
         menu = QtWidgets.QMenu(self)
         menu.setAttribute(Qt.WA_DeleteOnClose)
-        for mode in modes:
-            entry = menu.addAction(MODE_NAMES[mode].capitalize())
-            entry.setCheckable(True)
-            entry.setChecked(mode == self.places[n].mode)
-            entry.triggered.connect(lambda _checked=False, mode=mode: self.set_place(n, mode))
-        menu.popup(at)
+        for view in dict.fromkeys(name.split("/")[0] for name in self._infos):
+            menu.addSeparator()
+            for mode in self.modes(view):
+                entry = menu.addAction(title(view, mode))
+                entry.setCheckable(True)
+                entry.setChecked(self.places[n] == Place(view, mode))
+                entry.triggered.connect(lambda _checked=False, mode=mode, view=view: self.set_place(n, mode, view))
+        if not menu.isEmpty():
+            menu.popup(at)

@@ -21,7 +21,7 @@ def report_line(take: Take) -> str:
     length = "" if math.isnan(take.seconds) else f"{take.seconds:.1f} s"
     lost = "no drops" if take.drops == 0 else f"{take.drops} dropped"
     status = "" if take.status == "recorded" else take.status
-    return "  ·  ".join(text for text in (length, lost, status) if text)
+    return " · ".join(text for text in (length, lost, status) if text)
 
 
 def level(take: Take) -> Level:
@@ -148,5 +148,6 @@ class _Delegate(QtWidgets.QStyledItemDelegate):
         painter.setPen(QtGui.QColor(theme.muted))
         who = f"{take.participant}  {', '.join(take.objects)}"
         painter.drawText(text, int(Qt.AlignTop | Qt.AlignRight), who)
-        painter.drawText(text, int(Qt.AlignBottom | Qt.AlignLeft), report_line(take))
+        line = painter.fontMetrics().elidedText(report_line(take), Qt.ElideRight, int(text.width()))
+        painter.drawText(text, int(Qt.AlignBottom | Qt.AlignLeft), line)
         painter.restore()

@@ -9,7 +9,7 @@ import pytest
 from capture.annotatable import Reading, Verdict
 from gui import capture_window, theme
 from gui.qt import Qt, QtWidgets
-from hoi_core.errors import ConfigError, ConsentError, StorageError
+from hoi_core.errors import ConfigError, ConsentError, DeviceError, StorageError
 
 pytestmark = pytest.mark.gui
 CONFIG = capture_window.CaptureWindowConfig(Path("data"))
@@ -373,3 +373,28 @@ def test_fits_a_small_screen(qtbot, window):
         qtbot.waitUntil(lambda: (window.width(), window.height()) == (1280, 800))
         assert window.minimumSizeHint().width() <= 1280
         assert window.minimumSizeHint().height() <= 800
+
+
+def test_a_picture_of_a_silent_camera_is_dimmed(qtbot, window, capture_session):
+    view = window.record_page.views.large[1]
+    qtbot.waitUntil(lambda: view.has_image and view.level == "good")
+    bright = view.grab().toImage().pixelColor(60, 100).lightness()
+    capture_session.figures.fps["right/color"] = 0.0
+    qtbot.waitUntil(lambda: view.stale)
+    assert view.grab().toImage().pixelColor(60, 100).lightness() < 0.5 * bright
+    assert not window.record_page.views.large[0].stale
+
+
+def test_a_lost_camera_is_said_once(qtbot, window, capture_session):
+    capture_session.device_states["left"] = "lost"
+    capture_session.error = DeviceError("camera left was unplugged.", "Plug it in and record again.")
+    qtbot.waitUntil(window.record_page.lost.isVisible)
+    assert not window.banner.isVisible()
+
+
+def test_a_rig_of_one_camera_shows_four_of_its_faces(window, capture_session):
+    views = window.record_page.views
+    views.set_streams([info for info in capture_session.streams if not info.name.startswith("right")])
+    assert [view.title for view in views.views[:4]] == ["Left colour", "Left depth", "Left gray", "Left edges"]
+    views.set_place(3, "depth", "left")
+    assert views.views[3].title == "Left depth"
