@@ -54,7 +54,14 @@ class StreamPart:
         prediction, packing = choose(info)
         self._pack = Packer(prediction, info.shape, info.dtype)
         self._frames = group.create_dataset(
-            "frames", (0, *info.shape), info.dtype, maxshape=(None, *info.shape), chunks=(1, *info.shape), **packing
+            "frames",
+            (0, *info.shape),
+            info.dtype,
+            maxshape=(None, *info.shape),
+            chunks=(1, *info.shape),
+            # Too small for a chunk: each image is packed and written at once, not copied first and flushed in bursts.
+            rdcc_nbytes=1,
+            **packing,
         )
         self._frames.attrs.update(attributes(prediction))
         self._fields = {

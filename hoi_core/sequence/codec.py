@@ -25,6 +25,8 @@ from hoi_core.types import StreamInfo
 
 # One thread per compressor: the recorder shares its cores with the cameras. Read when blosc first starts.
 os.environ.setdefault("BLOSC_NTHREADS", "1")
+# Blocks of its own choice fit a level-1 cache; larger ones cost a quarter less time and no bytes on images.
+os.environ.setdefault("BLOSC_BLOCKSIZE", str(128 << 10))
 
 import hdf5plugin
 
