@@ -77,7 +77,7 @@ class BoardView(ImageView):
         for x, y in self._corners_px.tolist():
             # Pixel centres lie at integers.
             at = QtCore.QPointF(where.left() + (x + 0.5) * scale_x, where.top() + (y + 0.5) * scale_y)
-            painter.setPen(QtGui.QPen(colour("#000000", 150), 3.2))
-            painter.drawEllipse(at, 4.0, 4.0)
-            painter.setPen(QtGui.QPen(QtGui.QColor(DARK.good), 1.6))
-            painter.drawEllipse(at, 4.0, 4.0)
+            painter.setPen(QtGui.QPen(colour("#000000", 130), 2.4))
+            painter.drawEllipse(at, 2.4, 2.4)
+            painter.setPen(QtGui.QPen(QtGui.QColor(DARK.warn), 1.3))
+            painter.drawEllipse(at, 2.4, 2.4)

@@ -16,7 +16,8 @@ from hoi_core.types import StreamInfo
 if TYPE_CHECKING:
     from capture.calibrate import Guidance
 
-_PANEL_PX = 300
+_PANEL_PX = 280
+_SENSOR_PX = 262
 
 
 class CalibrateCapture(QtWidgets.QWidget):
@@ -71,8 +72,9 @@ class CalibrateCapture(QtWidgets.QWidget):
         said = QtWidgets.QHBoxLayout(banner)
         said.setContentsMargins(18, 8, 18, 8)
         said.addWidget(self.words, 1)
-        self._pictures = QtWidgets.QGridLayout()
+        self._pictures = QtWidgets.QHBoxLayout()
         self._pictures.setSpacing(10)
+        self._sensors = QtWidgets.QVBoxLayout()
         left = QtWidgets.QVBoxLayout()
         left.setSpacing(10)
         left.addWidget(banner)
@@ -89,6 +91,8 @@ class CalibrateCapture(QtWidgets.QWidget):
         self.table.setVerticalSpacing(6)
         column.addSpacing(4)
         column.addLayout(self.table)
+        column.addSpacing(6)
+        column.addLayout(self._sensors)
         column.addStretch(1)
         small = QtWidgets.QHBoxLayout()
         small.addWidget(self.pause)
@@ -103,24 +107,21 @@ class CalibrateCapture(QtWidgets.QWidget):
         row.addWidget(panel)
 
     def set_streams(self, streams: Mapping[str, StreamInfo], *, checking: bool) -> None:
-        """Make a picture for each view: cameras large and side by side, sensors small below each other on the right."""
+        """Make a picture for each view: cameras large and side by side, sensors small in the panel."""
         self._checking = checking
         for view in self.views.values():
-            self._pictures.removeWidget(view)
+            view.setParent(None)
             view.deleteLater()
         self.views = {}
-        sensors = [name for name, info in streams.items() if info.kind == "sensor"]
-        cameras = [name for name in streams if name not in sensors]
-        for column in range(self._pictures.columnCount()):
-            self._pictures.setColumnStretch(column, 0)
-        for n, name in enumerate([*cameras, *sensors]):
-            info, sensor = streams[name], name in sensors
+        for name, info in streams.items():
+            sensor = info.kind == "sensor"
             view = BoardView(self._theme, title(name, info.name.partition("/")[2]), smooth=not sensor)
             self.views[name] = view
-            self._pictures.addWidget(
-                view, n - len(cameras) if sensor else 0, min(n, len(cameras)), 1 if sensor else -1, 1
-            )
-            self._pictures.setColumnStretch(min(n, len(cameras)), 2 if sensor else 4)
+            if sensor:
+                view.setFixedHeight(_SENSOR_PX)
+                self._sensors.addWidget(view)
+            else:
+                self._pictures.addWidget(view, 1)
         self._fill_table(tuple(self.views))
         for button in (self.pause, self.restart, self.count, self.progress):
             button.setVisible(not checking)

@@ -12,7 +12,7 @@ from gui.qt import Qt, QtGui, QtWidgets, Signal
 if TYPE_CHECKING:
     from capture.calibrate import Board
 
-_PREVIEW_PX = 190
+_PREVIEW_PX = 300
 
 
 class CalibrateStart(QtWidgets.QWidget):
@@ -68,10 +68,9 @@ class CalibrateStart(QtWidgets.QWidget):
         words.addStretch(1)
         for button in (self.print, self.choose, self.default):
             words.addWidget(button)
-        row.addWidget(self.picture)
+        row.addWidget(self.picture, 0, Qt.AlignTop)
         row.addLayout(words, 1)
-        board.column.addLayout(row)
-        board.column.addStretch(1)
+        board.column.addLayout(row, 1)
         fresh = Card(
             "A new calibration",
             "Move the board slowly through all views: near and far, tilted both ways, into every corner. Where it is "
@@ -95,7 +94,8 @@ class CalibrateStart(QtWidgets.QWidget):
         grid.addWidget(daily, 1, 1)
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
-        grid.setRowStretch(2, 1)
+        grid.setRowStretch(0, 1)
+        grid.setRowStretch(1, 1)
 
     def show_board(self, board: Board, source: str) -> None:
         """Show which board is used, and where its measures come from."""

@@ -50,16 +50,16 @@ class ResidualPlot(QtWidgets.QWidget):
         """Paint the frame of the image, then the residuals."""
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.Antialiasing)
-        painter.setPen(QtGui.QColor(self._theme.text))
-        head = QtCore.QRectF(_PAD_PX, 0, self.width() - 2 * _PAD_PX, _HEAD_PX)
-        painter.drawText(head, int(Qt.AlignLeft | Qt.AlignVCenter), self._title)
-        painter.setPen(QtGui.QColor(self._theme.muted))
-        text = f"median {self._typical_px:.2f} px, most {self._worst_px:.2f} px"
-        painter.drawText(head, int(Qt.AlignRight | Qt.AlignVCenter), text if len(self._corners_px) else "no corners")
         room_w, room_h = self.width() - 2 * _PAD_PX, self.height() - _HEAD_PX - _PAD_PX
         scale = max(min(room_w / self._size[0], room_h / self._size[1]), 1e-6)
         width, height = self._size[0] * scale, self._size[1] * scale
         left, top = (self.width() - width) / 2, _HEAD_PX + (room_h - height) / 2
+        painter.setPen(QtGui.QColor(self._theme.text))
+        head = QtCore.QRectF(left, top - _HEAD_PX, width, _HEAD_PX)
+        painter.drawText(head, int(Qt.AlignLeft | Qt.AlignVCenter), self._title)
+        painter.setPen(QtGui.QColor(self._theme.muted))
+        text = f"median {self._typical_px:.2f} px, most {self._worst_px:.2f} px"
+        painter.drawText(head, int(Qt.AlignRight | Qt.AlignVCenter), text if len(self._corners_px) else "no corners")
         painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.border), 1))
         painter.setBrush(colour(self._theme.window, 120))
         painter.drawRect(QtCore.QRectF(left, top, width, height))
