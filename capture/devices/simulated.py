@@ -21,6 +21,7 @@ import numpy as np
 
 from capture.calibrate.board import Board
 from capture.devices import _truth
+from capture.devices._board_scene import BoardScene
 from capture.devices._clocks import DeviceClock, choose_drops, dropper
 from capture.devices._develop import Images, Lab
 from capture.devices._faults import Faults
@@ -151,7 +152,12 @@ class SimulatedRig:
         lab = Lab(config.seed, DEVICES, focal_px, config.depth)
         cast = choose_cast(config.seed, config.participant, config.object, config.side, config.unkind)
         self.stage = Stage(cast, self.cameras)
-        self.scene = PlayScene(self.stage, reel, self._clocks, lab)
+        self.scene: PlayScene | BoardScene
+        if config.scene == "board":
+            path = np.random.default_rng([config.seed, 5])
+            self.scene = BoardScene(self.stage, config.board, self._clocks, lab, path)
+        else:
+            self.scene = PlayScene(self.stage, reel, self._clocks, lab)
         """What the devices see."""
         self._outlets = Outlets(self.cameras, config.fps, config.clock_domain)
         self.devices = self._outlets.devices

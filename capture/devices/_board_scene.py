@@ -1,0 +1,186 @@
+"""A person shows a ChArUco board to all cameras, for calibration; drawn as it is needed, with motion blur."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+
+from capture.calibrate.board import Board
+from capture.devices import _truth
+from capture.devices._board_motion import BoardMotion, random_motion
+from capture.devices._board_render import PlateView, paint
+from capture.devices._clocks import DeviceClock
+from capture.devices._develop import Images, Lab
+from capture.devices._film import Reel
+from capture.devices._twin import SENSOR, Stage
+from hoi_core import camera as cam
+from hoi_core import edges
+from hoi_core.render import Mesh, Window, render_color, render_depth, window_of
+from hoi_core.scene._shapes import tube
+from hoi_core.types import F32, F64, I64, STATUSES, U8, ObjectTrack, Revision
+
+_EXPOSURE_S = 0.0085
+_BLUR_PX = {False: 0.55, True: 0.5}
+_SAMPLES = {False: 3, True: 6}
+"""Colour samples per pixel and axis, of a camera and of the sensor."""
+_STICK, _FIST = 1, 2
+_OBJECT = "board"
+
+
+class BoardScene:
+    """Images and truth of the board; slots are frames.
+
+    Args:
+        stage: the room.
+        board: what is shown.
+        clocks: device -> when it exposes.
+        lab: adds the noise.
+        rng: decides the motion.
+    """
+
+    object_name = _OBJECT
+
+    def __init__(
+        self, stage: Stage, board: Board, clocks: Mapping[str, DeviceClock], lab: Lab, rng: np.random.Generator
+    ) -> None:
+        self.stage = stage
+        self.board = board
+        self.reel = Reel(1 << 40, loop=False, fps=next(iter(clocks.values())).fps)
+        self._clocks = clocks
+        self._lab = lab
+        true = stage.cameras.true
+        colors = {name: true[f"{name}/{'gray' if name == SENSOR else 'color'}"] for name in clocks}
+        self.motion: BoardMotion = random_motion(board, list(colors.values()), rng)
+        texture = paint(board)
+        self._views = {name: PlateView(camera, texture, _SAMPLES[name == SENSOR]) for name, camera in colors.items()}
+        self._depths = {
+            name: PlateView(true[f"{name}/depth"], texture, 1) for name in clocks if f"{name}/depth" in true
+        }
+        self._plain = {name: stage.stills[f"{name}/{'gray' if name == SENSOR else 'color'}"].color for name in clocks}
+        self._base = {name: _soften(image, sensor=name == SENSOR) for name, image in self._plain.items()}
+        self._holder = _holder(board)
+
+    def slots_to_draw(self) -> list[int]:
+        """Nothing is drawn ahead."""
+        return []
+
+    def ready(self, slot: int) -> bool:
+        """Whether a slot can be developed: always."""
+        return slot >= 0
+
+    def draw(self, slot: int) -> None:
+        """Nothing is drawn ahead."""
+
+    def poses(self, name: str, slots: I64) -> F64:
+        """Where the board is at mid-exposure of a device's slots `(M,)`. `-> (M, 4, 4)`."""
+        return self.motion.at(self._clocks[name].true_ns(slots) * 1e-9)
+
+    def develop(self, name: str, slot: int, n: int) -> Images:
+        """Full images of frame `n`, noise included: colour and depth, or gray and edge."""
+        middle_s = float(self._clocks[name].true_ns(np.array([slot], np.int64))[0]) * 1e-9
+        moments = self._views[name].moments
+        spread = (np.arange(moments) + 0.5) / moments - 0.5
+        poses = self.motion.at(middle_s + _EXPOSURE_S * spread)
+        color = self._color(name, poses)
+        if name == SENSOR:
+            return self._lab.sensor(name, edges.gray(color), n)
+        return self._lab.camera(name, color, self._depth_m(name, self.motion.at(np.array([middle_s]))[0]), n)
+
+    def truth(self, slots: I64, t_ns: I64) -> tuple[Revision, F32]:
+        """Where the board was at the left view's exposures `(M,)`; there is no hand, so no vertices."""
+        m = len(t_ns)
+        accepted = np.full(m, STATUSES.index("accepted"), np.uint8)
+        track = ObjectTrack(self.poses("left", slots), np.ones(m, bool), accepted)
+        revision = Revision(
+            t_ns=t_ns, hands={}, objects={_OBJECT: track}, keypoints={}, frame_index={}, author="simulator"
+        )
+        return revision, np.zeros((m, 0, 3), np.float32)
+
+    def clicks(
+        self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: _truth.ClickNoise, seed: int
+    ) -> Revision:
+        """What a simulated person clicks in images without a hand: nothing."""
+        keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in slots}
+        side = self.stage.cast.play.layer.side
+        return _truth.clicked_revision(t_ns, side, keypoints, frame_index, "There is no hand to click.")
+
+    def _color(self, name: str, poses: F64) -> U8:
+        """The whole colour image before noise."""
+        view, image = self._views[name], self._base[name].copy()
+        middle = poses[len(poses) // 2]
+        holder = self._holding(middle)
+        window = _join(view.window(poses), window_of(np.concatenate([m.vertices_m for m in holder]), view.camera))
+        if window is None:
+            return image
+        x0, y0, x1, y1 = window
+        part = np.ascontiguousarray(self._plain[name][y0:y1, x0:x1])
+        behind = self._faces(middle, view.camera.T_world_cam[:3, 3])
+        light = self.stage.cast.light
+        if behind:
+            part = render_color(holder, view.camera, light, part, supersample=2, window=window)
+        part = view.color(poses, self._light(middle), part, window)
+        if not behind:
+            part = render_color(holder, view.camera, light, part, supersample=2, window=window)
+        image[y0:y1, x0:x1] = _soften(part, sensor=name == SENSOR)
+        return image
+
+    def _depth_m(self, name: str, pose: F64) -> F32:
+        """The whole ideal depth image."""
+        view = self._depths[name]
+        image = self.stage.empty_depth_m[f"{name}/depth"].copy()
+        holder = self._holding(pose)
+        window = _join(view.window(pose[None]), window_of(np.concatenate([m.vertices_m for m in holder]), view.camera))
+        if window is None:
+            return image
+        x0, y0, x1, y1 = window
+        near, _ = render_depth(holder, view.camera, window=window)
+        room = image[y0:y1, x0:x1]
+        part = np.where((near > 0) & ((room <= 0) | (near < room)), near, room).astype(np.float32)
+        image[y0:y1, x0:x1] = view.depth(pose, part, window)
+        return image
+
+    def _faces(self, pose: F64, eye: F64) -> bool:
+        """Whether an eye sees the plate's front."""
+        return bool(pose[:3, 2] @ (pose[:3, 3] - eye) > 0)
+
+    def _light(self, pose: F64) -> F64:
+        """Light that falls on the plate's front, linear RGB."""
+        light = self.stage.cast.light
+        towards = np.asarray(light.direction) / np.linalg.norm(light.direction)
+        cosine = max((float(-pose[:3, 2] @ towards) + light.wrap) / (1.0 + light.wrap), 0.0)
+        return np.asarray(light.ambient) + np.asarray(light.diffuse) * cosine
+
+    def _holding(self, pose: F64) -> list[Mesh]:
+        """Stick and fist in the world."""
+        return [
+            Mesh(cam.transform(pose, mesh.vertices_m), mesh.faces, mesh.colors, mesh.label, mesh.gloss)
+            for mesh in self._holder
+        ]
+
+
+def _holder(board: Board) -> list[Mesh]:
+    """A stick behind the plate and the fist around it, in the board's frame."""
+    width, height = board.size_m
+    x = 0.5 * width
+    stick = tube(np.array([[x, height * 0.6, 0.009], [x, height + 0.10, 0.010], [x, height + 0.21, 0.02]]),
+                 np.full(3, 0.008), 12)  # fmt: skip
+    wrist = np.array([[x, height + 0.10, 0.02], [x, height + 0.15, 0.03], [x, height + 0.19, 0.05]])
+    fist = tube(wrist, np.array([0.028, 0.036, 0.030]), 16)
+    wood, skin = np.array([150, 110, 70], np.uint8), np.array([205, 150, 125], np.uint8)
+    return [
+        Mesh(shape.vertices_m, shape.faces, np.tile(color, (len(shape.vertices_m), 1)), label)
+        for shape, color, label in ((stick, wood, _STICK), (fist, skin, _FIST))
+    ]
+
+
+def _join(a: Window | None, b: Window | None) -> Window | None:
+    if a is None or b is None:
+        return a or b
+    return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
+
+
+def _soften(image: U8, *, sensor: bool) -> U8:
+    """The blur of lens and demosaicing."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), _BLUR_PX[sensor]), np.uint8)
