@@ -135,8 +135,13 @@ def edit_table(root: Path, table: Table, change: Callable[[pd.DataFrame], pd.Dat
     root = Path(root)
     with storage_errors(root / f"{table}.csv"), alone(root):
         frame = change(read_table(root, table)).fillna("")
-        _replace(root / f"{table}.csv", frame.to_csv(index=False))
+        replace_table(root, table, frame)
     return frame
+
+
+def replace_table(root: Path, table: Table, frame: pd.DataFrame) -> None:
+    """Write a whole table, for callers that hold the dataset's lock."""
+    _replace(Path(root) / f"{table}.csv", frame.fillna("").to_csv(index=False))
 
 
 def set_row(root: Path, table: Table, values: Mapping[str, str]) -> None:
