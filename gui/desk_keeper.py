@@ -37,6 +37,7 @@ class DeskKeeper(QtCore.QObject):
         nothing: Coverage = _NoCoverage()
         self.now = Desk(nothing, None, (), {}, "")
         self._consents: dict[str, Consent] = {}
+        self._asked = ""
         self._proposal: Cell | None = None
 
     def refresh(self) -> None:
@@ -75,7 +76,8 @@ class DeskKeeper(QtCore.QObject):
         known = self._consents.get(participant)
         if known is not None:
             self.consent.emit(known)
-        else:
+        elif participant != self._asked:
+            self._asked = participant
             self._jobs.run("consent", lambda: self._lab.consent(participant), self._take_consent)
 
     def _read(self, participant: str | None, *, propose: bool) -> None:
@@ -90,6 +92,7 @@ class DeskKeeper(QtCore.QObject):
         self.changed.emit()
 
     def _take_consent(self, consent: Consent) -> None:
+        self._asked = ""
         self._consents[consent.participant] = consent
         self.consent.emit(consent)
 

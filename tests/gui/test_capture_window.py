@@ -339,9 +339,9 @@ def test_a_dataset_without_a_protocol_offers_to_write_one(qtbot, make, lab):
     lab.cells = []
     window = make()
     qtbot.waitUntil(lambda: window.state == "ready")
+    qtbot.waitUntil(lambda: window.record_page.panel.form.request().participant == "p01")
     window.show_page("coverage")
     assert window.coverage_page.plan_button.isVisible()
-    assert window.record_page.panel.form.request().participant == "p01"
     window.coverage_page.plan_button.click()
     qtbot.waitUntil(lambda: window.record_page.panel.form.participant.text() == "p09")
     assert "plan household" in lab.calls
