@@ -275,7 +275,7 @@ class Watcher:
         self,
         streams: Sequence[StreamInfo],
         detectors: Mapping[str, HandDetector] | None = None,
-        every_s: float = 0.2,
+        every_s: float = 0.15,
     ) -> None:
         infos = {info.name: info for info in streams}
         self._scales = {n.split("/")[0]: i.depth_scale_m for n, i in infos.items() if i.depth_scale_m is not None}
