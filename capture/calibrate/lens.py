@@ -13,9 +13,9 @@ COUNT = 9
 """Numbers of a lens."""
 _TANGENTIAL = slice(6, 8)
 _K3 = 8
-# How far a factory's figures may be off, one sigma: focal lengths as a share, the others as they are.
+# How far a factory's figures may be off, one sigma: focal lengths and centre as shares (of the width).
 _FACTORY_FOCAL = 0.01
-_FACTORY_CENTRE_PX = 4.0
+_FACTORY_CENTRE = 1 / 160
 _FACTORY_K = np.array([0.05, 0.1, 0.002, 0.002, 0.1])
 _FIT_GRID = 25
 
@@ -59,10 +59,11 @@ def freedom(*, tangential: bool, k3: bool) -> Bool:
     return free
 
 
-def factory_sigma(numbers: F64) -> F64:
+def factory_sigma(numbers: F64, size: tuple[int, int]) -> F64:
     """(9,) how far each of a factory's numbers may be off, one sigma."""
     focal = _FACTORY_FOCAL * numbers[:2]
-    return np.concatenate([focal, [_FACTORY_CENTRE_PX, _FACTORY_CENTRE_PX], _FACTORY_K])
+    centre = _FACTORY_CENTRE * size[0]
+    return np.concatenate([focal, [centre, centre], _FACTORY_K])
 
 
 def project(lens: F64, points_m: F64) -> tuple[F64, F64, F64]:

@@ -67,7 +67,7 @@ class Problem:
         for v, view in enumerate(views):
             if view in self.factory:
                 prior[v] = optics.to_numbers(self.factory[view])
-                sigma[v] = optics.factory_sigma(prior[v])
+                sigma[v] = optics.factory_sigma(prior[v], self.sizes[view])
         fixed = np.array([self.options.intrinsics == "fixed" and view in self.factory for view in views])
         cameras = np.arange(len(views)) > 0
         return Freedom(free & ~fixed[:, None], cameras, np.ones(len(self.shots), dtype=bool), prior, sigma)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import combinations
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from capture.calibrate import lens as optics
 from capture.calibrate import refuse
 from capture.calibrate.board import Board
 from capture.calibrate.bundle import errors_px, pose_matrix
+from capture.calibrate.coarse import CoarseView, solve_coarse
 from capture.calibrate.problem import Problem, Solution, solve_start, solve_views
 from capture.calibrate.result import Calibration, Figures, Options, Shot, ViewResiduals
 from hoi_core import camera as cam
@@ -47,8 +49,9 @@ def calibrate(
     problem = make_problem(board, shots, factory, options)
     start, alone = solve_start(problem)
     solution = solve_views(problem, problem.views, range(len(problem.shots)), start)
-    cameras = _cameras(problem, solution)
-    figures = _figures(problem, solution, alone)
+    coarse = solve_coarse(problem, solution)
+    cameras = _cameras(problem, solution) | {view: found.result.camera for view, found in coarse.items()}
+    figures = _with_coarse(_figures(problem, solution, alone), cameras, coarse)
     refuse.same_place(cameras)
     refuse.poor_figures(figures, options)
     return Calibration(
@@ -92,13 +95,7 @@ def _cameras(problem: Problem, solution: Solution) -> dict[str, Camera]:
 
 def _figures(problem: Problem, solution: Solution, alone: Mapping[str, Solution]) -> Figures:
     views = solution.views
-    centres = cam.inverse_rigid(pose_matrix(solution.scene.cameras))[:, :3, 3]
-    baselines = {
-        f"{a}-{b}": float(1e3 * np.linalg.norm(centres[i] - centres[j]))
-        for i, a in enumerate(views)
-        for j, b in enumerate(views)
-        if i < j
-    }
+    baselines = _baselines_mm(_cameras(problem, solution))
     own = [solution.corners.view == v for v in range(len(views))]
     depth = {view: judge.plane_against_depth(problem, solution, view) for view in views}
     return Figures(
@@ -113,6 +110,21 @@ def _figures(problem: Problem, solution: Solution, alone: Mapping[str, Solution]
         corners={view: int((mask & solution.kept).sum()) for view, mask in zip(views, own, strict=True)},
         left_out={view: int((mask & ~solution.kept).sum()) for view, mask in zip(views, own, strict=True)},
         baselines_mm=baselines,
+    )
+
+
+def _baselines_mm(cameras: Mapping[str, Camera]) -> dict[str, float]:
+    centres = {view: camera.T_world_cam[:3, 3] for view, camera in cameras.items()}
+    return {f"{a}-{b}": float(1e3 * np.linalg.norm(centres[a] - centres[b])) for a, b in combinations(centres, 2)}
+
+
+def _with_coarse(figures: Figures, cameras: Mapping[str, Camera], coarse: Mapping[str, CoarseView]) -> Figures:
+    return replace(
+        figures,
+        rms_px={**figures.rms_px, **{view: found.result.rms_px for view, found in coarse.items()}},
+        loop_mm=float(np.fmax(figures.loop_mm, max((found.loop_mm for found in coarse.values()), default=np.nan))),
+        shots={**figures.shots, **{view: len(found.result.shots) for view, found in coarse.items()}},
+        baselines_mm=_baselines_mm(cameras),
     )
 
 
