@@ -1,5 +1,6 @@
 """Windows open on Qt's offscreen platform, over sessions that live in memory."""
 
+import importlib.util
 import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -296,3 +297,12 @@ def lab(capture_session):
 @pytest.fixture
 def annotation_session():
     return FakeAnnotation()
+
+
+@pytest.fixture(scope="session")
+def recordings():
+    """The module that writes small real recordings: `recordings.record(folder)`."""
+    spec = importlib.util.spec_from_file_location("gui_test_recordings", Path(__file__).with_name("recordings.py"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
