@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
 import hoi_core
+from capture import bandwidth
 from capture.device import Device, Rig
+from capture.rig_file import DEVICES, SIMULATED, Entry, RigFile, find_rig, read_rig, rig_paths
 from hoi_core import plugins
-from hoi_core.config import from_dict, read_yaml
 from hoi_core.edges import EdgeParams
-from hoi_core.errors import CalibrationError, ConfigError
+from hoi_core.errors import HoiError
 from hoi_core.sequence import Binding, CaptureHeader, open_capture, write_revision
 from hoi_core.types import Camera, Revision
 
-__all__ = ["Device", "DeviceRig", "RecordRequest", "Rig", "is_simulated", "label_simulated", "make_header", "open_rig"]
-
-SIMULATED = "simulated"
-_DEVICES = "capture.devices"
+__all__ = [
+    "Device",
+    "DeviceRig",
+    "RecordRequest",
+    "Rig",
+    "RigChoice",
+    "is_simulated",
+    "label_simulated",
+    "list_rigs",
+    "make_header",
+    "open_rig",
+]
 
 
 class RecordRequest(Protocol):
@@ -136,79 +144,116 @@ def open_rig(name: str, root: Path, **options: Any) -> Rig:
     Raises:
         ConfigError: no such rig, or a bad key or value in its file.
         AssetError: $HOI_MANO names a hand model that cannot be read.
-        DeviceError: a device is missing or busy; those opened before it are released.
+        DeviceError: a device is missing or busy, or the streams do not fit through USB; what was opened is released.
     """
     if is_simulated(name):
         from hoi_core.mano import ManoLayer
 
         # The clicks are bound to the user's hand model: find out before recording whether it can be read.
         ManoLayer.from_env(options.get("side") or "right")
-        module = plugins.load(_DEVICES, SIMULATED)
+        module = plugins.load(DEVICES, SIMULATED)
         rig: Rig = module.open(module.Config(**{k: v for k, v in options.items() if v is not None}))
         return rig
-    path = _find(name, root)
-    values = read_yaml(path)
-    calibration = str(values.get("calibration", ""))
-    cameras = read_calibration(root, calibration) if calibration else {}
-    entries = values.get("devices")
-    if not isinstance(entries, list) or not entries:
-        raise ConfigError(f"{path} names no devices.", "List them under `devices:`, each with its `type:`.")
+    file = read_rig(find_rig(name, root))
+    cameras = _cameras(root, file.calibration)
+    _require_bandwidth(file)
     opened: list[Device | Rig] = []
     try:
-        for entry in entries:
-            opened.append(_open_entry(path, entry, cameras))
+        for entry in file.entries:
+            opened.append(_open_entry(entry, cameras))
     except BaseException:
         for part in opened:
             part.stop()
         raise
     if len(opened) == 1 and isinstance(opened[0], Rig):
         return opened[0]
-    return DeviceRig(str(values.get("name", path.stem)), calibration, opened)
+    return DeviceRig(file.name, file.calibration, opened)
 
 
-def _find(name: str, root: Path) -> Path:
-    for path in (Path(name), root / "rigs" / f"{name}.yaml"):
-        if path.suffix in (".yaml", ".yml") and path.is_file():
-            return path
-    known = [SIMULATED, *(path.stem for path in sorted((root / "rigs").glob("*.yaml")))]
-    raise plugins.unknown_name("rig", name, known)
+@dataclass(frozen=True)
+class RigChoice:
+    """A rig that can be opened, for a picker."""
+
+    name: str
+    """What `--rig` takes."""
+    path: Path | None
+    """Its file; None for the built-in one."""
+    devices: tuple[str, ...]
+    """Its devices, in words."""
+    problem: str = ""
+    """Why it cannot be opened now; empty if nothing speaks against it."""
 
 
-def _open_entry(path: Path, entry: object, cameras: Mapping[str, Camera]) -> Device | Rig:
-    if not isinstance(entry, dict) or "type" not in entry:
-        raise ConfigError(
-            f"{path}: expected a device with its `type`, got {entry!r}.",
-            "Write it as `- {type: realsense, view: left}`.",
-        )
-    module = plugins.load(_DEVICES, str(entry["type"]))
-    config = from_dict(module.Config, {key: value for key, value in entry.items() if key != "type"}, str(path))
+def list_rigs(root: Path) -> list[RigChoice]:
+    """The built-in rig and those of `<root>/rigs`, with what is wrong with each; nothing is opened."""
+    choices = [RigChoice(SIMULATED, None, ("two simulated D435s", "simulated edge sensor"))]
+    for path in rig_paths(root):
+        try:
+            file = read_rig(path)
+            devices = tuple(entry.label for entry in file.entries)
+        except HoiError as error:
+            choices.append(RigChoice(path.stem, path, (), str(error)))
+            continue
+        choices.append(RigChoice(path.stem, path, devices, _problem(file, root)))
+    return choices
+
+
+def _problem(file: RigFile, root: Path) -> str:
+    try:
+        _cameras(root, file.calibration)
+        _require_bandwidth(file)
+        live = [entry for entry in file.entries if _is_live_realsense(entry)]
+        if live:
+            from capture.devices import realsense
+
+            there = {info.serial for info in realsense.find()}
+            away = [
+                entry.label for entry in live if entry.config.serial not in there and (entry.config.serial or not there)
+            ]
+            if away:
+                return f"not connected: {', '.join(away)}."
+    except HoiError as error:
+        return str(error)
+    return ""
+
+
+def _is_live_realsense(entry: Entry) -> bool:
+    return entry.type == "realsense" and not entry.config.file
+
+
+def _require_bandwidth(file: RigFile) -> None:
+    """Refuse modes that cannot get through the connections of the cameras that are plugged in."""
+    live = [entry for entry in file.entries if _is_live_realsense(entry)]
+    if not live:
+        return
+    from capture.devices import realsense
+
+    plugged = {info.serial: info for info in realsense.find()}
+    modes, places = [], {}
+    for entry in live:
+        config = entry.config
+        info = plugged.get(config.serial) or (next(iter(plugged.values()), None) if not config.serial else None)
+        if info is not None:
+            places[config.view] = bandwidth.connection(info)
+            modes += [
+                bandwidth.Mode(kind, size.width, size.height, size.fps, config.view)
+                for kind, size in config.sizes().items()
+            ]
+    bandwidth.plan(modes, places).require()
+
+
+def _open_entry(entry: Entry, cameras: Mapping[str, Camera]) -> Device | Rig:
+    config = entry.config
     view = getattr(config, "view", "")
     if view in cameras and "camera" in {field.name for field in fields(config)}:
         config = replace(config, camera=cameras[view])
-    opened: Device | Rig = module.open(config)
+    opened: Device | Rig = entry.module.open(config)
     return opened
 
 
-def read_calibration(root: Path, identifier: str) -> dict[str, Camera]:
-    """Colour cameras by view from `<root>/calibrations/<identifier>.json`.
+def _cameras(root: Path, calibration: str) -> Mapping[str, Camera]:
+    if not calibration:
+        return {}
+    from capture.calibrate.store import read_calibration
 
-    Raises:
-        CalibrationError: missing or malformed.
-    """
-    import numpy as np
-
-    path = root / "calibrations" / f"{identifier}.json"
-    try:
-        views = json.loads(path.read_text(encoding="utf8"))["cameras"]
-        return {
-            view: Camera(
-                **{key: value for key, value in values.items() if key not in ("distortion", "T_world_cam")},
-                distortion=tuple(values["distortion"]),
-                T_world_cam=np.asarray(values["T_world_cam"], dtype=np.float64).reshape(4, 4),
-            )
-            for view, values in views.items()
-        }
-    except FileNotFoundError as error:
-        raise CalibrationError(f"expected a calibration {path}, found none.", "Correct the rig file.") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CalibrationError(f"{path} is malformed: {error!r}.", "Calibrate again.") from error
+    return read_calibration(root, calibration)

@@ -35,11 +35,13 @@ class DeviceInfo:
     """Stream -> sizes and rates that it offers on this connection, such as `640x480@30`."""
     port: str = ""
     """Where it is plugged in, as the system names it."""
+    needs_usb3: bool = True
+    """Whether USB 2 is too slow for it."""
 
     @property
     def usb_ok(self) -> bool:
         """Whether the connection is fast enough for everything the camera can do."""
-        return not self.usb.startswith(("1", "2"))
+        return not (self.needs_usb3 and self.usb.startswith(("1", "2")))
 
     @property
     def advice(self) -> str:

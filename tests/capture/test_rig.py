@@ -1,17 +1,30 @@
 """Rig files and calibrations."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from capture import rig as rig_module
-from capture.rig import make_header, open_rig, read_calibration
+from capture import rig_file
+from capture.calibrate import read_calibration
+from capture.rig import make_header, open_rig
 from hoi_core.errors import CalibrationError, ConfigError, DeviceError
 from hoi_core.sequence import CaptureHeader
 
 CAMERA = {"width": 64, "height": 48, "fx": 61.5, "fy": 61.0, "cx": 31.8, "cy": 24.2, "distortion": [0.1, 0, 0, 0, 0]}
+
+
+class NoOptions:
+    @dataclass(frozen=True)
+    class Config:
+        pass
+
+    @staticmethod
+    def open(config):
+        raise NotImplementedError
 
 
 def calibrate(root, **changes):
@@ -34,7 +47,7 @@ def test_a_rig_file_opens_its_devices_with_their_calibration(rigs, tmp_path, mon
     from capture.devices import realsense
 
     Plugin.Config = realsense.Config
-    monkeypatch.setattr(rig_module.plugins, "load", lambda package, name: Plugin)
+    monkeypatch.setattr(rig_file, "load_type", lambda name, folder: Plugin)
     (tmp_path / "rigs").mkdir()
     text = "calibration: c01\ndevices:\n  - {type: realsense, serial: '1'}\n  - {type: realsense, view: right}\n"
     (tmp_path / "rigs" / "lab.yaml").write_text(text)
@@ -63,6 +76,7 @@ def test_a_device_that_fails_releases_those_before_it(rigs, tmp_path, monkeypatc
         return entry
 
     monkeypatch.setattr(rig_module, "_open_entry", open_entry)
+    monkeypatch.setattr(rig_file, "load_type", lambda name, folder: NoOptions)
     (tmp_path / "lab.yaml").write_text("devices:\n  - {type: a}\n  - {type: b}\n")
     with pytest.raises(ConfigError, match="broken"):
         open_rig(str(tmp_path / "lab.yaml"), tmp_path)
@@ -80,7 +94,7 @@ def test_rigs_among_the_devices_of_a_file_are_started_and_stopped(rigs, tmp_path
     from capture.devices import realsense
 
     Plugin.Config = realsense.Config
-    monkeypatch.setattr(rig_module.plugins, "load", lambda package, name: Plugin)
+    monkeypatch.setattr(rig_file, "load_type", lambda name, folder: Plugin)
     (tmp_path / "both.yaml").write_text("devices:\n  - {type: a}\n  - {type: b, view: right}\n")
     rig = open_rig(str(tmp_path / "both.yaml"), tmp_path)
     assert rig.devices == [*inner.devices, single]
