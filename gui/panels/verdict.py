@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _WORDS: dict[Level, str] = {
     "good": "Can be annotated",
     "warn": "Watch",
-    "bad": "Cannot be annotated",
+    "bad": "Not good enough",
     "idle": "Not judged yet",
 }
 _SHORT: dict[Level, str] = {"good": "good", "warn": "watch", "bad": "fix", "idle": "no data"}
@@ -86,7 +86,8 @@ class VerdictStrip(QtWidgets.QWidget):
             level = view_level(readings)
             poor = [reading.name.replace("_", " ") for reading in readings if level_of(reading.level) == level]
             out.append((view, level, poor[0] if level in ("warn", "bad") else _SHORT[level]))
-        return out
+        take = [(level_of(reading.level), reading.name.replace("_", " ")) for reading in self.verdict.take]
+        return out + [("all", level, name) for level, name in take if level in ("warn", "bad")]
 
     def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
         """Paint the pills, then the advice in the room that is left."""
