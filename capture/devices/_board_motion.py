@@ -22,7 +22,10 @@ _MIDDLE_M = np.array([0.0, 0.0, 0.16])
 _SPEED_M_S = 0.40
 _TURN_RAD_S = 1.3
 _SHORTEST_S = 0.55
+_NEAR_SHARE = 0.35
+_NEAR_M = (0.17, 0.27)
 _STEEPEST_RAD = np.deg2rad(58.0)
+_SMALLEST_MARKER_PX = 9.5
 _CELLS = (5, 4)
 _TREMOR_M = 0.00015
 _TREMOR_RAD = 0.0003
@@ -98,7 +101,15 @@ def _random_places(count: int, views: Sequence[Camera], centre: F64, rng: np.ran
     """Poses somewhere in front of the cameras, turned towards one of them or between. `-> (count, 4, 4)`."""
     eyes = np.stack([view.T_world_cam[:3, 3] for view in views])
     middle = _MIDDLE_M + rng.uniform([-0.24, -0.20, -0.10], [0.24, 0.20, 0.16], (count, 3))
-    towards = rng.dirichlet(np.full(len(views), 0.8), count) @ eyes - middle
+    weights = rng.dirichlet(np.full(len(views), 0.8), count)
+    # Close to the camera with the fewest pixels, or it would never see the markers.
+    coarse = min(range(len(views)), key=lambda k: views[k].width * views[k].height)
+    near = rng.random(count) < _NEAR_SHARE
+    slant = np.concatenate([rng.uniform(-0.35, 0.35, (count, 2)), np.ones((count, 1))], axis=1)
+    close = slant * rng.uniform(*_NEAR_M, (count, 1)) @ views[coarse].T_world_cam[:3, :3].T + eyes[coarse]
+    middle[near] = close[near]
+    weights[near] = 0.25 * weights[near] + 0.75 * np.eye(len(views))[coarse]
+    towards = weights @ eyes - middle
     normal = towards / np.linalg.norm(towards, axis=1, keepdims=True)
     # Upright as the cameras see it: they look down, away from -y.
     across = np.cross(np.array([0.0, 0.6, 0.8]), normal)
@@ -120,7 +131,8 @@ def _seen_corners(board: Board, view: Camera, places: F64) -> F64:
     towards /= np.linalg.norm(towards, axis=1, keepdims=True)
     normal = -(view.T_cam_world @ places)[:, :3, 2]
     facing = (normal * towards).sum(-1) > np.cos(_STEEPEST_RAD)
-    inside = cam.inside(view, pixels) & facing[:, None]
+    marker_px = view.fx * board.marker_m / np.mean(local[..., 2], axis=1)
+    inside = cam.inside(view, pixels) & (facing & (marker_px > _SMALLEST_MARKER_PX))[:, None]
     with np.errstate(invalid="ignore"):
         column = np.floor((pixels[..., 0] + 0.5) / view.width * _CELLS[0])
         row = np.floor((pixels[..., 1] + 0.5) / view.height * _CELLS[1])

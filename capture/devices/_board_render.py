@@ -20,7 +20,6 @@ from hoi_core.types import F32, F64, U8, Camera
 PLATE_M = 0.012
 """The plate is larger than the pattern by this much on every side."""
 _SQUARE_PX = 192
-_TEXELS_PER_M = 4000.0
 _FAR_M = 0.06
 """How much further from the plate than its edge a pixel's first sample may fall while another one still hits."""
 _INK, _PAPER, _BACK = 0.03, 0.80, 0.25
@@ -30,24 +29,25 @@ _INK, _PAPER, _BACK = 0.03, 0.80, 0.25
 class Texture:
     """The front of the plate."""
 
-    albedo: F32
-    """(h, w) share of light that it throws back."""
+    print_: U8
+    """(h, w) from 0 for ink to 255 for paper, the plate's border included."""
     width_m: float
     """Width of the pattern without the plate's border."""
     height_m: float
     """Height of the pattern without the plate's border."""
+    per_m: float
+    """Texels per metre."""
 
 
-def paint(board: Board) -> Texture:
-    """Print a board on its plate."""
+def paint(board: Board, texels_per_m: float) -> Texture:
+    """Print a board on its plate; a texel should be about as large as a sample's footprint on the board."""
     width_m, height_m = board.size_m
     fine = board.image(_SQUARE_PX)
-    size = (round(width_m * _TEXELS_PER_M), round(height_m * _TEXELS_PER_M))
-    small = cv2.resize(fine, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    edge = round(PLATE_M * _TEXELS_PER_M)
-    printed = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=1.0)
-    albedo = np.ascontiguousarray(_INK + (_PAPER - _INK) * printed, np.float32)
-    return Texture(albedo, width_m, height_m)
+    size = (round(width_m * texels_per_m), round(height_m * texels_per_m))
+    small = cv2.resize(fine, size, interpolation=cv2.INTER_AREA)
+    edge = round(PLATE_M * texels_per_m)
+    printed = cv2.copyMakeBorder(small, edge, edge, edge, edge, cv2.BORDER_CONSTANT, value=255.0)
+    return Texture(np.ascontiguousarray(printed, np.uint8), width_m, height_m, texels_per_m)
 
 
 class PlateView:
@@ -105,8 +105,8 @@ class PlateView:
         front = bool(T_world_board[0, :3, 2] @ (T_world_board[0, :3, 3] - self.camera.T_world_cam[:3, 3]) > 0)
         out = np.empty_like(behind)
         texture = self._texture
-        plate = np.array([texture.width_m, texture.height_m, PLATE_M, _TEXELS_PER_M, -1.0 if front else _BACK])
-        _paint((texture.albedo, plate, light), self._rays, to_board, behind, window, self._samples, out)
+        plate = np.array([texture.width_m, texture.height_m, PLATE_M, texture.per_m, -1.0 if front else _BACK])
+        _paint((texture.print_, plate, light), self._rays, to_board, behind, window, self._samples, out)
         return out
 
     def depth(self, T_world_board: F64, behind_m: F32, window: Window) -> F32:
@@ -130,57 +130,58 @@ def _ray_grid(camera: Camera) -> F32:
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _paint(
-    look: tuple[F32, F64, F64], rays: F32, to_board: F64, behind: U8, window: Window, samples: int, out: U8
+    look: tuple[U8, F64, F64], rays: F32, to_board: F64, behind: U8, window: Window, samples: int, out: U8
 ) -> None:
     """Fill the window of an image; `look` is the texture, the plate's measures and the light."""
-    albedo, plate, light = look
+    print_, plate, light = look
     x0, y0, x1, y1 = window
     width, height, edge, scale, back = plate
-    bottom, right = albedo.shape[0] - 1.001, albedo.shape[1] - 1.001
-    count, far = samples * samples, edge + _FAR_M
-    share = 1.0 / count
+    bottom, right = print_.shape[0] - 1.001, print_.shape[1] - 1.001
+    share, far = 1.0 / (samples * samples), edge + _FAR_M
     for y in range(y0, y1):
         for x in range(x0, x1):
-            total, hits = 0.0, 0
-            for k in range(count):
-                r = rays[y * samples + k // samples, x * samples + k % samples]
-                H = to_board[k]
-                w = H[2, 0] * r[0] + H[2, 1] * r[1] + H[2, 2]
-                if w <= 0.0:
-                    continue
-                px = (H[0, 0] * r[0] + H[0, 1] * r[1] + H[0, 2]) / w
-                py = (H[1, 0] * r[0] + H[1, 1] * r[1] + H[1, 2]) / w
-                if px < -edge or px > width + edge or py < -edge or py > height + edge:
-                    # Far outside, no other sample of this pixel hits either.
-                    if k == 0 and (px < -far or px > width + far or py < -far or py > height + far):
-                        break
-                    continue
-                hits += 1
-                total += (
-                    back if back >= 0.0 else _texel(albedo, (px + edge) * scale, (py + edge) * scale, right, bottom)
-                )
-            _blend(behind[y - y0, x - x0], total * share, 1.0 - hits * share, light, out[y - y0, x - x0])
+            total, hits, k = 0.0, 0, 0
+            w, px, py = _meet(to_board[0], rays[y * samples, x * samples])
+            if w > 0.0 and -far < px < width + far and -far < py < height + far:
+                for row in range(y * samples, (y + 1) * samples):
+                    for column in range(x * samples, (x + 1) * samples):
+                        w, px, py = _meet(to_board[k], rays[row, column])
+                        k += 1
+                        if w > 0.0 and -edge < px < width + edge and -edge < py < height + edge:
+                            hits += 1
+                            total += _texel(print_, (px + edge) * scale, (py + edge) * scale, right, bottom)
+            reflected = hits * _INK + total * (_PAPER - _INK) / 255.0 if back < 0.0 else hits * back
+            _blend(behind[y - y0, x - x0], reflected * share, 1.0 - hits * share, light, out[y - y0, x - x0])
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
-def _texel(albedo: F32, u: float, v: float, right: float, bottom: float) -> float:
-    """The texture between its texels, whose centres lie half a texel from the border."""
+def _meet(H: F64, ray: F32) -> tuple[float, float, float]:
+    """Inverse depth at which a ray meets the plate's plane (not positive: behind the camera), and where, m."""
+    w = H[2, 0] * ray[0] + H[2, 1] * ray[1] + H[2, 2]
+    z = 1.0 / w if w > 0.0 else 0.0
+    return w, (H[0, 0] * ray[0] + H[0, 1] * ray[1] + H[0, 2]) * z, (H[1, 0] * ray[0] + H[1, 1] * ray[1] + H[1, 2]) * z
+
+
+@njit(cache=True, nogil=True, fastmath=True, inline="always")
+def _texel(print_: U8, u: float, v: float, right: float, bottom: float) -> float:
+    """The print between its texels, whose centres lie half a texel from the border."""
     u, v = min(max(u - 0.5, 0.0), right), min(max(v - 0.5, 0.0), bottom)
     i, j = int(v), int(u)
     a, b = v - i, u - j
-    upper = (1.0 - b) * albedo[i, j] + b * albedo[i, j + 1]
-    return (1.0 - a) * upper + a * ((1.0 - b) * albedo[i + 1, j] + b * albedo[i + 1, j + 1])
+    upper = (1.0 - b) * print_[i, j] + b * print_[i, j + 1]
+    return (1.0 - a) * upper + a * ((1.0 - b) * print_[i + 1, j] + b * print_[i + 1, j + 1])
 
 
 @njit(cache=True, nogil=True, fastmath=True, inline="always")
 def _blend(behind: U8, reflected: float, rest: float, light: F64, out: U8) -> None:
+    """Add up in linear light what the plate throws back and what is seen past it."""
     for c in range(3):
         if rest >= 1.0:
             out[c] = behind[c]
-            continue
-        shade = behind[c] / 255.0
-        linear = reflected * light[c] + rest * shade * shade
-        out[c] = int(min(255.0 * np.sqrt(linear), 255.0) + 0.5)
+        else:
+            shade = behind[c] / 255.0
+            linear = reflected * light[c] + rest * shade * shade
+            out[c] = int(min(255.0 * np.sqrt(linear), 255.0) + 0.5)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -190,12 +191,9 @@ def _plane_depth(rays: F32, H: F64, plate: F64, behind_m: F32, window: Window, o
     width, height, edge = plate[0], plate[1], plate[2]
     for y in range(y0, y1):
         for x in range(x0, x1):
-            r = rays[y, x]
             z = behind_m[y - y0, x - x0]
-            w = H[2, 0] * r[0] + H[2, 1] * r[1] + H[2, 2]
-            if w > 0.0 and (z <= 0.0 or z * w > 1.0):
-                px = (H[0, 0] * r[0] + H[0, 1] * r[1] + H[0, 2]) / w
-                py = (H[1, 0] * r[0] + H[1, 1] * r[1] + H[1, 2]) / w
-                if -edge < px < width + edge and -edge < py < height + edge:
-                    z = 1.0 / w
+            w, px, py = _meet(H, rays[y, x])
+            on_plate = -edge < px < width + edge and -edge < py < height + edge
+            if w > 0.0 and on_plate and (z <= 0.0 or z * w > 1.0):
+                z = 1.0 / w
             out[y - y0, x - x0] = z

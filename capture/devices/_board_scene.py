@@ -18,13 +18,14 @@ from capture.devices._twin import SENSOR, Stage
 from hoi_core import camera as cam
 from hoi_core import edges
 from hoi_core.render import Mesh, Window, render_color, render_depth, window_of
-from hoi_core.scene._shapes import tube
-from hoi_core.types import F32, F64, I64, STATUSES, U8, ObjectTrack, Revision
+from hoi_core.scene._shapes import resample, tube
+from hoi_core.types import F32, F64, I64, STATUSES, U8, Camera, ObjectTrack, Revision
 
 _EXPOSURE_S = 0.0085
 _BLUR_PX = {False: 0.55, True: 0.5}
-_SAMPLES = {False: 3, True: 6}
+_SAMPLES = {False: 2, True: 4}
 """Colour samples per pixel and axis, of a camera and of the sensor."""
+_TEXELS_PER_M = {False: 3000.0, True: 1500.0}
 _STICK, _FIST = 1, 2
 _OBJECT = "board"
 
@@ -53,10 +54,13 @@ class BoardScene:
         true = stage.cameras.true
         colors = {name: true[f"{name}/{'gray' if name == SENSOR else 'color'}"] for name in clocks}
         self.motion: BoardMotion = random_motion(board, list(colors.values()), rng)
-        texture = paint(board)
-        self._views = {name: PlateView(camera, texture, _SAMPLES[name == SENSOR]) for name, camera in colors.items()}
+        printed = {kind: paint(board, texels) for kind, texels in _TEXELS_PER_M.items()}
+        self._views = {
+            name: PlateView(camera, printed[name == SENSOR], _SAMPLES[name == SENSOR])
+            for name, camera in colors.items()
+        }
         self._depths = {
-            name: PlateView(true[f"{name}/depth"], texture, 1) for name in clocks if f"{name}/depth" in true
+            name: PlateView(true[f"{name}/depth"], printed[False], 1) for name in clocks if f"{name}/depth" in true
         }
         self._plain = {name: stage.stills[f"{name}/{'gray' if name == SENSOR else 'color'}"].color for name in clocks}
         self._base = {name: _soften(image, sensor=name == SENSOR) for name, image in self._plain.items()}
@@ -111,39 +115,45 @@ class BoardScene:
         view, image = self._views[name], self._base[name].copy()
         middle = poses[len(poses) // 2]
         holder = self._holding(middle)
-        window = _join(view.window(poses), window_of(np.concatenate([m.vertices_m for m in holder]), view.camera))
+        held = window_of(np.concatenate([mesh.vertices_m for mesh in holder]), view.camera)
+        window = _join(view.window(poses), held)
         if window is None:
             return image
         x0, y0, x1, y1 = window
         part = np.ascontiguousarray(self._plain[name][y0:y1, x0:x1])
-        behind = self._faces(middle, view.camera.T_world_cam[:3, 3])
-        light = self.stage.cast.light
-        if behind:
-            part = render_color(holder, view.camera, light, part, supersample=2, window=window)
+        in_front = middle[:3, 2] @ (middle[:3, 3] - view.camera.T_world_cam[:3, 3]) < 0
+        if not in_front:
+            self._draw_holder(holder, view.camera, held, part, window)
         part = view.color(poses, self._light(middle), part, window)
-        if not behind:
-            part = render_color(holder, view.camera, light, part, supersample=2, window=window)
+        if in_front:
+            self._draw_holder(holder, view.camera, held, part, window)
         image[y0:y1, x0:x1] = _soften(part, sensor=name == SENSOR)
         return image
+
+    def _draw_holder(self, holder: list[Mesh], camera: Camera, held: Window | None, part: U8, window: Window) -> None:
+        """Draw stick and fist into the part of an image that lies in `window`."""
+        if held is not None:
+            x0, y0, x1, y1 = held
+            place = part[y0 - window[1] : y1 - window[1], x0 - window[0] : x1 - window[0]]
+            light = self.stage.cast.light
+            place[:] = render_color(holder, camera, light, place, supersample=2, window=held)
 
     def _depth_m(self, name: str, pose: F64) -> F32:
         """The whole ideal depth image."""
         view = self._depths[name]
         image = self.stage.empty_depth_m[f"{name}/depth"].copy()
         holder = self._holding(pose)
-        window = _join(view.window(pose[None]), window_of(np.concatenate([m.vertices_m for m in holder]), view.camera))
-        if window is None:
-            return image
-        x0, y0, x1, y1 = window
-        near, _ = render_depth(holder, view.camera, window=window)
-        room = image[y0:y1, x0:x1]
-        part = np.where((near > 0) & ((room <= 0) | (near < room)), near, room).astype(np.float32)
-        image[y0:y1, x0:x1] = view.depth(pose, part, window)
+        held = window_of(np.concatenate([mesh.vertices_m for mesh in holder]), view.camera)
+        if held is not None:
+            x0, y0, x1, y1 = held
+            near, _ = render_depth(holder, view.camera, window=held)
+            room = image[y0:y1, x0:x1]
+            image[y0:y1, x0:x1] = np.where((near > 0) & ((room <= 0) | (near < room)), near, room)
+        window = view.window(pose[None])
+        if window is not None:
+            x0, y0, x1, y1 = window
+            image[y0:y1, x0:x1] = view.depth(pose, np.ascontiguousarray(image[y0:y1, x0:x1]), window)
         return image
-
-    def _faces(self, pose: F64, eye: F64) -> bool:
-        """Whether an eye sees the plate's front."""
-        return bool(pose[:3, 2] @ (pose[:3, 3] - eye) > 0)
 
     def _light(self, pose: F64) -> F64:
         """Light that falls on the plate's front, linear RGB."""
@@ -164,10 +174,12 @@ def _holder(board: Board) -> list[Mesh]:
     """A stick behind the plate and the fist around it, in the board's frame."""
     width, height = board.size_m
     x = 0.5 * width
-    stick = tube(np.array([[x, height * 0.6, 0.009], [x, height + 0.10, 0.010], [x, height + 0.21, 0.02]]),
-                 np.full(3, 0.008), 12)  # fmt: skip
+    bend = np.array([[x, height * 0.6, 0.009], [x, height + 0.10, 0.010], [x, height + 0.21, 0.02]])
     wrist = np.array([[x, height + 0.10, 0.02], [x, height + 0.15, 0.03], [x, height + 0.19, 0.05]])
-    fist = tube(wrist, np.array([0.028, 0.036, 0.030]), 16)
+    # Short pieces: the rasteriser looks at every pixel of a triangle's box.
+    rod, arm = resample(bend, 0.012), resample(wrist, 0.012)
+    stick = tube(rod, np.full(len(rod), 0.008), 12)
+    fist = tube(arm, np.interp(np.linspace(0.0, 1.0, len(arm)), [0.0, 0.5, 1.0], [0.028, 0.036, 0.030]), 16)
     wood, skin = np.array([150, 110, 70], np.uint8), np.array([205, 150, 125], np.uint8)
     return [
         Mesh(shape.vertices_m, shape.faces, np.tile(color, (len(shape.vertices_m), 1)), label)
