@@ -18,7 +18,7 @@ from hoi_core import rotation
 from hoi_core.errors import CalibrationError
 from hoi_core.types import F32, F64, U8, Bool, Camera
 
-_STEPS = 25
+_STEPS = 12
 _START_BLUR_PX = 0.6
 _BLUR_RANGE_PX = (0.25, 2.5)
 _TUKEY = 4.7
@@ -134,10 +134,11 @@ def _normal(image: U8, predicted: Prediction, lens: Lens) -> _Normal:
     # Light falls unevenly: brightness and contrast may change linearly over the board.
     light = np.stack([np.ones_like(shade), u, v, shade, shade * u, shade * v], axis=-1)
     weight = np.ones_like(seen)
-    c, residual, noise = np.zeros(6), seen, 1.0
+    c: F64 = np.zeros(6)
+    residual, noise = seen, 1.0
     for _ in range(3):
         root = np.sqrt(weight)
-        c = np.linalg.lstsq(light * root[:, None], seen * root, rcond=None)[0]
+        c = np.asarray(np.linalg.lstsq(light * root[:, None], seen * root, rcond=None)[0])
         residual = seen - light @ c
         noise = 1.4826 * float(np.median(np.abs(residual))) + 0.3
         # Fingers and glare cover parts of the board.

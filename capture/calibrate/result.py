@@ -6,19 +6,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import cv2
+import numpy as np
+
 from capture.calibrate.board import Board
 from capture.calibrate.detect import Detection
 from hoi_core.types import F64, U8, Camera
 
 NAN = float("nan")
+_INNER = 0.95
 
 
 @dataclass(frozen=True)
 class DepthPoints:
-    """Depth pixels on the board, in the frame of the view's colour camera."""
+    """Points of a depth image, in the frame of the view's colour camera."""
 
     points_m: F64
     """(N, 3) m."""
+    pixels: F64
+    """(N, 2) px, where they fall in the colour image."""
+
+    def within(self, detection: Detection, most: int = 600) -> DepthPoints:
+        """The points between the corners of a board, at most so many."""
+        hull = cv2.convexHull(detection.corners_px.astype(np.float32))[:, 0]
+        middle = hull.mean(0)
+        # The outermost corners are as near to the board's edge as depth pixels are wide.
+        hull = middle + _INNER * (hull - middle)
+        low, high = hull.min(0), hull.max(0)
+        near = np.nonzero(((self.pixels >= low) & (self.pixels <= high)).all(1))[0]
+        ring = hull[:, None].astype(np.float32)
+        inside = [k for k in near if cv2.pointPolygonTest(ring, self.pixels[k].tolist(), measureDist=False) > 0]
+        chosen = np.array(inside[:: max(len(inside) // most, 1)], dtype=int)
+        return DepthPoints(self.points_m[chosen], self.pixels[chosen])
 
 
 @dataclass(frozen=True)
