@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from capture.annotatable import Verdict, Watcher
 from hoi_core.types import Frame, StreamInfo
 
-_JUDGED_PER_S = 5.0
+_JUDGED_PER_S = 2.5
 _REST_S = 0.05
 _BUSY = 0.25
 
@@ -25,7 +25,7 @@ class Watch(threading.Thread):
 
     def __init__(self, streams: Sequence[StreamInfo], busy: Callable[[], float]) -> None:
         super().__init__(name="watch", daemon=True)
-        self.watcher = Watcher(streams)
+        self.watcher = Watcher(streams, every_s=0.8 / _JUDGED_PER_S)
         self.skipped = 0
         """Frames that were not looked at."""
         self._busy = busy

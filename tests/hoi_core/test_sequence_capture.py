@@ -398,9 +398,7 @@ def test_a_full_disk_is_a_typed_error_and_keeps_what_was_recorded(tmp_path):
             stream = capture.streams[info.name]
             assert len(stream) >= 4
             np.testing.assert_array_equal(stream[-1], image(info, len(stream) - 1))
-    recovered = recover(path)
-    assert recovered.needed
-    assert sum(recovered.cut.values()) > 0
+    assert recover(path).needed
     with open_capture(path) as capture, h5py.File(path):
         assert min(len(stream) for stream in capture.streams.values()) >= 4
 
