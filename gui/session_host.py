@@ -81,8 +81,10 @@ class SessionHost(QtCore.QObject):
 
     def _has_opened(self, session: CaptureSession) -> None:
         self.session = session
+        self.state = "open"
         if self._wish is None:
-            self._set("open")
+            # Otherwise it is closed again at once, and nobody needs to hear of it.
+            self.changed.emit()
             self.opened.emit(session)
 
     def _has_closed(self) -> None:

@@ -98,7 +98,8 @@ class RigPage(QtWidgets.QWidget):
     def show_bandwidth(self, words: str, error: HoiError | None = None) -> None:
         """Show whether the devices' modes fit through their connections."""
         self.bandwidth.set_level("bad" if error is not None else "good")
-        self.bandwidth.show_text(error.message if error is not None else words, error.hint if error is not None else "")
+        text = error.message if error is not None else f"Bandwidth: {words}"
+        self.bandwidth.show_text(text, error.hint if error is not None else "")
 
 
 def _streams_in_words(streams: Sequence[StreamInfo]) -> str:

@@ -286,7 +286,7 @@ def test_devices_follow_plug_and_unplug(qtbot, window, lab):
     assert window.rig_page.usb.hint.text() == "Use a blue USB 3 port."
     lab.on_change([])
     qtbot.waitUntil(lambda: window.rig_page.plugged.rows == ())
-    qtbot.waitUntil(lambda: window.rig_page.bandwidth.title.text() == "6 streams fit.")
+    qtbot.waitUntil(lambda: window.rig_page.bandwidth.title.text() == "Bandwidth: 6 streams fit.")
 
 
 def test_modes_that_do_not_fit_are_said_with_the_reason(qtbot, window, lab, monkeypatch, capture_session):
