@@ -157,13 +157,17 @@ def _consent(people: pd.DataFrame, participant: str) -> Consent | None:
     return Consent(
         version=str(row["consent_version"]),
         scope=tuple(word.casefold() for word in re.split(r"[\s,;|+]+", str(row["consent_scope"])) if word),
-        given=_day(str(row["consent_date"]), participant),
-        expiry=_day(str(row["consent_expiry"]), participant),
+        given=day_of(str(row["consent_date"]), participant),
+        expiry=day_of(str(row["consent_expiry"]), participant),
     )
 
 
-def _day(text: str, participant: str) -> date | None:
-    """A day as `2026-03-31`, or as spreadsheets rewrite it where that cannot be misread: `31.03.2026`."""
+def day_of(text: str, participant: str = "a participant") -> date | None:
+    """A day as `2026-03-31`, or as spreadsheets rewrite it where that cannot be misread; None of an empty text.
+
+    Raises:
+        ConsentError: it is no day, or could be two.
+    """
     if not text:
         return None
     text = re.split(r"[T ]", text, maxsplit=1)[0]
@@ -173,6 +177,6 @@ def _day(text: str, participant: str) -> date | None:
         except ValueError:
             continue
     raise ConsentError(
-        f"participants.csv: the consent of {participant} has the date {text!r}, which could be read in two ways.",
+        f"the consent of {participant} has the date {text!r}, which could be read in two ways.",
         "Write it as year-month-day, such as 2026-03-31.",
     )

@@ -235,16 +235,13 @@ def _moments(count: int) -> I64:
 
 
 def _stream_line(stream: StreamReport, width: int) -> str:
-    lost = ", ".join(f"{count} {reason}" for reason, count in stream.drops.items()) or "none missing"
+    lost = ", ".join(f"{count} {reason}" for reason, count in stream.drops.items()) or "none lost"
     low, high = (value / 1000.0 for value in stream.exposure_us)
-    light = (
-        "" if math.isnan(low) else f"; exposure {low:.1f} ms" if high - low < 0.05 else f"; {low:.1f} to {high:.1f} ms"
-    )
-    state = {True: ", locked", False: ", moving", None: ""}[stream.locked]
+    light = "" if math.isnan(low) else f", exposure {low:.1f}" + (f" to {high:.1f} ms" if high - low >= 0.05 else " ms")
+    state = {True: " locked", False: " moving", None: ""}[stream.locked]
     return (
-        f"{stream.stream:<{width}}  {stream.frames} frames, {_number(stream.fps, 2)} fps, "
-        f"jitter {_number(stream.jitter_ms, 1)} ms, longest gap {_number(stream.longest_gap_ms, 0)} ms; "
-        f"{lost}{light}{state}"
+        f"{stream.stream:<{width}} {stream.frames} at {_number(stream.fps, 1)} fps "
+        f"+-{_number(stream.jitter_ms, 1)} ms, gap {_number(stream.longest_gap_ms, 0)} ms, {lost}{light}{state}"
     )
 
 
