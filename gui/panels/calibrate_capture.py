@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from capture.calibrate import Guidance
 
 _PANEL_PX = 280
+# With fewer shots no calibration is tried; up to this many more are better, but a person may choose.
+_LEAST_SHOTS = 8
 _SENSOR_PX = 262
 
 
@@ -126,7 +128,7 @@ class CalibrateCapture(QtWidgets.QWidget):
         for button in (self.pause, self.restart, self.count, self.progress):
             button.setVisible(not checking)
         self.pause.setChecked(False)
-        self.finish.setText("Check now" if checking else "Finish: compute the cameras")
+        self.finish.setText("Check now" if checking else "Finish early")
         self.finish.setEnabled(False)
         self.words.setText("Waiting for images …")
         self._show_count(0, 0.0)
@@ -171,7 +173,10 @@ class CalibrateCapture(QtWidgets.QWidget):
         self.words.setText(guidance.text)
         set_property(self.words, "level", "good" if guidance.accepted or guidance.ready else "")
         self._show_count(guidance.shots, guidance.progress)
-        self.finish.setEnabled(guidance.ready)
+        early = not self._checking and not guidance.ready
+        self.finish.setEnabled(guidance.ready or (early and guidance.shots >= _LEAST_SHOTS))
+        if not self._checking:
+            self.finish.setText("Finish early" if early else "Finish: compute the cameras")
 
     def _show_count(self, shots: int, progress: float) -> None:
         self.count.setText(f"{shots} shot{'' if shots == 1 else 's'}")
