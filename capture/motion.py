@@ -169,7 +169,10 @@ def estimate(track: MotionTrack, clocks: Mapping[str, Clock], reference: str) ->
     names = [name for name in track.streams if name in clocks]
     if reference not in names or len(names) < 2:
         return {}
-    blocks = track.blocks()
+    blocks = [block for block in track.blocks() if reference in block.times]
+    spans_ns = [block.times[reference][-1] - block.times[reference][0] for block in blocks]
+    if max(spans_ns) < _SHORTEST_S * 1e9:
+        return {}
     origin_ns = int(clocks[reference].to_common_ns(np.array(blocks[0].times[reference][:1], dtype=np.int64))[0])
     plain = {name: replace(clocks[name], motion_offset_ns=0) for name in names}
     parts = {name: _parts(blocks, name, plain[name], origin_ns) for name in names}
@@ -229,6 +232,11 @@ def _network(
     return out
 
 
+def settled(clocks: Mapping[str, Clock], track: MotionTrack, reference: str) -> dict[str, Clock]:
+    """The clocks at the end of a recording, with what its images tell of them; takes up to a second or two."""
+    return applied(clocks, estimate(track, clocks, reference), reference)
+
+
 def applied(clocks: Mapping[str, Clock], offsets: Mapping[str, ViewOffset], reference: str) -> dict[str, Clock]:
     """The clocks with the offsets that are sure; all streams of a device get the same.
 
@@ -244,7 +252,9 @@ def applied(clocks: Mapping[str, Clock], offsets: Mapping[str, ViewOffset], refe
     for name, found in offsets.items():
         if not found.sure:
             continue
-        significant = abs(found.offset_ns) > _SIGNIFICANT * found.sigma_ns
+        # What is doubtful must be the larger to be believed: most rigs deliver alike.
+        needed_ns = _SIGNIFICANT * found.sigma_ns * max(found.sigma_ns / _FLOOR_NS, 1.0)
+        significant = abs(found.offset_ns) > needed_ns
         shift[name.split("/", 1)[0]] = (found.offset_ns if significant else 0, found.sigma_ns)
     latest = max((offset for offset, _ in shift.values()), default=0)
     return {

@@ -40,7 +40,7 @@ class Timekeeper:
             for epoch in epochs:
                 device = self._device[epoch.stream]
                 # All streams of a device are continued together: its clock begins anew only once.
-                if epoch.reason in ESTIMATED and self._added.get(device) != epoch.time_added_ns:
+                if epoch.reason in ESTIMATED and self._added.get(device, 0) != epoch.time_added_ns:
                     self._clocks.split(epoch.stream)
                 self._added[device] = epoch.time_added_ns
             self._epochs += epochs

@@ -13,6 +13,7 @@ import numpy as np
 
 from capture.annotatable import Verdict
 from capture.ledger import Books, Ledger
+from capture.motion import MotionTrack, settled
 from capture.ring import RING_S, Rings
 from capture.timekeeper import Timekeeper
 from hoi_core.errors import DeviceError, HoiError, StorageError
@@ -89,6 +90,7 @@ class Recorder:
         self._began: dict[str, int] = {}
         self._rings = Rings(devices, ring_s)
         self._ledger = Ledger(self._streams)
+        self._motion = MotionTrack()
         self._marks: list[tuple[int, str]] = []
         self._moments: Sync | None = None
         self._drops: Sequence[Drop] = ()
@@ -164,6 +166,7 @@ class Recorder:
                 self._began.setdefault(frame.stream, frame.frame_number)
                 self._writer.append(frame)
                 self._ledger.add(frame)
+                self._motion.add(frame.stream, frame.t_device_ns, frame.image)
                 now = time.monotonic()
                 if now > due:
                     self._tick()
@@ -192,7 +195,8 @@ class Recorder:
         epochs = self._own_epochs()
         self._write_marks()
         columns = {info.name: self._writer.columns(info.name) for info in self._streams}
-        books = self._ledger.finish(self._timekeeper.fit(), columns, whole=whole, epochs=epochs, lost=lost)
+        clocks = settled(self._timekeeper.fit(), self._motion, self.reference)
+        books = self._ledger.finish(clocks, columns, whole=whole, epochs=epochs, lost=lost)
         if books is None:
             return
         self._write(books, epochs, replace=True)
