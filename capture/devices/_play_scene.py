@@ -12,7 +12,8 @@ from capture.devices import _truth
 from capture.devices._clocks import DeviceClock
 from capture.devices._develop import Images, Lab
 from capture.devices._film import Reel
-from capture.devices._twin import SENSOR, Patch, Stage
+from capture.devices._stock import Stock
+from capture.devices._twin import SENSOR, VIEWS, Patch, Stage
 from hoi_core import edges
 from hoi_core.scene.motion import Moments
 from hoi_core.types import F32, F64, I64, U8, Revision
@@ -40,9 +41,12 @@ class PlayScene:
         reel: how the slots follow each other.
         clocks: device -> when it exposes.
         lab: adds the noise.
+        stocked: keep images with their noise (see `_stock`), instead of fresh noise for every frame.
     """
 
-    def __init__(self, stage: Stage, reel: Reel, clocks: Mapping[str, DeviceClock], lab: Lab) -> None:
+    def __init__(
+        self, stage: Stage, reel: Reel, clocks: Mapping[str, DeviceClock], lab: Lab, *, stocked: bool = False
+    ) -> None:
         self.stage = stage
         self.reel = reel
         self._lab = lab
@@ -54,6 +58,10 @@ class PlayScene:
         self.moments = {name: self._moments_of(reel, clock) for name, clock in clocks.items()}
         """Hand and object as each device's drawings show them, by slot."""
         self._drawn: dict[tuple[str, int], _Drawn] = {}
+        self._stocks = {
+            name: Stock(lab, name, self._base[f"{name}/color"], stage.empty_depth_m[f"{name}/depth"])
+            for name in (VIEWS if stocked else ())
+        }
 
     @property
     def object_name(self) -> str:
@@ -72,7 +80,12 @@ class PlayScene:
         """Render what moves in a slot of every device."""
         for name, drawing in self._drawing.items():
             if drawing[slot] == slot and (name, slot) not in self._drawn:
-                self._drawn[name, slot] = self._draw(name, slot)
+                drawn = self._draw(name, slot)
+                if name in self._stocks and drawn.color is not None and drawn.depth is not None:
+                    images = self._develop(name, drawn, slot)
+                    self._stocks[name].keep(slot, images, drawn.color.window, drawn.depth.window)
+                    drawn = _Drawn()
+                self._drawn[name, slot] = drawn
 
     def shown(self, name: str, slots: I64) -> Moments:
         """Hand and object as a device's images show them in slots `(M,)`."""
@@ -80,7 +93,12 @@ class PlayScene:
 
     def develop(self, name: str, slot: int, n: int) -> Images:
         """Full images of frame `n`, noise included: colour and depth, or gray and edge."""
-        drawn = self._drawn.get((name, int(self._drawing[name][slot])), _Drawn())
+        own = int(self._drawing[name][slot])
+        if name in self._stocks:
+            return self._stocks[name].take(own, n)
+        return self._develop(name, self._drawn.get((name, own), _Drawn()), n)
+
+    def _develop(self, name: str, drawn: _Drawn, n: int) -> Images:
         if name == SENSOR:
             gray = drawn.gray if drawn.gray is not None else edges.gray(self._base[f"{SENSOR}/gray"])
             return self._lab.sensor(name, gray, n)

@@ -84,7 +84,7 @@ class Config:
     board: Board = field(default_factory=Board)
     """The board that is shown."""
     noise: Literal["fresh", "cached"] = "fresh"
-    """`cached` takes the noise of the still room from a ring of images: less work where only the load matters."""
+    """`cached` keeps images of the play with their noise: little work per frame, for long recordings under load."""
     live: bool = False
     """Play without end, for previews; rendering goes on in the background."""
     cameras: Mapping[str, Camera] = field(default_factory=dict)
@@ -157,7 +157,7 @@ class SimulatedRig:
             path = np.random.default_rng([config.seed, 5])
             self.scene = BoardScene(self.stage, config.board, self._clocks, lab, path)
         else:
-            self.scene = PlayScene(self.stage, reel, self._clocks, lab)
+            self.scene = PlayScene(self.stage, reel, self._clocks, lab, stocked=config.noise == "cached")
         """What the devices see."""
         self._outlets = Outlets(self.cameras, config.fps, config.clock_domain)
         self.devices = self._outlets.devices
