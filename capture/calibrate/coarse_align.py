@@ -135,7 +135,7 @@ def _normal(image: U8, predicted: Prediction, lens: Lens) -> _Normal:
     light = np.stack([np.ones_like(shade), u, v, shade, shade * u, shade * v], axis=-1)
     weight = np.ones_like(seen)
     c: F64 = np.zeros(6)
-    residual, noise = seen, 1.0
+    residual, noise = seen.copy(), 1.0
     for _ in range(3):
         root = np.sqrt(weight)
         c = np.asarray(np.linalg.lstsq(light * root[:, None], seen * root, rcond=None)[0])

@@ -10,6 +10,7 @@ import numpy as np
 from capture.calibrate.board import Board
 from capture.calibrate.bundle import pose_matrix
 from capture.calibrate.coarse_view import Lens, Prediction, texture_of
+from capture.calibrate.detect import detect
 from hoi_core import camera as cam
 from hoi_core.errors import CalibrationError
 from hoi_core.types import F32, F64, U8, Bool
@@ -17,6 +18,11 @@ from hoi_core.types import F32, F64, U8, Bool
 _SADDLE_PX = 1.2
 _SPREAD_PX = 6.0
 _CENTRE_GATE_PX = 12.0
+_CORNER_GATE_PX = 1.5
+_FEWEST_CORNERS = 24
+_ENLARGE = 4
+# A board whose middle is nearer to the image's edge than this is probably cut off.
+_EDGE_SHARE = 0.25
 _FEWEST = 6
 # (patches down, patches across, search range px, least correlation, gate of the pose px) of each round
 _ROUNDS = (
@@ -45,10 +51,11 @@ def first_pose(board: Board, images: Sequence[U8], T_ref_board: F64, lens: Lens)
     Raises:
         CalibrationError: the boards are not found.
     """
-    middle = np.array([*np.array(board.size_m) / 2, 0.0, 1.0])
-    centres_m = (T_ref_board @ middle)[:, :3]
-    centres_px = np.stack([_busiest(image) for image in images])
-    T = _pose(centres_m, centres_px, lens, _CENTRE_GATE_PX)
+    points_m, pixels = _enlarged(board, images, T_ref_board)
+    if len(points_m) >= _FEWEST_CORNERS:
+        T = _pose(points_m, pixels, lens, _CORNER_GATE_PX)
+    else:
+        T = _pose(*_centres(board, images, T_ref_board), lens, _CENTRE_GATE_PX)
     texture = texture_of(board)
     for down, across, reach, least, gate in _ROUNDS:
         points, pixels = [], []
@@ -61,6 +68,36 @@ def first_pose(board: Board, images: Sequence[U8], T_ref_board: F64, lens: Lens)
                 pixels.append(pixel)
         T = _pose(np.array(points).reshape(-1, 3), np.array(pixels).reshape(-1, 2), lens, gate)
     return T
+
+
+def _enlarged(board: Board, images: Sequence[U8], T_ref_board: F64) -> tuple[F64, F64]:
+    """Corners that are found after all in enlarged images of near boards: `(N, 3)` m in the reference, `(N, 2)` px."""
+    markers = cv2.aruco.DetectorParameters()
+    markers.adaptiveThreshWinSizeMin, markers.adaptiveThreshWinSizeMax = 5, 61
+    markers.adaptiveThreshWinSizeStep = 8
+    markers.minMarkerPerimeterRate = 0.02
+    markers.polygonalApproxAccuracyRate = 0.06
+    markers.perspectiveRemovePixelPerCell = 8
+    markers.perspectiveRemoveIgnoredMarginPerCell = 0.25
+    detector = cv2.aruco.CharucoDetector(board.opencv(), cv2.aruco.CharucoParameters(), markers)
+    points, pixels = [np.zeros((0, 3))], [np.zeros((0, 2))]
+    for image, T in zip(images, T_ref_board, strict=True):
+        size = (_ENLARGE * image.shape[1], _ENLARGE * image.shape[0])
+        found = detect(board, np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_CUBIC), np.uint8), detector)
+        if found is not None:
+            points.append(cam.transform(T, board.corners_m[found.ids]))
+            pixels.append((found.corners_px + 0.5) / _ENLARGE - 0.5)
+    return np.concatenate(points), np.concatenate(pixels)
+
+
+def _centres(board: Board, images: Sequence[U8], T_ref_board: F64) -> tuple[F64, F64]:
+    """The boards' middles, and where saddle points crowd in the images, away from the images' edges."""
+    middle = np.array([*np.array(board.size_m) / 2, 0.0])
+    points = np.stack([cam.transform(T, middle[None])[0] for T in T_ref_board])
+    pixels = np.stack([_busiest(image) for image in images])
+    size = np.array(images[0].shape[::-1])
+    inner = ((pixels > _EDGE_SHARE * size) & (pixels < (1 - _EDGE_SHARE) * size)).all(1)
+    return points[inner], pixels[inner]
 
 
 def _busiest(image: U8) -> F64:

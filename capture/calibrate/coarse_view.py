@@ -15,6 +15,7 @@ from hoi_core.types import F32, F64, Bool, Camera
 _FINE = 3
 _TEXTURE_PX = 20
 _MARGIN_PX = 6
+_EDGE_PX = 3
 # A pixel counts where this much of what it sees, blur included, is board.
 _ON_BOARD = 0.985
 
@@ -63,8 +64,12 @@ class Lens:
         fine = cv2.remap(texture, pixels[..., 0], pixels[..., 1], cv2.INTER_LINEAR, borderValue=1.0)
         on = (where >= 0).all(-1) & (where <= [board.squares_x, board.squares_y]).all(-1)
         image, share = (self._reduce(np.asarray(part, np.float64)) for part in (fine, on))
+        inside = share > _ON_BOARD
+        # Blur brings in what lies beyond the image's edge.
+        inside[: max(_EDGE_PX - y0, 0)] = inside[max(self.size[1] - _EDGE_PX - y0, 0) :] = False
+        inside[:, : max(_EDGE_PX - x0, 0)] = inside[:, max(self.size[0] - _EDGE_PX - x0, 0) :] = False
         middle = points[_FINE // 2 :: _FINE, _FINE // 2 :: _FINE]
-        return Prediction((x0, y0), image, share > _ON_BOARD, middle)
+        return Prediction((x0, y0), image, inside, middle)
 
     def _reduce(self, fine: F64) -> F64:
         height, width = fine.shape[0] // _FINE, fine.shape[1] // _FINE
