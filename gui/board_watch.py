@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hoi_core.errors import HoiError
-from hoi_core.types import U8, Camera, StreamInfo
+from hoi_core.types import U8, StreamInfo
 
 from .qt import QtCore, Signal
 from .sessions import CaptureSession
 
 if TYPE_CHECKING:
-    from capture.calibrate import Board, Guidance
+    from capture.calibrate import Board, Collector, Guidance
 
 log = logging.getLogger(__name__)
 # Five looks a second are enough to follow a hand-held board and leave the processor to the cameras.
 _PERIOD_S = 0.2
-# Views of one look are as near in time as this, so that a board that is moved slowly stands still between them.
+_SILENT_S = 1.0
 _IMAGES = ("color", "gray")
 _WAITING = "Hold the board so that all cameras see it, and keep it still."
 _ALL_SEE = "All cameras see the board. Check now."
@@ -55,9 +55,21 @@ def view_streams(streams: Sequence[StreamInfo]) -> dict[str, StreamInfo]:
     return {view: found[view] for view in order}
 
 
-def factory_cameras(streams: Sequence[StreamInfo]) -> dict[str, Camera]:
-    """View -> the camera that its device tells of; the start of a calibration."""
-    return {view: info.camera for view, info in view_streams(streams).items()}
+def collecting(session: CaptureSession, collector: Collector) -> Look:
+    """A look that collects shots, with the depth that the cameras measure meanwhile."""
+    from capture.calibrate.live import depth_points
+
+    depths = {info.name.partition("/")[0]: info for info in session.streams if info.depth_scale_m is not None}
+
+    def look(images: Mapping[str, U8]) -> Guidance:
+        measured = {}
+        for view, info in depths.items():
+            frame = session.latest(info.name) if view in images and view in collector.factory else None
+            if frame is not None:
+                measured[view] = depth_points(frame, info, collector.factory[view])
+        return collector.add(images, measured)
+
+    return look
 
 
 class BoardWatch(QtCore.QObject):
@@ -79,7 +91,8 @@ class BoardWatch(QtCore.QObject):
         super().__init__(parent)
         self._session, self._look = session, look
         self._streams = {view: info.name for view, info in view_streams(session.streams).items()}
-        self._numbers: dict[str, int] = {}
+        self._looked: dict[str, int] = {}
+        self._last_s = time.monotonic()
         self._end = threading.Event()
         self._go = threading.Event()
         self._go.set()
@@ -123,13 +136,20 @@ class BoardWatch(QtCore.QObject):
             self._end.wait(max(_PERIOD_S - (time.monotonic() - started), 0.02))
 
     def _newest(self) -> dict[str, U8]:
-        """The newest image of each view; nothing while none of them is new."""
+        """The newest image of each view; nothing while one that is not silent has none that is new."""
+        now = time.monotonic()
         frames = {view: self._session.latest(stream) for view, stream in self._streams.items()}
-        numbers = {view: frame.frame_number for view, frame in frames.items() if frame is not None}
-        if not numbers or numbers == self._numbers:
+        fresh = {
+            view: frame
+            for view, frame in frames.items()
+            if frame is not None and frame.t_host_ns != self._looked.get(view)
+        }
+        # A silent camera's last image would be taken for one of now.
+        if not fresh or (len(fresh) < len(frames) and now - self._last_s < _SILENT_S):
             return {}
-        self._numbers = numbers
-        return {view: np.asarray(frame.image, np.uint8) for view, frame in frames.items() if frame is not None}
+        self._last_s = now
+        self._looked.update({view: frame.t_host_ns for view, frame in fresh.items()})
+        return {view: np.asarray(frame.image, np.uint8) for view, frame in fresh.items()}
 
 
 def checker(board: Board) -> Look:

@@ -12,7 +12,7 @@ from hoi_core.errors import HoiError
 
 from .banner import Banner, Kind
 from .board_print import write_board
-from .board_watch import BoardWatch, Look, Seen, checker, factory_cameras, view_streams
+from .board_watch import BoardWatch, Look, Seen, checker, collecting, view_streams
 from .jobs import Jobs
 from .panels.calibrate_capture import CalibrateCapture
 from .panels.calibrate_result import CalibrateResult
@@ -152,11 +152,12 @@ class CalibratePage(QtWidgets.QWidget):
         if self._session is None or self._board is None:
             return
         from capture.calibrate import Collector
+        from capture.calibrate.live import factory_cameras
 
         streams = self._session.streams
         self._checked = ""
         self._collector = Collector(self._board, tuple(view_streams(streams)), factory_cameras(streams))
-        self._show_capture(self._collector.add)
+        self._show_capture(collecting(self._session, self._collector))
 
     def begin_check(self, identifier: str) -> None:
         """Look for the board to compare it with a calibration."""
@@ -175,8 +176,7 @@ class CalibratePage(QtWidgets.QWidget):
 
             self.busy_step.show_text("Computing the cameras …", f"{len(self._collector.shots)} shots")
             self.steps.setCurrentWidget(self.busy_step)
-            factory = factory_cameras(self._session.streams)
-            work = partial(calibrate, self._board, self._collector.shots, factory)
+            work = partial(calibrate, self._board, self._collector.shots, self._collector.factory)
             self.jobs.run("calibrate", work, self._solved, self._refused)
 
     def take_more(self) -> None:
