@@ -160,7 +160,7 @@ def open_rig(name: str, root: Path, **options: Any) -> Rig:
     opened: list[Device | Rig] = []
     try:
         for entry in file.entries:
-            opened.append(_open_entry(entry, cameras))
+            opened.append(_open_entry(entry, cameras, file.calibration))
     except BaseException:
         for part in opened:
             part.stop()
@@ -242,11 +242,15 @@ def _require_bandwidth(file: RigFile) -> None:
     bandwidth.plan(modes, places).require()
 
 
-def _open_entry(entry: Entry, cameras: Mapping[str, Camera]) -> Device | Rig:
+def _open_entry(entry: Entry, cameras: Mapping[str, Camera], calibration: str) -> Device | Rig:
     config = entry.config
+    known = {field.name for field in fields(config)}
     view = getattr(config, "view", "")
-    if view in cameras and "camera" in {field.name for field in fields(config)}:
+    if view in cameras and "camera" in known:
         config = replace(config, camera=cameras[view])
+    elif cameras and "cameras" in known:
+        # A whole rig, such as the simulated one, takes them all.
+        config = replace(config, cameras=cameras, calibration=calibration)
     opened: Device | Rig = entry.module.open(config)
     return opened
 
