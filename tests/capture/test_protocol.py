@@ -346,3 +346,19 @@ def test_takes_never_add_or_lose_planned_cells(tmp_path_factory, steps):
     assert len(found.cells) == len(cells)
     assert found.done == len({which for which, status in steps if status == "recorded"})
     assert sum(cell.takes for cell in found.cells) == len(steps)
+
+
+def test_a_recording_without_consent_in_force_never_starts(rigs, tmp_path):
+    from capture.session import CaptureSession
+
+    set_consent(tmp_path, "p01", Consent("1", ("record",), date(2020, 1, 1), date(2020, 12, 31)))
+    rig = rigs.FakeRig(rigs.FakeDevice("left", 10), whole=True)
+    session = CaptureSession(rig, tmp_path)
+    try:
+        for participant, says in (("p01", "ended on 2020-12-31"), ("p02", "no consent"), ("anna", "pseudonym")):
+            with pytest.raises(ConsentError, match=says):
+                session.start_recording(CaptureHeader("seq_001", participant, ("o01",)))
+        assert not session.recording
+        assert not (tmp_path / "sequences").exists()
+    finally:
+        session.stop()
