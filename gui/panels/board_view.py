@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Accepted corners in a cell of the coverage from which on it counts as covered.
 _FULL = 24
+_COARSE_PX = 128
 
 
 class BoardView(ImageView):
@@ -37,8 +38,11 @@ class BoardView(ImageView):
         self.flash = accepted
         self.set_image(image)
         level: Level = "good" if guidance.corners >= 6 else "idle"
-        shots = f"  ·  in {guidance.count} shots" if guidance.count else ""
-        self.set_state(level, f"{guidance.corners} corners{shots}" if guidance.corners else f"no board{shots}")
+        found = f"{guidance.corners} corners" if guidance.corners else "no board"
+        if max(image.shape[:2]) <= _COARSE_PX:
+            # No corners can be found in it; the calibration compares its whole images.
+            level, found = ("good" if guidance.count else "idle"), "whole image"
+        self.set_state(level, f"{found}  ·  in {guidance.count} shots" if guidance.count else found)
 
     def paintEvent(self, event: QtGui.QPaintEvent | None) -> None:
         """Paint coverage and corners over the image."""
@@ -67,7 +71,7 @@ class BoardView(ImageView):
             cell = QtCore.QRectF(where.left() + column * width, where.top() + row * height, width, height)
             share = min(int(count) / _FULL, 1.0)
             painter.setPen(QtGui.QPen(colour("#ffffff", 46), 1))
-            painter.setBrush(colour(DARK.good, int(18 + 74 * share)) if count else Qt.NoBrush)
+            painter.setBrush(colour(DARK.good, int(14 + 46 * share)) if count else Qt.NoBrush)
             painter.drawRect(cell)
 
     def _paint_corners(self, painter: QtGui.QPainter) -> None:

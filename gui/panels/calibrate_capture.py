@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gui.board_watch import Seen
@@ -124,7 +124,7 @@ class CalibrateCapture(QtWidgets.QWidget):
                 self._sensors.addWidget(view)
             else:
                 self._pictures.addWidget(view, 1)
-        self._fill_table(tuple(self.views))
+        self._fill_table(streams)
         for button in (self.pause, self.restart, self.count, self.progress):
             button.setVisible(not checking)
         self.pause.setChecked(False)
@@ -133,7 +133,7 @@ class CalibrateCapture(QtWidgets.QWidget):
         self.words.setText("Waiting for images …")
         self._show_count(0, 0.0)
 
-    def _fill_table(self, views: Sequence[str]) -> None:
+    def _fill_table(self, streams: Mapping[str, StreamInfo]) -> None:
         while self.table.count():
             item = self.table.takeAt(0)
             widget = item.widget() if item is not None else None
@@ -145,14 +145,14 @@ class CalibrateCapture(QtWidgets.QWidget):
             label = QtWidgets.QLabel(head)
             label.setObjectName("section")
             self.table.addWidget(label, 0, n)
-        for row, name in enumerate(views, 1):
+        for row, (name, info) in enumerate(streams.items(), 1):
             shown, number, tilt = QtWidgets.QLabel(name), QtWidgets.QLabel("0"), QtWidgets.QProgressBar()
             tilt.setRange(0, 1000)
             tilt.setTextVisible(False)
             tilt.setToolTip("How differently the board was tilted; the wider, the better the lens is known.")
             for column, widget in enumerate((shown, number, tilt)[: len(heads)]):
                 self.table.addWidget(widget, row, column)
-            tilt.setVisible(not self._checking)
+            tilt.setVisible(not self._checking and info.kind != "sensor")
             self._cells[name] = (shown, number, tilt)
 
     def show_seen(self, seen: Seen) -> None:
