@@ -21,6 +21,12 @@ _DOMAIN = {
     "system_time": rs.timestamp_domain.system_time,
 }
 
+# What `Shot` says by default, as a camera shows it whose exposure is locked; colour counts in 100 microseconds.
+_FIXED = {
+    "depth": {rs.option.exposure: 8500.0, rs.option.gain: 16.0, rs.option.emitter_enabled: 1.0},
+    "color": {rs.option.exposure: 85.0, rs.option.gain: 16.0, rs.option.white_balance: 4600.0},
+}
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -67,6 +73,9 @@ class SoftwareD435:
         extrinsics.translation = T_color_depth[:3, 3].tolist()
         self._profiles["depth"].register_extrinsics_to(self._profiles["color"], extrinsics)
         self._sensors["depth"].add_read_only_option(rs.option.depth_units, DEPTH_SCALE_M)
+        for name, options in _FIXED.items():
+            for option, value in options.items():
+                self._sensors[name].add_read_only_option(option, value)
         self._device.create_matcher(rs.matchers.default)
         for sensor in self._sensors.values():
             # In millihertz; without it librealsense's matcher loses a third of the pairs.
