@@ -22,7 +22,8 @@ from hoi_core.sequence.clocks import Clock, Epoch, epoch_rows
 from hoi_core.sequence.drops import Drop
 from hoi_core.types import I64, Frame, StreamInfo
 
-FLUSH_S = 0.4
+FLUSH_S = 0.25
+"""What is younger may be lost with a killed recorder, and what waits for the writer on a busy machine."""
 RESERVE_BYTES = 64 << 20
 """Recording stops before the disk is fuller than this, so that the file can still be closed."""
 SEGMENT_S = 300.0
