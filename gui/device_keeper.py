@@ -28,6 +28,8 @@ class DeviceKeeper(QtCore.QObject):
         self._lab, self._jobs = lab, jobs
         self._watch: Closing | None = None
         self._closed = False
+        # Whether a rig can be opened depends on what is plugged in.
+        self.plugged.connect(lambda _devices: self.refresh())
         # The driver opens its context when it is first asked: some hundred milliseconds, so not on the window's thread.
         jobs.run("watch", lambda: lab.watch(self._on_change), self._watching)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 from .qt import QtCore, QtWidgets
 
 _MARGIN_PX = 12
-_MOST_PX = 1100
 
 
 class Floating(QtCore.QObject):
@@ -38,7 +37,7 @@ class Floating(QtCore.QObject):
     def place(self) -> None:
         """Put the child where it belongs."""
         room = self._parent.rect()
-        width = min(room.width() - 2 * _MARGIN_PX, _MOST_PX)
+        width = room.width() - 2 * _MARGIN_PX
         height = self._child.heightForWidth(width)
         if height <= 0:
             height = self._child.sizeHint().height()

@@ -46,7 +46,7 @@ class RigPage(QtWidgets.QWidget):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        choose = Card("Rigs", "Descriptions of devices that record together, in the dataset's folder `rigs`.")
+        choose = Card("Rigs", "Devices that record together. Each is a file in the folder rigs of the dataset.")
         choose.head.addWidget(self.again)
         choose.column.addWidget(self.rigs, 1)
         running = Card("Open rig")

@@ -40,7 +40,9 @@ def plugged(info: DeviceInfo) -> DeviceRow:
     facts = [f"serial {info.serial}" if info.serial else "", f"firmware {info.firmware}" if info.firmware else ""]
     word = f"USB {info.usb}" if info.usb else "connected"
     shown = "  ·  ".join(fact for fact in facts if fact)
-    return DeviceRow(info.product, shown, "good" if info.usb_ok else "warn", word, info.advice)
+    # What to do about a slow connection is said once, above the list.
+    advice = info.advice if info.usb_ok else ""
+    return DeviceRow(info.product, shown, "good" if info.usb_ok else "warn", word, advice)
 
 
 def opened(device: DeviceState) -> DeviceRow:

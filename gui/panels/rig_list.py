@@ -10,6 +10,8 @@ from gui.qt import Qt, QtWidgets, Signal
 from gui.session_host import HostState
 from gui.theme import set_level
 
+_BUTTON_PX = 92
+
 
 class RigCard(QtWidgets.QFrame):
     """One rig.
@@ -43,12 +45,14 @@ class RigCard(QtWidgets.QFrame):
         grid = QtWidgets.QGridLayout(self)
         grid.setContentsMargins(14, 10, 12, 12)
         grid.setVerticalSpacing(4)
+        self.button.setMinimumWidth(_BUTTON_PX)
         grid.addWidget(name, 0, 0)
         grid.addWidget(self.state, 0, 1, Qt.AlignRight)
-        grid.addWidget(devices, 1, 0, 1, 2)
-        grid.addWidget(problem, 2, 0, 1, 2)
-        grid.addWidget(self.button, 3, 0, 1, 2)
+        grid.addWidget(self.button, 0, 2)
+        grid.addWidget(devices, 1, 0, 1, 3)
+        grid.addWidget(problem, 2, 0, 1, 3)
         grid.setColumnStretch(0, 1)
+        grid.setHorizontalSpacing(12)
 
     def show_state(self, state: HostState, *, own: bool) -> None:
         """Show what the window's one open rig is doing; `own` if it is this one."""
@@ -58,7 +62,7 @@ class RigCard(QtWidgets.QFrame):
         level = {"open": "good", "failed": "bad"}.get(state, "warn")
         set_level(self.state, level)  # type: ignore[arg-type]
         self.button.setText("Close" if own and state in ("open", "opening") else "Open")
-        self.button.setObjectName("" if own and state == "open" else "primary")
+        self.button.setObjectName("" if (own and state == "open") or self.rig.problem else "primary")
         self.button.style().unpolish(self.button)
         self.button.style().polish(self.button)
         # A rig whose problem is known may be opened all the same: the error says more.

@@ -118,6 +118,7 @@ class FakeLab:
     def __init__(self, session, root=Path("data")):
         self.session, self.root, self.calls = session, root, []
         self.opened, self.on_change, self.refused = [], None, {}
+        self.problem = "left is away."
         self.cells = [
             cell("p01", "o01", "kitchen", "recorded", "seq_001"),
             cell("p01", "o02", "office"),
@@ -128,9 +129,7 @@ class FakeLab:
     def rigs(self):
         return [
             SimpleNamespace(name="simulated", path=None, devices=("left", "right", "edge128"), problem=""),
-            SimpleNamespace(
-                name="bench", path=Path("bench.yaml"), devices=("realsense left",), problem="left is away."
-            ),
+            SimpleNamespace(name="bench", path=Path("bench.yaml"), devices=("realsense left",), problem=self.problem),
         ]
 
     def watch(self, on_change):

@@ -284,8 +284,10 @@ def test_devices_follow_plug_and_unplug(qtbot, window, lab):
     qtbot.waitUntil(lambda: len(window.rig_page.plugged.rows) == 1)
     assert window.rig_page.plugged.rows[0].level == "warn"
     assert window.rig_page.usb.hint.text() == "Use a blue USB 3 port."
+    lab.problem = ""
     lab.on_change([])
     qtbot.waitUntil(lambda: window.rig_page.plugged.rows == ())
+    qtbot.waitUntil(lambda: not window.rig_page.rigs.cards[1].rig.problem)
     qtbot.waitUntil(lambda: window.rig_page.bandwidth.title.text() == "Bandwidth: 6 streams fit.")
 
 
