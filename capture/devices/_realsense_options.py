@@ -116,8 +116,8 @@ class Settling:
         last = np.array(self._seen[-_SETTLED_FRAMES:])
         if np.isnan(last).all():
             return True
-        spread = np.nanmax(last, axis=0) - np.nanmin(last, axis=0)
-        return bool((spread <= _SETTLED_SHARE * np.maximum(np.nanmax(last, axis=0), 1.0)).all())
+        last = np.nan_to_num(last)  # exposure or gain alone may be missing
+        return bool((np.ptp(last, axis=0) <= _SETTLED_SHARE * np.maximum(last.max(axis=0), 1.0)).all())
 
     @property
     def last(self) -> Exposure:
@@ -172,7 +172,7 @@ def get(sensor: rs.sensor, option: rs.option, missing: float) -> float:
 
 
 def put(sensor: rs.sensor, option: rs.option, value: float) -> bool:
-    """Set an option where the sensor has it.
+    """Set an option where the sensor has it, to the nearest of its steps.
 
     Returns:
         Whether it was set.
@@ -188,5 +188,7 @@ def put(sensor: rs.sensor, option: rs.option, value: float) -> bool:
         raise DeviceError(
             f"option {option.name} takes {limits.min:g} to {limits.max:g}, got {value:g}.", "Correct the rig file."
         )
+    if limits.step > 0:  # librealsense refuses what lies between two steps
+        value = min(limits.min + round((value - limits.min) / limits.step) * limits.step, limits.max)
     sensor.set_option(option, value)
     return True

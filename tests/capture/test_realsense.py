@@ -198,7 +198,7 @@ def test_options_out_of_range_are_refused_and_unknown_ones_skipped():
             return False
 
         def get_option_range(self, name):
-            return type("Range", (), {"min": 0.0, "max": 100.0})()
+            return type("Range", (), {"min": 0.0, "max": 100.0, "step": 1.0})()
 
         def set_option(self, name, value):
             self.values[name] = value
