@@ -13,6 +13,7 @@ import numpy as np
 
 from capture import quality, sync
 from capture.annotatable import Verdict
+from capture.consent import require_consent
 from capture.device import Rig
 from capture.disk import bytes_per_s, explained, free_bytes, require_space
 from capture.readers import STALE_S, DeviceState, Reader
@@ -219,6 +220,7 @@ class CaptureSession:
         """Write every frame from now on to the new sequence `request.sequence`.
 
         Raises:
+            ConsentError: the participant's consent is missing or has expired, or it is no pseudonym.
             DeviceError: a recording is running.
             SequenceError: the sequence exists.
             StorageError: no space for the length that is planned.
@@ -229,11 +231,16 @@ class CaptureSession:
         """`start_recording` with a header of one's own, for `seconds` or until it is stopped."""
         if self._take is not None:
             raise DeviceError("a recording is running already.", "Stop it first.")
+        require_consent(self.root, header.participant)
         require_space(self.root, self.streams, seconds)
-        settings = {info.name: getattr(device, "settings", {}) for device in self.rig.devices for info in device.streams}
+        settings = {
+            info.name: getattr(device, "settings", {}) for device in self.rig.devices for info in device.streams
+        }
         writer = new_writer(self.root, header, self.streams, settings, self._segment_s)
         began_s = time.monotonic()
-        until_s = began_s + (seconds or float("inf"))
+        whole = ends_by_itself(self.rig) and not self._started
+        # A rig that ends by itself may be slow to begin: its last frames count as much as its first.
+        until_s = began_s + (seconds if seconds and not whole else float("inf"))
 
         def explain(error: StorageError) -> StorageError:
             elapsed = time.monotonic() - began_s
@@ -250,7 +257,6 @@ class CaptureSession:
             # The simulated hand comes in from the start, not from wherever the preview has got to.
             self.rig.rewind()
         self._watch.watcher.begin_take()
-        whole = ends_by_itself(self.rig) and not self._started
         with self._lock:
             self._take = _Take(
                 recorder, header, began_s, until_s, whole, self._duplicates(), sum(r.losses for r in self._readers)

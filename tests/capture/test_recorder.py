@@ -51,6 +51,12 @@ def test_every_frame_is_paired_and_none_is_doubled(rigs, tmp_path):
     assert read_table(tmp_path, "protocol").loc[0, "status"] == "recorded"
 
 
+def test_a_rig_that_ends_by_itself_is_recorded_to_its_last_frame_however_long_it_takes(rigs, tmp_path):
+    rig = rigs.SoftwareRig(300)  # three quarters of a second; a machine under load may double it
+    report = record(rig, HEADER, tmp_path, 0.1)
+    assert report.moments == report.paired == 300
+
+
 def test_injected_drops_are_exactly_the_ledger(rigs, tmp_path):
     rng = np.random.default_rng(5)
     names = ["left/color", "left/depth", "right/color", "right/depth"]
