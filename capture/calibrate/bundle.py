@@ -17,7 +17,8 @@ from hoi_core import rotation
 from hoi_core.types import F64, I64, Bool
 
 _SOFT_PX = 1.0
-_PRIOR_PX = 0.3
+# Errors of corners are alike within a shot: beside a prior they count as larger than their spread.
+_PRIOR_PX = 1.0
 _STEPS = 60
 # A corner is left out when it is this many upper quartiles of its view off.
 _OUTLIER_QUARTILES = 5.0

@@ -134,23 +134,23 @@ def _normal(image: U8, predicted: Prediction, lens: Lens) -> _Normal:
     # Light falls unevenly: brightness and contrast may change linearly over the board.
     light = np.stack([np.ones_like(shade), u, v, shade, shade * u, shade * v], axis=-1)
     weight = np.ones_like(seen)
-    c: F64 = np.zeros(6)
+    c = np.zeros(6)
     residual, noise = seen.copy(), 1.0
     for _ in range(3):
         root = np.sqrt(weight)
-        c = np.asarray(np.linalg.lstsq(light * root[:, None], seen * root, rcond=None)[0])
+        c[:] = np.linalg.lstsq(light * root[:, None], seen * root, rcond=None)[0]
         residual = seen - light @ c
         noise = 1.4826 * float(np.median(np.abs(residual))) + 0.3
         # Fingers and glare cover parts of the board.
         weight = np.maximum(1 - (residual / (_TUKEY * noise)) ** 2, 0.0) ** 2
     root = np.sqrt(weight)[:, None]
-    gain = c[3] + c[4] * u + c[5] * v
+    gain = light[:, :3] @ c[3:]
     J = columns * gain[:, None] * root
     basis = np.linalg.qr(light * root)[0]
     J = J - basis @ (basis.T @ J)
     r = (residual * root[:, 0]) - basis @ (basis.T @ (residual * root[:, 0]))
     across = J[:, 16:]
-    shift = np.linalg.lstsq(across, r, rcond=None)[0]
+    shift = np.asarray(np.linalg.lstsq(across, r, rcond=None)[0], dtype=np.float64)
     match = float(np.corrcoef(seen, light @ c)[0, 1]) if c[3] > 0 else -1.0
     J = J[:, :16]
     return _Normal(J.T @ J / noise**2, J.T @ r / noise**2, shift, match, noise)
@@ -159,7 +159,7 @@ def _normal(image: U8, predicted: Prediction, lens: Lens) -> _Normal:
 def _columns(predicted: Prediction, lens: Lens, inside: Bool) -> F64:
     """How brightness changes: by turn (3), shift (3), lens (9), blur (1), and movement in the image (2). `(n, 18)`."""
     image = predicted.image
-    slope_v, slope_u = np.gradient(image)
+    slope_v, slope_u = (np.asarray(np.gradient(image, axis=axis)) for axis in (0, 1))
     bend = cv2.Laplacian(image, cv2.CV_64F)
     points = predicted.point_m[inside]
     slope = np.stack([slope_u[inside], slope_v[inside]], axis=-1)

@@ -58,15 +58,15 @@ def first_pose(board: Board, images: Sequence[U8], T_ref_board: F64, lens: Lens)
         T = _pose(*_centres(board, images, T_ref_board), lens, _CENTRE_GATE_PX)
     texture = texture_of(board)
     for down, across, reach, least, gate in _ROUNDS:
-        points, pixels = [], []
+        places, found = [], []
         for image, T_board in zip(images, T_ref_board, strict=True):
             predicted = lens.predict(board, texture, T @ T_board)
             if predicted is None:
                 continue
             for point, pixel in _match(image, predicted, (down, across), reach, least):
-                points.append(cam.transform(cam.inverse_rigid(T), point[None])[0])
-                pixels.append(pixel)
-        T = _pose(np.array(points).reshape(-1, 3), np.array(pixels).reshape(-1, 2), lens, gate)
+                places.append(cam.transform(cam.inverse_rigid(T), point[None])[0])
+                found.append(pixel)
+        T = _pose(np.array(places).reshape(-1, 3), np.array(found).reshape(-1, 2), lens, gate)
     return T
 
 

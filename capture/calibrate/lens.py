@@ -14,8 +14,8 @@ COUNT = 9
 _TANGENTIAL = slice(6, 8)
 _K3 = 8
 # How far a factory's figures may be off, one sigma: focal lengths and centre as shares (of the width).
-_FACTORY_FOCAL = 0.01
-_FACTORY_CENTRE = 1 / 160
+_FACTORY_FOCAL = 0.004
+_FACTORY_CENTRE = 1 / 400
 _FACTORY_K = np.array([0.05, 0.1, 0.002, 0.002, 0.1])
 _FIT_GRID = 25
 
