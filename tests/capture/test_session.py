@@ -2,12 +2,15 @@
 
 import threading
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from capture import disk, readers
 from capture.session import CaptureSession
 from hoi_core.errors import DeviceError, StorageError
-from hoi_core.sequence import CaptureHeader, CaptureWriter, list_sequences, open_capture, sequence_dir
+from hoi_core.sequence import UNPLUGGED, CaptureHeader, CaptureWriter, list_sequences, open_capture, sequence_dir
 
 
 def until(condition, seconds: float = 60.0) -> None:
@@ -112,3 +115,93 @@ def test_a_full_disk_still_releases_the_cameras(rigs, tmp_path, monkeypatch):
     assert session.rig.devices[0].stopped
     with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
         assert not capture.complete
+
+
+def test_a_camera_that_comes_back_goes_on_and_what_it_missed_is_listed(rigs, tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, "_REOPEN_S", 0.01)
+    left, right = rigs.FakeDevice("left", 150, pause_s=0.005), rigs.FakeDevice("right", 10**6, pause_s=0.005)
+    right.begin_ns = left.begin_ns
+    read, lost = right.read, threading.Event()
+
+    def unplugged_at_40(timeout_s):
+        if right.n >= 40 and not lost.is_set():
+            raise DeviceError("camera right was unplugged.")
+        if right.n >= 150:
+            return []
+        return read(timeout_s)
+
+    def reopen():
+        if left.n < 80:
+            raise DeviceError("not there yet.")
+        lost.set()
+        # It counts and keeps time from zero, as a camera that was plugged in again.
+        skipped = left.n - right.n
+        right.n += skipped
+        plain = right.read
+
+        def anew(timeout_s):
+            return [
+                replace(f, frame_number=f.frame_number - left_at, t_device_ns=f.t_device_ns - shift)
+                for f in plain(timeout_s)
+            ]
+
+        left_at, shift = right.n, right.n * rigs.PERIOD_NS + right.begin_ns - 800_000_000
+        right.read = anew
+
+    right.read, right.reopen = unplugged_at_40, reopen
+    rig = rigs.FakeRig(left, right, whole=False)
+    session = CaptureSession(rig, tmp_path)
+    session.start_recording(CaptureHeader("seq_001"))
+    session.start()
+    until(lambda: session.devices()[1].state == "lost")
+    assert session.devices()[0].state == "ok"
+    assert "unplugged" in session.devices()[1].detail
+    assert session.recording
+    until(lambda: right.n >= 150 and left.n >= 150)
+    assert session.devices()[1].state == "ok"
+    report = session.stop_recording()
+    session.stop()
+    assert report.losses == 1
+    with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
+        numbers = capture.views["right"].color.frame_number
+        missed = np.setdiff1d(np.arange(150), numbers)
+        assert missed[0] == 40
+        assert len(missed) >= 40
+        assert [(d.stream, d.frame_number, d.reason) for d in capture.drops] == [
+            ("right/color", n, UNPLUGGED) for n in missed
+        ]
+        # The image says which frame it really was.
+        n = int(numbers[-1])
+        np.testing.assert_array_equal(capture.views["right"].color[-1], rigs.color_image(n))
+        assert [epoch.reason for epoch in capture.epochs] == ["unplugged"]
+
+
+def test_marks_lie_in_the_recording_at_their_time(session, tmp_path):
+    session.start()
+    until(lambda: session.latest("left/color") and session.latest("right/color"))
+    session.mark("before the take")
+    session.start_recording(CaptureHeader("seq_001"))
+    begin_ns = time.monotonic_ns()
+    session.mark("dropped the mug")
+    end_ns = time.monotonic_ns()
+    until(lambda: min(session.counts.values()) > 5)
+    session.stop_recording()
+    with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
+        (mark,) = capture.marks
+        assert mark.text == "dropped the mug"
+        assert begin_ns <= mark.t_ns <= end_ns
+
+
+def test_a_verdict_is_there_once_frames_were_looked_at(session):
+    session.start()
+    assert session.verdict().views == {}
+    until(lambda: session.verdict().views)
+    assert set(session.verdict().views) <= {"left", "right"}
+
+
+def test_a_take_that_does_not_fit_is_refused_before_it_begins(session, tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "free_bytes", lambda _: 1_000_000)
+    with pytest.raises(StorageError, match="1 MB are free"):
+        session.start_recording(CaptureHeader("seq_001"))
+    assert not session.recording
+    assert list_sequences(tmp_path) == []

@@ -1,0 +1,160 @@
+"""Rings, ledger, disk space, signals: what the recorder is made of."""
+
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capture import disk, stopping
+from capture.ledger import Ledger
+from capture.ring import Rings
+from hoi_core.errors import StorageError
+from hoi_core.sequence import NOT_DELIVERED, QUEUE_FULL, UNPLUGGED, Clock, Epoch
+from hoi_core.types import Camera, Frame, StreamInfo
+
+CAMERA = Camera(64, 48, 60.0, 60.0, 32.0, 24.0)
+LEFT = StreamInfo("left/color", "camera", (48, 64, 3), "uint8", 30.0, CAMERA, "901")
+RIGHT = replace(LEFT, name="right/color", serial="902")
+PERIOD_NS = 33_333_333
+CLOCKS = {"left/color": Clock.line(0, 0, 0.0), "right/color": Clock.line(0, 0, 0.0)}
+
+
+def frame(stream: str, n: int, late_ns: int = 0) -> Frame:
+    t_ns = n * PERIOD_NS
+    return Frame(stream, n, t_ns, t_ns + late_ns, "hardware_clock", np.zeros((1, 1), np.uint8))
+
+
+def test_a_full_ring_refuses_and_the_others_do_not():
+    rings = Rings([[LEFT], [RIGHT]], seconds=0.1)
+    assert [rings.put(frame("left/color", n)) for n in range(4)] == [True, True, True, False]
+    assert rings.fill == 1.0
+    assert rings.put(frame("right/color", 0))
+    rings.close()
+    assert not rings.put(frame("right/color", 1))
+    taken = [rings.take() for _ in range(4)]
+    assert [(f.stream, f.frame_number) for f in taken] == [
+        ("left/color", 0),
+        ("right/color", 0),
+        ("left/color", 1),
+        ("left/color", 2),
+    ]
+    assert rings.take() is None
+
+
+def test_a_waiting_writer_is_woken():
+    rings, got = Rings([[LEFT]]), []
+    writer = threading.Thread(target=lambda: got.extend([rings.take(), rings.take()]))
+    writer.start()
+    rings.put(frame("left/color", 7))
+    rings.close()
+    writer.join(timeout=10.0)
+    assert [f.frame_number if f else None for f in got] == [7, None]
+
+
+def columns(numbers: dict[str, list[int]]) -> dict[str, dict[str, np.ndarray]]:
+    return {
+        name: {"frame_number": np.array(own, np.int64), "t_device_ns": np.array(own, np.int64) * PERIOD_NS}
+        for name, own in numbers.items()
+    }
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    left=st.sets(st.integers(1, 88), max_size=30),
+    right=st.sets(st.integers(1, 88), max_size=30),
+    every=st.integers(1, 40),
+)
+def test_what_is_said_while_recording_is_what_is_said_at_the_end(left, right, every):
+    """However the frames come in, the moments and drops of all ticks are those of the whole, up to the last ones."""
+    ledger = Ledger([LEFT, RIGHT])
+    numbers = {
+        "left/color": [n for n in range(90) if n not in left],
+        "right/color": [n for n in range(90) if n not in right],
+    }
+    drops, moments, index = [], [], []
+    for n in range(90):
+        for name, own in numbers.items():
+            if n in own:
+                ledger.add(frame(name, n))
+        if n % every == 0 and (books := ledger.tick(CLOCKS)) is not None:
+            drops += books.drops
+            moments += books.moments.t_ns.tolist()
+            index += books.moments.index["right/color"].tolist() if "right/color" in books.moments.index else []
+    whole = ledger.finish(CLOCKS, columns(numbers), whole=False, epochs=[])
+    assert {(d.stream, d.frame_number) for d in whole.drops} == {
+        *(("left/color", n) for n in left),
+        *(("right/color", n) for n in right),
+    }
+    said = {(d.stream, d.frame_number) for d in drops}
+    assert len(said) == len(drops)
+    assert said <= {(d.stream, d.frame_number) for d in whole.drops}
+    assert moments == whole.moments.t_ns[: len(moments)].tolist()
+    assert index == whole.moments.index["right/color"][: len(index)].tolist()
+    if every < 10:
+        assert len(moments) > 90 - 10 - every - 12
+
+
+def test_reasons_come_from_what_is_known():
+    ledger = Ledger([LEFT, RIGHT])
+    ledger.refuse(frame("left/color", 5))
+    ledger.refuse(frame("left/color", 30))
+    numbers = {
+        "left/color": [n for n in range(30) if n not in (5, 9)],
+        "right/color": [*range(8), *range(20, 25)],
+    }
+    epochs = [Epoch("right/color", 20, 20, 0, "unplugged")]
+    books = ledger.finish(CLOCKS, columns(numbers), whole=False, epochs=epochs, lost=["right/color"])
+    found = {(d.stream, d.frame_number): d.reason for d in books.drops}
+    expected = {("left/color", 5): QUEUE_FULL, ("left/color", 30): QUEUE_FULL, ("left/color", 9): NOT_DELIVERED}
+    expected |= {("right/color", n): UNPLUGGED for n in (*range(8, 20), *range(25, 30))}
+    assert found == expected
+    times = {(d.stream, d.frame_number): d.t_ns for d in books.drops}
+    assert all(abs(t_ns - n * PERIOD_NS) < 100 for (_, n), t_ns in times.items())
+
+
+def test_an_hour_keeps_no_more_in_memory_than_a_minute():
+    ledger = Ledger([LEFT, RIGHT])
+    kept = []
+    for n in range(3600):
+        ledger.add(frame("left/color", n))
+        ledger.add(frame("right/color", n))
+        if n % 15 == 14:
+            ledger.tick(CLOCKS)
+            kept.append(len(ledger._tails["left/color"].number))
+    assert max(kept[30:]) == max(kept[:30]) < 120
+
+
+def test_a_recording_that_cannot_fit_is_refused_with_both_figures(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "free_bytes", lambda _: 500_000_000)
+    disk.require_space(tmp_path, [LEFT], 60.0)
+    big = replace(LEFT, shape=(480, 640, 3))
+    with pytest.raises(StorageError, match=r"recording 3600 s needs 59\.8 GB, 500 MB are free"):
+        # 640 x 480 x 3 x 30 x 0.6 bytes a second, and 64 MiB to close the file.
+        disk.require_space(tmp_path, [big], 3600.0)
+
+
+def test_a_full_disk_says_what_the_rest_would_have_needed(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "free_bytes", lambda _: 1_000_000)
+    error = disk.explained(StorageError("no space left.", "Free some."), tmp_path, 10e6, 100.0)
+    assert "no space left; the 100 s that were left need 1.1 GB, 1 MB are free." in error.message
+    assert error.hint == "Free some."
+
+
+def test_the_first_signal_stops_and_the_second_is_the_system_s():
+    seen = []
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append("second"))
+    try:
+        with stopping.stop_on_signals() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert stop.wait(5.0)
+            assert stop.signal == signal.SIGTERM
+            assert seen == []
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert seen == ["second"]
+    finally:
+        signal.signal(signal.SIGTERM, before)
