@@ -152,7 +152,7 @@ def _rows(catalogue: Catalogue, hands: Sequence[Sequence[Thing]]) -> list[dict[s
 
 
 def _with_plan(root: Path, frame: pd.DataFrame, planned: list[dict[str, str]], *, replace: bool) -> pd.DataFrame:
-    waiting = (frame["sequence"] == "") & frame["status"].str.casefold().isin(("", "planned"))
+    waiting = (frame["sequence"] == "") & frame["status"].isin(("", "planned"))
     if waiting.any() and not replace:
         raise ConfigError(
             f"{root / 'protocol.csv'} has {int(waiting.sum())} planned cells already.",
@@ -213,7 +213,7 @@ def _checked(root: Path) -> list[dict[str, str]]:
         if row["sequence"] in seen:
             continue
         seen |= {row["sequence"]} - {""}
-        status = row["status"].casefold() or ("recorded" if row["sequence"] else "planned")
+        status = row["status"] or ("recorded" if row["sequence"] else "planned")
         if status not in STATUSES:
             raise SequenceError(
                 f"{root / 'protocol.csv'}: {row['sequence'] or row['participant']} has the status {row['status']!r}.",

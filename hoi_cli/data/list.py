@@ -19,7 +19,7 @@ def job(command: Config, root: Path) -> None:
     from hoi_core.errors import HoiError
     from hoi_core.sequence import list_sequences, read_table, sequence_dir
 
-    protocol = read_table(root, "protocol").set_index("sequence")
+    protocol = read_table(root, "protocol").drop_duplicates("sequence").set_index("sequence")
     rows: list[dict[str, object]] = []
     lines = [f"{'sequence':<10} {'who':<6} {'objects':<7} {'s':>5} {'moments':>7} {'drops':>5}  {'state':<10} labels"]
     for name in list_sequences(root):

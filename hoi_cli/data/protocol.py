@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,9 +61,15 @@ def job(command: Config, root: Path) -> None:
     title = f"{found.done} of {len(found.cells)} cells recorded"
     following = with_data("hoi-data list", command.data)
     if cell is not None:
-        objects = ",".join(cell.objects)
-        following = with_data(f"hoi-capture --participant {cell.participant} --object {objects}", command.data)
+        following = with_data(_record(cell), command.data)
     log.panel(title, lines, following)
+
+
+def _record(cell: Cell) -> str:
+    """The command that records a cell."""
+    flags = {"participant": cell.participant, "object": ",".join(cell.objects)}
+    flags |= {"scenario": cell.scenario, "action": cell.action}
+    return "hoi-capture --rig RIG " + " ".join(f"--{name} {shlex.quote(value)}" for name, value in flags.items())
 
 
 def _matrix(found: Coverage) -> list[str]:

@@ -82,6 +82,8 @@ def read_table(root: Path, table: Table) -> pd.DataFrame:
     for column in columns:
         if column not in frame.columns:
             frame[column] = ""
+    if table == "protocol":
+        frame["status"] = frame["status"].str.casefold()
     named = frame[frame[columns[0]] != ""]
     same = named.duplicated()
     if same.any():
@@ -214,8 +216,7 @@ def _entered(frame: pd.DataFrame, row: Mapping[str, str]) -> pd.DataFrame:
     mine = frame[frame["participant"] == row["participant"]]
     fits = [_matches(dict(zip(_CELL, cells, strict=True)), row) for cells in mine[list(_CELL)].to_numpy()]
     mine = mine.loc[np.array(fits, dtype=bool)]
-    status = mine["status"].str.casefold()
-    planned = mine.index[(mine["sequence"] == "") & status.isin(("", "planned"))]
+    planned = mine.index[(mine["sequence"] == "") & mine["status"].isin(("", "planned"))]
     if len(planned):
         known = {name: frame.loc[planned[0], name] for name in ("scenario", "action") if not row[name]}
         return with_row(frame, {**row, **known}, planned[:1])

@@ -27,6 +27,7 @@ from hoi_core.sequence.reader import open_capture
 JOURNAL = ".withdrawal.jsonl"
 """In the root while a withdrawal runs: what is looked for and what has gone, so that it can be taken up again."""
 _NOT_DERIVED = ("objects", "rigs", "calibrations", "sequences")
+_HISTORIES = (".git", ".hg", ".svn", ".dvc")
 _LAST = ("objects.csv", "protocol.csv", "participants.csv")
 
 
@@ -157,6 +158,11 @@ def holdings(root: Path, participant: str, keep: Sequence[str] = ()) -> Holdings
     items += [
         Holding(_inside(root, path), "unclear", f"a link to {os.readlink(path)}, which is not searched", 0)
         for path in _linked_folders(root, keep)
+    ]
+    items += [
+        Holding(name, "unclear", "a history that keeps older versions of files, packed", 0)
+        for name in _HISTORIES
+        if (root / name).exists() and not _is_kept(root, root / name, keep)
     ]
     orphans = own_objects(root, participant)
     if orphans and not any(item.path == "objects.csv" for item in items):

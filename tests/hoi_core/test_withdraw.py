@@ -308,6 +308,14 @@ def test_links_out_of_the_dataset_need_a_person(root, tmp_path):
     assert (elsewhere / "big.h5").exists()
 
 
+def test_a_history_needs_a_person(root):
+    (root / ".git").mkdir()
+    (root / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    with pytest.raises(SequenceError, match="older versions"):
+        withdraw(root, "p01")
+    assert withdraw(root, "p01", keep=[".git"]).kept == (".git",)
+
+
 def test_what_cannot_be_made_again_needs_a_person(root):
     with h5py.File(root / "sequences" / "seq_002" / "annotation.h5", "w") as file:
         file.attrs["comment"] = "same as seq_001"
