@@ -1,8 +1,9 @@
-"""Take the pictures of both windows for the documentation, from a recording of the simulated rig.
+"""Take the pictures of all windows and pages for the documentation, from recordings of the simulated rig.
 
-    python scripts/screenshots.py [--out docs/images] [--seconds 6] [--theme dark]
+    python scripts/screenshots.py [--out docs/images] [--seconds 6] [--only capture view annotate calibrate]
 
-Starts a virtual screen (Xvfb) of its own where there is no display. Records and fits in a temporary folder.
+Starts a virtual screen (Xvfb) of its own where there is no display. Records, calibrates and fits in a temporary folder.
+Every picture is dark; those in `ALSO_LIGHT` are taken in light colours too, as `<name>_light.png`.
 """
 
 from __future__ import annotations
@@ -26,11 +27,16 @@ import numpy as np
 from hoi_core.errors import ConfigError, HoiError
 
 if TYPE_CHECKING:
+    from gui.capture_window import CaptureWindow
     from gui.qt import QtGui, QtWidgets
 
 log = logging.getLogger("screenshots")
-SEQUENCE = "seq_001"
-MAX_BYTES = 500_000
+SEQUENCE, FAULTY = "seq_001", "seq_002"
+MAX_BYTES = 400_000
+ALSO_LIGHT = ("capture", "coverage", "view", "calibrate")
+WINDOWS = ("capture", "annotate", "view", "calibrate")
+# Shots with which a calibration is worth a picture; the simulated person needs about a minute for them.
+SHOTS = 12
 WAIT_S = 300.0
 
 
@@ -125,34 +131,119 @@ def with_palette(image: QtGui.QImage, colours: int, keep: Iterable[str]) -> QtGu
     return out
 
 
-def take_capture(app: QtWidgets.QApplication, root: Path, seconds: float, options: Any) -> None:
-    """Record with the window, and take its picture in the middle of the recording."""
+def shoot(window: Any, name: str, options: Any) -> None:
+    """Write the pictures of a window that has a `toggle_theme`: dark, and light where that is asked for."""
+    from gui import theme
+    from gui.qt import application
+
+    save(window, options.out / f"{name}.png", asdict(theme.DARK).values())
+    if name in ALSO_LIGHT:
+        app = application("screenshots")
+        window.toggle_theme()
+        pause(app, 0.7)
+        save(window, options.out / f"{name}_light.png", asdict(theme.LIGHT).values())
+        window.toggle_theme()
+        pause(app, 0.3)
+
+
+def open_capture_window(app: QtWidgets.QApplication, root: Path, rig_options: dict[str, Any]) -> CaptureWindow:
+    """The recording window over a simulated rig with these options, once it shows images."""
     from capture.rig import open_rig
     from capture.session import CaptureSession
     from gui import theme
     from gui.capture_window import CaptureWindow, CaptureWindowConfig
     from gui.dataset_lab import DatasetLab
 
-    config = CaptureWindowConfig(root, action="pick up, turn, put back", objects=("o03",), seconds=seconds)
-
     def open_session(_rig: str) -> CaptureSession:
-        rig = open_rig("simulated", root, object="o03", live=True, seconds=seconds)
+        rig: Any = open_rig("simulated", root, live=True, **rig_options)
         # Rendered ahead, the picture shows the recorder's own pace rather than the renderer's.
         rig.prepare()
         return CaptureSession(rig, root)
 
-    colours = theme.apply(app, options.theme)
-    window = CaptureWindow(DatasetLab(root, open_session), config, colours)
+    window = CaptureWindow(DatasetLab(root, open_session), CaptureWindowConfig(root), theme.apply(app, "dark"))
     window.show()
-    wait(app, lambda: window.state != "opening", "the cameras")
-    wait(app, lambda: all(view.has_image for view in window.views.small), "images")
-    pause(app, 2.0)
-    window.toggle_recording()
-    pause(app, 0.6 * seconds)
-    save(window, options.out / "capture.png", asdict(colours).values())
-    wait(app, lambda: window.state == "ready", "the recording")
+    wait(app, lambda: window.host.session is not None and window.state == "ready", "the cameras")
+    wait(app, lambda: all(view.has_image for view in window.record_page.views.small), "images")
+    return window
+
+
+def close(app: QtWidgets.QApplication, window: QtWidgets.QWidget) -> None:
+    """Close a window and let what it had running end."""
     window.close()
     wait(app, lambda: not window.isVisible(), "the window to close")
+
+
+def take_capture(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
+    """Record a take of the default protocol with the window: the pages, the recording, the report."""
+    from capture.protocol import plan
+
+    plan(root)
+    window = open_capture_window(app, root, {"object": "o03", "seconds": options.seconds})
+    pause(app, 2.0)
+    window.toggle_recording()
+    pause(app, 0.5 * options.seconds)
+    window.flow.mark()
+    shoot(window, "capture", options)
+    wait(app, lambda: window.flow.seconds >= options.seconds, "the recording")
+    window.toggle_recording()
+    wait(app, lambda: window.state == "ready" and bool(window.desk.now.takes), "the recording")
+    for page in ("rig", "coverage"):
+        window.show_page(page)
+        pause(app, 1.0)
+        shoot(window, page, options)
+    window.show_page("record")
+    window.show_report(SEQUENCE)
+    wait(app, lambda: window.reviews.report is not None, "the report")
+    pause(app, 0.5)
+    save(window.reviews.report, options.out / "report.png", ())
+    close(app, window)
+
+
+def take_calibrate(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
+    """Calibrate the simulated rig, to which a person shows a board."""
+    window = open_capture_window(app, root, {"scene": "board"})
+    window.show_page("calibrate")
+    page = window.calibrate_page.page
+    if page is None:
+        raise HoiError("the calibration page did not open.", "Look at the log above.")
+    page.begin()
+    step = page.capture_step
+    wait(app, lambda: step.shots >= SHOTS, "shots of the board")
+    shoot(window, "calibrate", options)
+    wait(app, lambda: step.shots >= SHOTS and step.finish.isEnabled(), "enough shots")
+    page.finish()
+    wait(app, lambda: page.step == "result", "the calibration")
+    pause(app, 0.5)
+    shoot(window, "calibration", options)
+    close(app, window)
+
+
+def take_view(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
+    """Play a recording that has lost frames and was away for a while."""
+    from gui import theme
+    from gui.view_window import ViewWindow
+
+    window = ViewWindow(root / "sequences" / FAULTY, theme.apply(app, "dark"))
+    window.resize(1400, 850)
+    window.show()
+    wait(app, lambda: window.views.large[0].has_image, "the recording")
+    window.go_to(round(0.33 * window.count))
+    wait(app, lambda: window.shown_moment == window.moment, "the moment")
+    pause(app, 0.5)
+    shoot(window, "view", options)
+    close(app, window)
+
+
+def record_faulty(root: Path, seconds: float) -> None:
+    """Record a take in which frames are lost and a camera is away for half a second."""
+    from capture.devices._faults import Faults, Unplug
+    from capture.recorder import record
+    from capture.rig import open_rig
+    from hoi_core.sequence import CaptureHeader
+
+    faults = Faults(unplugs=(Unplug("right", 0.55 * seconds, 0.08 * seconds),))
+    rig = open_rig("simulated", root, seconds=seconds, drop_rate=0.008, faults=faults)
+    record(rig, CaptureHeader(FAULTY, "p01", ("o01",), "s1", "pick up, turn, put back", rig.name), root, seconds)
 
 
 def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
@@ -161,7 +252,7 @@ def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None
     from gui import theme
     from gui.annotate_window import AnnotateWindow
 
-    colours = theme.apply(app, options.theme)
+    colours = theme.apply(app, "dark")
     window = AnnotateWindow(AnnotationSession.open(root, SEQUENCE), colours)
     window.show()
     window.start_fit()
@@ -176,16 +267,15 @@ def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None
     pause(app, 0.5)
     save(window, options.out / "annotate.png", asdict(colours).values())
     window.session.save("reviewed for the picture")
-    window.close()
-    wait(app, lambda: not window.isVisible(), "the window to close")
+    close(app, window)
 
 
 def main() -> int:
-    """Take both pictures."""
+    """Take all pictures, or some."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, default=Path("docs/images"), help="folder of the pictures")
     parser.add_argument("--seconds", type=float, default=6.0, help="length of the recording, s")
-    parser.add_argument("--theme", choices=("dark", "light"), default="dark", help="colours of the windows")
+    parser.add_argument("--only", nargs="+", choices=WINDOWS, default=WINDOWS, help="windows to take")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options.out.mkdir(parents=True, exist_ok=True)
@@ -198,8 +288,16 @@ def main() -> int:
         options.out = options.out.resolve()
         # A short, plain path reads better in the picture.
         os.chdir(folder)
-        take_capture(app, Path("data"), options.seconds, options)
-        take_annotate(app, Path("data"), options)
+        root = Path("data")
+        if {"capture", "annotate"} & set(options.only):
+            take_capture(app, root, options)
+        if "annotate" in options.only:
+            take_annotate(app, root, options)
+        if "view" in options.only:
+            record_faulty(root, options.seconds)
+            take_view(app, root, options)
+        if "calibrate" in options.only:
+            take_calibrate(app, Path("calibrating"), options)
         os.chdir(options.out)
     return 0
 

@@ -42,6 +42,7 @@ class CalibrateCapture(QtWidgets.QWidget):
         self._theme = theme
         self.views: dict[str, BoardView] = {}
         self._checking = False
+        self.shots = 0
         self.words = QtWidgets.QLabel("")
         self.words.setObjectName("huge")
         self.words.setWordWrap(True)
@@ -172,6 +173,7 @@ class CalibrateCapture(QtWidgets.QWidget):
         """Say what to do next and how far it is."""
         self.words.setText(guidance.text)
         set_property(self.words, "level", "good" if guidance.accepted or guidance.ready else "")
+        self.shots = guidance.shots
         self._show_count(guidance.shots, guidance.progress)
         early = not self._checking and not guidance.ready
         self.finish.setEnabled(guidance.ready or (early and guidance.shots >= _LEAST_SHOTS))
