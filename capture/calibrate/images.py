@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 
 from capture.calibrate.board import Board
+from capture.calibrate.coarse import COARSE_PX
 from capture.calibrate.detect import detect, make_detector
-from capture.calibrate.diagnose import diagnose
+from capture.calibrate.diagnose import diagnose, wrong_marker_size
 from capture.calibrate.result import Shot
 from hoi_core.errors import CalibrationError
 from hoi_core.types import U8
@@ -51,7 +52,6 @@ def read_shots(
     board: Board,
     folders: Mapping[str, Path],
     progress: Callable[[int, int], None] | None = None,
-    coarse: frozenset[str] = frozenset(),
 ) -> list[Shot]:
     """Find the board in all images.
 
@@ -59,19 +59,22 @@ def read_shots(
         board: what was shown.
         folders: view -> folder.
         progress: called with images done and in all.
-        coarse: views whose pixels are too coarse for corners; their images are kept.
+
+    Returns:
+        A shot for each instant; images too coarse for corners are kept as they are.
 
     Raises:
         CalibrationError: folders that do not match, an unreadable image, or a board that is not the one shown.
     """
     matched = match_folders(folders)
     detector = make_detector(board)
-    shots, samples = [], []
+    shots: list[Shot] = []
+    samples: list[U8] = []
     for done, (name, files) in enumerate(matched):
-        images = {view: _read(path) for view, path in files.items()}
-        fine = {view: image for view, image in images.items() if view not in coarse}
+        images = {view: read_image(path) for view, path in files.items()}
+        fine = {view: image for view, image in images.items() if image.shape[1] >= COARSE_PX}
         found = {view: detect(board, image, detector) for view, image in fine.items()}
-        kept = {view: image for view, image in images.items() if view in coarse}
+        kept = {view: image for view, image in images.items() if image.shape[1] < COARSE_PX}
         shots.append(Shot({view: d for view, d in found.items() if d is not None}, kept, name=name))
         samples += list(fine.values())[: 1 if done < 6 else 0]
         if progress is not None:
@@ -80,6 +83,7 @@ def read_shots(
         reason = diagnose(board, samples)
         if reason is not None:
             raise reason
+    wrong_marker_size(board, samples)
     return shots
 
 
@@ -99,7 +103,12 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def _read(path: Path) -> U8:
+def read_image(path: Path) -> U8:
+    """An image in gray, `(H, W)`.
+
+    Raises:
+        CalibrationError: it cannot be read.
+    """
     image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if image is None:
         raise CalibrationError(f"{path} is no image that can be read.", "Remove it or write it again.")

@@ -44,6 +44,7 @@ class LiveCollector:
         self.collector = Collector(board, tuple(self._streams), self.factory)
         self._seen: dict[str, int] = {}
         self.guidance: Guidance | None = None
+        self.looked_at: dict[str, U8] = {}
 
     def images(self) -> dict[str, U8]:
         """View -> its newest image."""
@@ -62,6 +63,7 @@ class LiveCollector:
             return None
         self._seen = numbers
         images = {view: np.asarray(frame.image, np.uint8) for view, frame in frames.items() if frame is not None}
+        self.looked_at = images
         self.guidance = self.collector.add(images, self._depth())
         return self.guidance
 

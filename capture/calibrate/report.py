@@ -166,8 +166,6 @@ def _plan(centres: dict[str, F64], ends: dict[str, F64], frame: tuple[list[int],
 
 
 def _label(x: float, y: float, text: str, colour: str) -> str:
-    from html import escape
-
     return (
         f'<text x="{x:.0f}" y="{y:.0f}" font-size="13" font-family="sans-serif" fill="{colour}">{escape(text)}</text>'
     )
