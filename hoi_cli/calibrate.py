@@ -228,7 +228,8 @@ def _lines(calibration: Calibration, truth: Mapping[str, tuple[float, float]]) -
     figures = calibration.figures
     lines = [f"{view:<10} {rms:.3f} px RMS, {figures.shots[view]} shots" for view, rms in figures.rms_px.items()]
     lines += [
-        f"joint RMS {figures.stereo_rms_px:.3f} px, hold-out {figures.holdout_px:.3f} px, loop {figures.loop_mm:.2f} mm",
+        f"joint RMS {figures.stereo_rms_px:.3f} px, hold-out {figures.holdout_px:.3f} px",
+        f"loop {figures.loop_mm:.2f} mm",
         f"baseline {figures.baseline_mm:.1f} mm",
     ]
     lines += [f"board against depth, {view}: {mm:.1f} mm" for view, mm in figures.plane_mm.items()]

@@ -15,7 +15,8 @@ from hoi_core.types import U8
 
 _DICTIONARIES = ("4X4_1000", "5X5_1000", "6X6_1000", "7X7_1000", "ARUCO_ORIGINAL")
 _ENOUGH_MARKERS = 6
-_RATIO_ERROR = 0.04
+# Blur and rounded corners take up to a pixel off a marker.
+_RATIO_ERROR = 0.1
 
 
 def diagnose(board: Board, images: Sequence[U8]) -> CalibrationError | None:
