@@ -115,7 +115,13 @@ class RecordPanel(QtWidgets.QFrame):
         buttons.addWidget(self.replay, 1)
         inner.addLayout(buttons)
         self.stack.addWidget(takes)
-        self.stack.addWidget(self.form)
+        # On a low screen the fields scroll rather than push the window beyond it.
+        room = QtWidgets.QScrollArea()
+        room.setWidgetResizable(True)
+        room.setHorizontalScrollBarPolicy(Qt.ScrollBarAlwaysOff)
+        room.setWidget(self.form)
+        self.form.setObjectName("plain")
+        self.stack.addWidget(room)
         column.addWidget(self.stack, 1)
 
     def set_theme(self, theme: Theme) -> None:

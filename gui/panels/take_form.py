@@ -29,7 +29,7 @@ class TakeForm(QtWidgets.QWidget):
         grid = QtWidgets.QGridLayout(self)
         grid.setContentsMargins(0, 4, 0, 0)
         grid.setHorizontalSpacing(12)
-        grid.setVerticalSpacing(7)
+        grid.setVerticalSpacing(3)
         grid.setColumnStretch(1, 1)
         rows = (
             ("Participant", self.participant),
