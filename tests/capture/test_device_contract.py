@@ -175,3 +175,35 @@ def test_a_device_that_breaks_its_promises_is_told_so():
         device.reopen()
     assert "it has no `reopen`." in device_problems(object(), [])
     assert module_problems(sys) != []
+
+
+def test_the_example_is_recorded_and_taken_back(simulator, tmp_path):
+    """Through the recorder: the sensor is unplugged once, its counter starts anew, and the recording goes on."""
+    from capture.recorder import record
+    from hoi_core.sequence import CaptureHeader, capture_path, open_capture
+
+    text = f"devices:\n  - {{type: {EXAMPLE}, address: '{simulator.address}', fps: 200}}\n"
+    (tmp_path / "lab.yaml").write_text(text)
+    rig = open_rig(str(tmp_path / "lab.yaml"), tmp_path)
+    recording = capture_path(tmp_path, "seq_001")
+
+    def pull():
+        while not recording.is_file():
+            threading.Event().wait(0.02)
+        threading.Event().wait(0.5)
+        simulator.unplug()
+
+    puller = threading.Thread(target=pull)
+    puller.start()
+    report = record(rig, CaptureHeader("seq_001", "p01", ("o01",)), tmp_path, 2.5)
+    puller.join()
+    assert report.losses == 1
+    missed = {drop.reason for drop in report.drops}
+    assert "unplugged" in missed
+    with open_capture(report.path.parent) as capture:
+        gray = capture.streams["edge128/gray"]
+        numbers = np.asarray(gray.frame_number)
+        assert (np.diff(numbers) > 0).all()
+        lost = sum(drop.stream == "edge128/gray" for drop in report.drops)
+        assert len(numbers) + lost == numbers[-1] - numbers[0] + 1, "every gap is in the ledger"
+        assert gray.settings["protocol"] == "HOI1"
