@@ -30,6 +30,7 @@ __all__ = ["CaptureSession", "DeviceState", "Health", "ends_by_itself", "plays_f
 
 _RATE_FRAMES = 60
 _SKEW_FRAMES = 300
+_PREVIEW_DROPS_S = 10.0
 # After the end, frames that are still on their way get this long.
 DRAIN_S = 0.3
 
@@ -43,7 +44,7 @@ class Health:
     skew_ms: float
     """Median distance in time between the two views' colour frames, ms; NaN with one view."""
     dropped: int
-    """Frames missing since the start of the recording, or of the preview."""
+    """Frames missing since the start of the recording; without one, over the last ten seconds."""
     buffer_share: float
     """Share in use of the fullest ring between the devices and the writer."""
     disk_minutes: float
@@ -60,12 +61,13 @@ class _Live:
 
     info: StreamInfo
     latest: Frame | None = None
-    missing: int = 0
+    gaps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_SKEW_FRAMES))
     stamps: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=_SKEW_FRAMES))
 
     def add(self, frame: Frame) -> None:
-        if self.latest is not None:
-            self.missing += max(frame.frame_number - self.latest.frame_number - 1, 0)
+        missing = frame.frame_number - self.latest.frame_number - 1 if self.latest is not None else 0
+        if missing > 0:
+            self.gaps.append((frame.t_host_ns, missing))
         self.latest = frame
         self.stamps.append((frame.t_device_ns, frame.t_host_ns))
 
@@ -74,6 +76,10 @@ class _Live:
         if len(host) < 2 or now_ns - host[-1] > STALE_S * 1e9:
             return 0.0
         return (len(host) - 1) / max((host[-1] - host[0]) * 1e-9, 1e-6)
+
+    def missing(self, since_ns: int) -> int:
+        """Frames found missing after a moment of the host's clock."""
+        return sum(count for t_host, count in list(self.gaps) if t_host >= since_ns)
 
 
 @dataclass(frozen=True)
@@ -335,7 +341,11 @@ class CaptureSession:
 
     def _dropped(self) -> int:
         take = self._take
-        return take.recorder.drop_count if take is not None else sum(live.missing for live in self._live.values())
+        if take is not None:
+            return take.recorder.drop_count
+        # A preview of hours is not to look bad for what happened before lunch.
+        since_ns = time.monotonic_ns() - round(_PREVIEW_DROPS_S * 1e9)
+        return sum(live.missing(since_ns) for live in self._live.values())
 
     def _duplicates(self) -> int:
         return sum(device.duplicates for device in self.rig.devices)
