@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from datetime import date
 from itertools import pairwise
@@ -203,6 +204,27 @@ def test_umlauts_of_an_ansi_table_are_kept(tmp_path):
     (tmp_path / "objects.csv").write_bytes("object;name\no01;Löffel\n".encode("cp1252"))
     set_row(tmp_path, "objects", {"object": "o02", "name": "Gabel"})
     assert read_table(tmp_path, "objects")["name"].tolist() == ["Löffel", "Gabel"]
+
+
+CELL = st.text(st.sampled_from('ab ä;,"\t|'), max_size=6).map(str.strip)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(CELL, CELL), max_size=5),
+    sep=st.sampled_from(",;\t"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+)
+def test_no_cell_of_the_users_own_is_lost(tmp_path_factory, rows, sep, encoding):
+    root = tmp_path_factory.mktemp("table")
+    with (root / "objects.csv").open("w", encoding=encoding, newline="") as file:
+        writer = csv.writer(file, delimiter=sep)
+        writer.writerow(["Object", "shelf", "notes"])
+        writer.writerows([f"o{k}", *cells] for k, cells in enumerate(rows))
+    set_row(root, "objects", {"object": "new", "notes": "x"})
+    found = read_table(root, "objects")
+    assert found["shelf"].tolist() == [*(shelf for shelf, _ in rows), ""]
+    assert found["notes"].tolist() == [*(notes for _, notes in rows), "x"]
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,17 @@ def test_a_crash_after_the_tables_still_knows_the_sequences(root, monkeypatch):
     assert (root / "late.txt").read_text() == "other\n"
 
 
+def test_what_turns_up_meanwhile_is_noticed(root):
+    def export(_):
+        (root / "late.bin").write_bytes(b"\0seq_001\0")
+
+    with pytest.raises(SequenceError, match=r"still there: late\.bin \(seq_001\)"):
+        withdraw(root, "p01", on_progress=export)
+    assert (root / JOURNAL).exists()
+    assert withdraw(root, "p01").verified
+    assert not (root / "late.bin").exists()
+
+
 def test_an_open_file_stops_it_before_anything_is_deleted(root):
     with open_capture(capture_path(root, "seq_003")), pytest.raises(SequenceError, match=r"seq_003.*open.*Nothing was"):
         withdraw(root, "p01")
