@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .view_window import ViewWindow
 
-_REPORT_SIZE = (760, 640)
+_REPORT_SIZE = (920, 720)
 
 
 class TakeReviews(QtCore.QObject):

@@ -175,10 +175,13 @@ def close(app: QtWidgets.QApplication, window: QtWidgets.QWidget) -> None:
 
 def take_capture(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
     """Record a take of the default protocol with the window: the pages, the recording, the report."""
-    from capture.protocol import plan
+    from capture.protocol import next_take, plan
 
-    plan(root)
-    window = open_capture_window(app, root, {"object": "o03", "seconds": options.seconds})
+    plan(root, catalogue="simulated")
+    cell = next_take(root)
+    if cell is None:
+        raise HoiError("the protocol of the simulated rig proposes no take.", "Look at protocol.csv.")
+    window = open_capture_window(app, root, {"object": cell.objects[0], "seconds": options.seconds})
     pause(app, 2.0)
     window.toggle_recording()
     pause(app, 0.5 * options.seconds)
@@ -187,6 +190,7 @@ def take_capture(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
     wait(app, lambda: window.flow.seconds >= options.seconds, "the recording")
     window.toggle_recording()
     wait(app, lambda: window.state == "ready" and bool(window.desk.now.takes), "the recording")
+    window.banner.hide()
     for page in ("rig", "coverage"):
         window.show_page(page)
         pause(app, 1.0)
