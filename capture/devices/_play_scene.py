@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -108,10 +108,12 @@ class PlayScene:
 
     def truth(self, slots: I64, t_ns: I64) -> tuple[Revision, F32]:
         """What the left view shows in slots `(M,)` at true times `(M,)`: labels, and vertices `(M, 778, 3)` m."""
-        moments = self.shown("left", slots)
+        # A long recording shows the same surfaces again and again: they are repeated in single precision only.
+        index, drawn = self._drawing["left"][slots], self.moments["left"]
+        moments = _take(replace(drawn, vertices_m=drawn.vertices_m[:, :0]), index)
         side = self.stage.cast.play.layer.side
         revision = _truth.truth_revision(moments, t_ns, side, self.object_name)
-        return revision, moments.vertices_m.astype(np.float32)
+        return revision, drawn.vertices_m.astype(np.float32)[index]
 
     def clicks(
         self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: _truth.ClickNoise, seed: int
@@ -125,8 +127,12 @@ class PlayScene:
             noise: how the person clicks.
             seed: of the errors.
         """
-        moments = {view: self.shown(view, shown) for view, shown in slots.items()}
-        keypoints = _truth.click(self.stage, moments, frame_index, noise, seed)
+        moments = {view: self.shown(view, shown[:: noise.every]) for view, shown in slots.items()}
+        index = {view: frames[:: noise.every] for view, frames in frame_index.items()}
+        clicked = _truth.click(self.stage, moments, index, replace(noise, every=1), seed)
+        keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in clicked}
+        for view, points in clicked.items():
+            keypoints[view][:: noise.every] = points
         often = f"every {noise.every}th moment"
         comment = f"The simulator plays the annotator: truth plus {noise.sigma_px:g} px on {often}."
         return _truth.clicked_revision(t_ns, self.stage.cast.play.layer.side, keypoints, frame_index, comment)
