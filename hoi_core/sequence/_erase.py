@@ -40,11 +40,12 @@ def can_edit(path: Path) -> bool:
     return path.suffix.lower() in (*_TABLES, *_LINES, ".json")
 
 
-def erase(path: Path, words: Words) -> Erased | None:
+def erase(path: Path, words: Words, *, may_go: bool = True) -> Erased | None:
     """A file's content without the words; None where it is not what its name says.
 
     Rows of tables go when a cell is nothing but the words; within longer cells just the words go. Lines of lists go.
-    In JSON the smallest record that mentions one goes.
+    In JSON the smallest record that mentions one goes; the whole file if its root says that it is about one, and it
+    `may_go`.
     """
     try:
         text, encoding = _table_text.decode(path.read_bytes())
@@ -52,7 +53,7 @@ def erase(path: Path, words: Words) -> Erased | None:
         if path.suffix.lower() in _TABLES:
             edit = _edit_table
         elif path.suffix.lower() == ".json":
-            edit = _edit_json
+            edit = _edit_json if may_go else _prune_json
         left, removed = edit(text, words)
         if path.suffix.lower() in (".yaml", ".yml"):
             yaml.safe_load(left)
@@ -98,9 +99,14 @@ def _edit_lines(text: str, words: Words) -> tuple[str, int]:
 
 def _edit_json(text: str, words: Words) -> tuple[str, int]:
     value: Json = json.loads(text)
-    count = [0]
     if isinstance(value, str) or (isinstance(value, dict) and _is_record(value, words, at_root=True)):
         return "", 1
+    return _prune_json(text, words)
+
+
+def _prune_json(text: str, words: Words) -> tuple[str, int]:
+    value: Json = json.loads(text)
+    count = [0]
     left = _pruned(value, words, count)
     indent = 2 if "\n" in text.strip() else None
     return json.dumps(left, indent=indent, ensure_ascii=False) + "\n", count[0]

@@ -221,14 +221,19 @@ def _holding(root: Path, path: Path, found: Holdings, words: Words) -> Holding |
     if not word:
         return None
     if can_edit(path):
-        left = erase(path, words)
+        left = erase(path, words, may_go=_can_be_made_again(name))
         if left is not None:
             gone = max(size - len(left.text.encode(left.encoding)), 0)
             return Holding(name, "entries", f"mentions {word}", gone, left.removed)
     by_chance = word == found.participant.lower() and not is_structured(path)
-    if by_chance or (len(parts) > 1 and parts[0] in _NOT_DERIVED):
+    if by_chance or not _can_be_made_again(name):
         return Holding(name, "unclear", f"mentions {word}, and cannot be edited or made again: look at it", 0)
     return Holding(name, "derived", f"mentions {word}; make it again from what is left", size)
+
+
+def _can_be_made_again(name: str) -> bool:
+    """Whether a file, by its path in the dataset, is an export and neither the dataset's own nor somebody's work."""
+    return name != "dataset.json" and name.split("/", maxsplit=1)[0] not in _NOT_DERIVED
 
 
 def _files(root: Path, keep: Sequence[str]) -> Iterator[Path]:
@@ -370,12 +375,13 @@ def _edit_tables(root: Path, found: Holdings, journal: _Journal) -> None:
 
 
 def _edit(path: Path, words: Words, journal: _Journal) -> None:
-    left: Erased | None = erase(path, words) if path.exists() else None
+    name = _inside(journal.root, path)
+    left: Erased | None = erase(path, words, may_go=_can_be_made_again(name)) if path.exists() else None
     if left is None or not left.removed:
         return
     content = left.text.encode(left.encoding)
     gone = max(path.stat().st_size - len(content), 0)
-    journal.note({"path": _inside(journal.root, path), "bytes": gone, "entries": left.removed})
+    journal.note({"path": name, "bytes": gone, "entries": left.removed})
     if not left.text.strip():
         path.unlink()
         return

@@ -256,6 +256,16 @@ def test_a_crash_after_the_tables_still_knows_the_sequences(root, monkeypatch):
     assert (root / "late.txt").read_text() == "other\n"
 
 
+def test_what_others_need_is_edited_and_not_deleted(root):
+    (root / "calibrations").mkdir()
+    path = root / "calibrations" / "c1.json"
+    path.write_text('{"sequence": "seq_001", "cameras": {"left": {"fx": 600.0}}}')
+    (root / "dataset.json").write_text('{"format": "hoi-dataset", "participant": "p01", "notes": "p01 was first"}')
+    withdraw(root, "p01")
+    assert json.loads(path.read_text()) == {"cameras": {"left": {"fx": 600.0}}}
+    assert json.loads((root / "dataset.json").read_text()) == {"format": "hoi-dataset", "notes": "was first"}
+
+
 def test_what_turns_up_meanwhile_is_noticed(root):
     def export(_):
         (root / "late.bin").write_bytes(b"\0seq_001\0")
