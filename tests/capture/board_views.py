@@ -5,7 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from capture.calibrate import Board
+from capture.calibrate import Board, Detection, Shot
 from hoi_core import camera as cam
 from hoi_core import rotation
 from hoi_core.types import F64, U8, Camera
@@ -65,3 +65,31 @@ def board_poses(board: Board, count: int, seed: int = 0) -> list[F64]:
         middle = rng.uniform(-1, 1, 3) * [0.08, 0.1, 0.07]
         out.append(cam.rigid(facing @ tilt, middle) @ to_middle)
     return out
+
+
+def shots(board: Board, cams: dict[str, Camera], poses: list[F64], noise_px=0.15, seed=0, missing=()) -> list[Shot]:
+    """Corners that OpenCV projects, with noise; `missing` holds (shot, view) without the board."""
+    rng = np.random.default_rng([seed, 2])
+    out = []
+    for k, T_world_board in enumerate(poses):
+        found = {}
+        for view, camera in cams.items():
+            T = camera.T_cam_world @ T_world_board
+            w, _ = cv2.Rodrigues(T[:3, :3])
+            pixels, _ = cv2.projectPoints(board.corners_m, w, T[:3, 3], camera.K, np.array(camera.distortion))
+            pixels = pixels[:, 0]
+            inside = ((pixels > 1) & (pixels < [camera.width - 2, camera.height - 2])).all(1)
+            if inside.sum() >= 12 and (k, view) not in missing:
+                noisy = pixels[inside] + rng.normal(0.0, noise_px, (int(inside.sum()), 2))
+                found[view] = Detection(np.nonzero(inside)[0], noisy, (camera.width, camera.height))
+        out.append(Shot(found, name=str(k)))
+    return out
+
+
+def pose_error(found: dict[str, Camera], true: dict[str, Camera], view: str, reference="left") -> tuple[float, float]:
+    """mm and degrees by which a camera is off, relative to the reference; by plain matrix algebra."""
+    a = np.linalg.inv(found[reference].T_world_cam) @ found[view].T_world_cam
+    b = np.linalg.inv(true[reference].T_world_cam) @ true[view].T_world_cam
+    turn = a[:3, :3] @ b[:3, :3].T
+    angle = np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))
+    return 1e3 * float(np.linalg.norm(a[:3, 3] - b[:3, 3])), float(np.rad2deg(angle))

@@ -11,6 +11,10 @@ _MODULE = importlib.util.module_from_spec(_SPEC)
 sys.modules[_SPEC.name] = _MODULE
 _SPEC.loader.exec_module(_MODULE)
 
+_VIEWS = importlib.util.spec_from_file_location("capture_test_board_views", Path(__file__).with_name("board_views.py"))
+sys.modules[_VIEWS.name] = importlib.util.module_from_spec(_VIEWS)
+_VIEWS.loader.exec_module(sys.modules[_VIEWS.name])
+
 
 @pytest.fixture
 def rigs():
