@@ -240,7 +240,7 @@ class CaptureSession:
         require_consent(self.root, header.participant)
         require_space(self.root, self.streams, seconds)
         settings = {
-            info.name: getattr(device, "settings", {}) for device in self.rig.devices for info in device.streams
+            info.name: device.settings for device in self.rig.devices for info in device.streams
         }
         writer = new_writer(self.root, header, self.streams, settings, self._segment_s)
         began_s = time.monotonic()

@@ -38,11 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def job(config: Config) -> None:
     """Fit, or open the window."""
+    from capture.sync import realign
     from hoi_core.config import data_root
-    from hoi_core.sequence import find_sequence
+    from hoi_core.sequence import find_sequence, repair
 
     root = data_root(config.data)
-    find_sequence(root, config.sequence)
+    # Labels are bound to the recording as it is: what its killed recorder left is set right before there are any.
+    repair(find_sequence(root, config.sequence), realign)
     if config.auto:
         _fit(config, root)
     else:

@@ -50,7 +50,7 @@ class StreamPart:
         self.count = 0
         group = file.create_group(group_path(info))
         write_stream_info(group, info)
-        group.attrs["settings"] = json.dumps(dict(settings))
+        group.attrs["settings"] = json.dumps(dict(settings), default=str)
         prediction, packing = choose(info)
         self._pack = Packer(prediction, info.shape, info.dtype)
         self._frames = group.create_dataset(

@@ -53,7 +53,7 @@ def clock(monkeypatch):
     return now
 
 
-def make(folder, clock, *, frames: int = 100, segment_s: float = 1.0, close: bool = True) -> CaptureWriter:
+def make(folder, clock, *, frames: int = 100, segment_s: float = 1.2, close: bool = True) -> CaptureWriter:
     writer = CaptureWriter.create(
         folder / "capture.h5", HEADER, STREAMS, segment_s=segment_s, settings={"left/color": {"exposure_us": 8000.0}}
     )
