@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from capture.d435_modes import Table
 from hoi_core.errors import DeviceError
 from hoi_core.types import StreamInfo
 
@@ -20,60 +21,6 @@ _SPEED: Mapping[str, float] = {"1": 1.0, "2": USB2_MBS, "3": CONTROLLER_MBS}
 # Bytes a pixel on the wire: colour goes as YUYV and becomes RGB in the host, depth as Z16, infrared as Y8
 # (support.framos.com/support/solutions/articles/48001167253-how-to-estimate-the-data-rate-).
 WIRE_BYTES: Mapping[str, int] = {"color": 2, "depth": 2, "infrared": 1}
-
-Table = Mapping[str, Mapping[tuple[int, int], tuple[int, ...]]]
-
-D435_USB3: Table = {
-    "color": {
-        (1920, 1080): (6, 15, 30),
-        (1280, 720): (6, 15, 30),
-        (960, 540): (6, 15, 30, 60),
-        (848, 480): (6, 15, 30, 60),
-        (640, 480): (6, 15, 30, 60),
-        (640, 360): (6, 15, 30, 60),
-        (424, 240): (6, 15, 30, 60),
-        (320, 240): (6, 30, 60),
-        (320, 180): (6, 30, 60),
-    },
-    "depth": {
-        (1280, 720): (6, 15, 30),
-        (848, 480): (6, 15, 30, 60, 90),
-        (640, 480): (6, 15, 30, 60, 90),
-        (640, 360): (6, 15, 30, 60, 90),
-        (480, 270): (6, 15, 30, 60, 90),
-        (424, 240): (6, 15, 30, 60, 90),
-    },
-    "infrared": {
-        (1280, 800): (15, 30),
-        (1280, 720): (6, 15, 30),
-        (848, 480): (6, 15, 30, 60, 90),
-        (640, 480): (6, 15, 30, 60, 90),
-        (640, 360): (6, 15, 30, 60, 90),
-        (480, 270): (6, 15, 30, 60, 90),
-        (424, 240): (6, 15, 30, 60, 90),
-    },
-}
-"""Modes of a D435 at USB 3, from the listings of rs-enumerate-devices in librealsense's issues 2410, 3376 and 7198."""
-
-D435_USB2: Table = {
-    "color": {
-        (1280, 720): (6,),
-        (640, 480): (6, 15, 30),
-        (424, 240): (6, 15, 30, 60),
-    },
-    "depth": {
-        (1280, 720): (6,),
-        (640, 480): (6, 15, 30),
-        (480, 270): (6, 15, 30, 60),
-    },
-    "infrared": {
-        (1280, 720): (6,),
-        (640, 480): (6, 15, 30),
-        (480, 270): (6, 15, 30, 60),
-    },
-}
-"""Modes of a D435 at USB 2, after librealsense's issues 771, 3958 and 8735: to plan with while no camera is there. A
-connected camera's own list (`hoi-devices --modes`) has the last word."""
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,12 @@ def job(config: Config) -> None:
 
 
 def _camera_lines(info: DeviceInfo, *, modes: bool) -> list[str]:
+    from capture.bandwidth import connection
+
+    place = connection(info)
     lines = [f"{info.serial:<16} USB {info.usb:<5} {info.product}, firmware {info.firmware}"]
+    if place.controller:
+        lines.append(f"  on controller {place.controller}" + (f", behind hub {place.hub}" if place.hub else ""))
     if info.advice:
         lines.append(f"  WARNING: {info.advice}")
     if modes:

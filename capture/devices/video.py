@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,8 @@ class Video(BaseDevice):
         self.settings: dict[str, object] = {}
         self.streams: list[StreamInfo] = []
         self._ended = False
+        # OpenCV must not be asked for an image while it releases the camera in another thread.
+        self._guard = threading.Lock()
         self._pending: tuple[int, int, U8] | None = None
         self._capture: cv2.VideoCapture | None = None
         self._begin_ns = 0
@@ -103,6 +106,8 @@ class Video(BaseDevice):
 
     def read(self, timeout_s: float) -> list[Frame]:
         """The next image, as gray and edge or as colour; of a file when it is due, empty if that is after the timeout.
+
+        A camera is waited for as long as its driver waits: OpenCV has no shorter timeout.
 
         Raises:
             DeviceError: the camera was unplugged.
@@ -126,9 +131,10 @@ class Video(BaseDevice):
 
     def stop(self) -> None:
         """Release the camera; does nothing the second time."""
-        if self._capture is not None:
-            self._capture.release()
-        self._capture = None
+        with self._guard:
+            if self._capture is not None:
+                self._capture.release()
+            self._capture = None
 
     def reopen(self) -> None:
         """Open the camera again after it was unplugged.
@@ -234,11 +240,13 @@ class Video(BaseDevice):
         Raises:
             DeviceError: the camera delivers nothing any more.
         """
-        capture = self._capture
-        if capture is None:
-            raise DeviceError(f"camera {self.config.source} is closed.", "Open it again.")
-        ok, image = capture.read()
-        arrival_ns = time.monotonic_ns()
+        with self._guard:
+            capture = self._capture
+            if capture is None:
+                raise DeviceError(f"camera {self.config.source} is closed.", "Open it again.")
+            ok, image = capture.read()
+            arrival_ns = time.monotonic_ns()
+            stamp_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
         if not ok or image is None:
             if self.live:
                 raise DeviceError(
@@ -247,7 +255,7 @@ class Video(BaseDevice):
                 )
             self._ended = True
             return None
-        return round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6), arrival_ns, np.asarray(image, np.uint8)
+        return stamp_ns, arrival_ns, np.asarray(image, np.uint8)
 
     def _frames(self, stamp_ns: int, arrival_ns: int, image: U8) -> list[Frame]:
         exposure_us = self._exposure_us()

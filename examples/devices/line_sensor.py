@@ -77,7 +77,8 @@ class LineSensor(BaseDevice):
             StreamInfo(f"{config.view}/{name}", "sensor", (SIDE, SIDE), "uint8", config.fps, camera, config.address)
             for name in ("gray", "edge")
         ]
-        self.settings = {"address": config.address, "protocol": MAGIC.decode(), "bad_packets": 0}
+        self.settings: dict[str, object] = {"address": config.address, "protocol": MAGIC.decode()}
+        self.bad_packets = 0
         self._line: int | None = None
         self._received = b""
         self._last_s = 0.0
@@ -139,7 +140,7 @@ class LineSensor(BaseDevice):
 
     def _bodies(self) -> list[bytes]:
         """The whole packets received so far, without magic and checksum."""
-        found = []
+        found: list[bytes] = []
         while True:
             start = self._received.find(MAGIC)
             if start < 0:
@@ -154,7 +155,7 @@ class LineSensor(BaseDevice):
                 found.append(body)
                 self._received = self._received[start + PACKET_BYTES :]
             else:  # damaged, or these four bytes were part of an image: look for the next beginning
-                self.settings["bad_packets"] = int(self.settings["bad_packets"]) + 1
+                self.bad_packets += 1
                 self._received = self._received[start + 1 :]
 
     def _frames(self, body: bytes, arrival_ns: int) -> list[Frame]:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from capture import bandwidth
+from capture import d435_modes
 from capture.bandwidth import Connection, Mode, connection, modes_of, plan, verdict
 from capture.devices import realsense
 from hoi_core.errors import DeviceError
@@ -50,18 +52,18 @@ def test_the_usb_2_of_a_controller_is_shared_by_all_that_is_slow():
 
 
 def test_modes_that_are_not_offered_are_refused():
-    assert plan([Mode("color", 640, 480, 60)], table=bandwidth.D435_USB3).possible
+    assert plan([Mode("color", 640, 480, 60)], table=d435_modes.D435_USB3).possible
     with pytest.raises(DeviceError, match=r"color 1920x1080@60 .* not offered at USB 3.2.*1280x720@30.*--modes"):
-        plan([Mode("color", 1920, 1080, 60)], table=bandwidth.D435_USB3).require()
-    assert not plan([Mode("depth", 848, 480, 30)], "2.1", bandwidth.D435_USB2).possible
+        plan([Mode("color", 1920, 1080, 60)], table=d435_modes.D435_USB3).require()
+    assert not plan([Mode("depth", 848, 480, 30)], "2.1", d435_modes.D435_USB2).possible
 
 
 def test_every_mode_of_the_usb_2_table_is_one_of_usb_3_too():
-    for kind, sizes in bandwidth.D435_USB2.items():
+    for kind, sizes in d435_modes.D435_USB2.items():
         for size, rates in sizes.items():
-            assert set(rates) <= set(bandwidth.D435_USB3[kind][size])
+            assert set(rates) <= set(d435_modes.D435_USB3[kind][size])
             fastest = Mode(kind, *size, max(rates))
-            assert plan([fastest], "2.1", bandwidth.D435_USB2).possible, "one stream alone fits"
+            assert plan([fastest], "2.1", d435_modes.D435_USB2).possible, "one stream alone fits"
 
 
 @dataclass
@@ -95,3 +97,30 @@ def test_a_rigs_streams_are_judged_by_where_its_cameras_are(rigs):
     )
     assert verdict(streams, []) == "no USB camera in this rig"
     rig.stop()
+
+
+SIZES = st.sampled_from([(424, 240), (640, 480), (1280, 720), (1920, 1080)])
+MODES = st.builds(
+    lambda kind, size, fps, device: Mode(kind, *size, fps, device),
+    st.sampled_from(["color", "depth", "infrared"]),
+    SIZES,
+    st.sampled_from([6, 15, 30, 60, 90]),
+    st.sampled_from(["a", "b", "c"]),
+)
+PLACES = st.fixed_dictionaries(
+    {
+        name: st.builds(Connection, st.sampled_from(["2.1", "3.2"]), st.sampled_from(["", "c0"]), st.just(""))
+        for name in ("a", "b", "c")
+    }
+)
+
+
+@given(st.lists(MODES, max_size=8), MODES, PLACES)
+def test_one_more_stream_never_makes_room(modes, more, places):
+    before, after = plan(modes, places), plan([*modes, more], places)
+    assert before.possible or not after.possible
+    assert after.possible or after.advice, "a refusal says what to change"
+    fast = [share for share in after.shares if not share.name.startswith("USB 2")]
+    slow = [share for share in after.shares if share.name.startswith("USB 2")]
+    total = sum(mode.width * mode.height * {"infrared": 1}.get(mode.kind, 2) * mode.fps for mode in [*modes, more])
+    assert sum(share.load_mbs for share in fast + slow) == pytest.approx(total / 1e6)

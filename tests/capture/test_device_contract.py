@@ -5,6 +5,7 @@ import importlib.util
 import sys
 import threading
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,6 +13,8 @@ import cv2
 import numpy as np
 import pyrealsense2 as rs
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from capture.device import BaseDevice
 from capture.device_contract import device_problems, module_problems
@@ -81,6 +84,15 @@ def test_realsense_and_playback_keep_the_contract(rigs, tmp_path):
     rig.stop()
 
 
+@pytest.mark.slow
+def test_the_simulated_rig_keeps_the_contract(tmp_path):
+    rig = open_rig("simulated", tmp_path, seconds=0.5, drawn_s=0.5)
+    rig.start()
+    for device in rig.devices:
+        assert device_problems(device, gather(device)) == []
+    rig.stop()
+
+
 def test_video_keeps_the_contract(tmp_path):
     path = str(tmp_path / "clip.avi")
     writer = cv2.VideoWriter(path, cv2.VideoWriter_fourcc(*"MJPG"), 100.0, (160, 120))
@@ -129,10 +141,24 @@ def test_the_example_skips_damaged_packets(simulator):
     bad[500] ^= 1
     device._received = b"rubbish" + good + bytes(bad) + simulator.packet(3, 0)[:1000]
     assert [module.HEADER.unpack_from(body)[0] for body in device._bodies()] == [1]
-    assert device.settings["bad_packets"] == 1
+    assert device.bad_packets == 1
     device._received += simulator.packet(3, 0)[1000:]
     assert [module.HEADER.unpack_from(body)[0] for body in device._bodies()] == [3]
     device.stop()
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(1, 40_000), max_size=12), st.binary(max_size=300))
+def test_the_example_finds_its_packets_however_they_are_cut(simulator, cuts, rubbish):
+    module = load_type(str(EXAMPLE), Path())
+    sensor = module.LineSensor.__new__(module.LineSensor)
+    sensor._received, sensor.bad_packets = b"", 0
+    line = b"".join(rubbish.replace(b"H", b"h") + simulator.packet(n, 1000 * n) for n in range(5))
+    found = []
+    for begin, end in pairwise([0, *sorted(min(cut, len(line)) for cut in cuts), len(line)]):
+        sensor._received += line[begin:end]
+        found += [module.HEADER.unpack_from(body)[0] for body in sensor._bodies()]
+    assert found == [0, 1, 2, 3, 4]
 
 
 def test_a_rig_file_names_the_example_by_its_path(simulator, tmp_path):
