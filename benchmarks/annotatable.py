@@ -17,7 +17,8 @@ import numpy as np
 
 from capture.annotatable import judge_view
 from capture.hand_blob import BlobDetector
-from hoi_core.sequence import Capture, open_capture
+from hoi_core import camera as cam
+from hoi_core.sequence import Capture, open_capture, open_truth
 
 Spoil = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
@@ -64,6 +65,29 @@ def judge(capture: Capture, spoil: Spoil, step: int) -> tuple[Counter[tuple[str,
     return levels, cost_ms
 
 
+def joints_in_box(folder: Path, capture: Capture, step: int) -> list[float]:
+    """Of each look at a simulated recording, the share of the true joints that lie in the hand's box; 0 for no hand."""
+    with open_truth(folder) as truth:
+        revision = truth.load()
+    t_ns, hand = revision.t_ns, next(iter(revision.hands.values()))
+    shares = []
+    for name, view in capture.views.items():
+        detector = BlobDetector(view.depth.info, view.color.info)
+        for moment in range(0, len(capture.sync), step):
+            at = {kind: int(capture.sync.index[f"{name}/{kind}"][moment]) for kind in ("color", "depth")}
+            if min(at.values()) < 0:
+                continue
+            region = detector.find(view.color[at["color"]], view.depth[at["depth"]], view.depth.scale_m or 0.001)
+            joints_m = hand.joints_m[int(np.argmin(np.abs(t_ns - capture.sync.t_ns[moment])))]
+            pixels = cam.project(view.camera, cam.transform(view.camera.T_cam_world, joints_m))
+            if region is None:
+                shares.append(0.0)
+                continue
+            x, y, width, height = region.box
+            shares.append(float(((pixels >= [x, y]) & (pixels <= [x + width, y + height])).all(axis=1).mean()))
+    return shares
+
+
 def main() -> None:
     """Judge every sixth frame of both views in each case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -71,7 +95,7 @@ def main() -> None:
     parser.add_argument("--step", type=int, default=6, help="judge every so many frames")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     arguments = parser.parse_args()
-    rows = []
+    rows: list[dict[str, object]] = []
     with open_capture(arguments.sequence) as capture:
         for name, spoil in CASES.items():
             levels, cost_ms = judge(capture, spoil, arguments.step)
@@ -80,6 +104,12 @@ def main() -> None:
             said = {reading: {lv: n for (r, lv), n in levels.items() if r == reading} for reading, _ in levels}
             rows.append({"case": name, "looks": looks, "median_ms": median, "p95_ms": p95, "levels": said})
             print(f"{name:<14} {looks} looks, {median:.2f} ms (p95 {p95:.2f}): {said}")
+        if (arguments.sequence / "truth.h5").exists():
+            shares = np.array(joints_in_box(arguments.sequence, capture, arguments.step))
+            print(
+                f"hand's box: {(shares > 0.8).mean():.0%} of {len(shares)} looks hold more than 80 % of the true joints"
+            )
+            rows.append({"case": "box", "looks": len(shares), "good_share": float((shares > 0.8).mean())})
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf8")
 
