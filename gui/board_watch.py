@@ -59,6 +59,8 @@ def collecting(session: CaptureSession, collector: Collector) -> Look:
     """A look that collects shots, with the depth that the cameras measure meanwhile."""
     from capture.calibrate.live import depth_points
 
+    # A look that was begun before a pause may still run when the next one begins.
+    alone = threading.Lock()
     depths = {info.name.partition("/")[0]: info for info in session.streams if info.depth_scale_m is not None}
 
     def look(images: Mapping[str, U8]) -> Guidance:
@@ -67,7 +69,8 @@ def collecting(session: CaptureSession, collector: Collector) -> Look:
             frame = session.latest(info.name) if view in images and view in collector.factory else None
             if frame is not None:
                 measured[view] = depth_points(frame, info, collector.factory[view])
-        return collector.add(images, measured)
+        with alone:
+            return collector.add(images, measured)
 
     return look
 
@@ -87,8 +90,9 @@ class BoardWatch(QtCore.QObject):
     seen = Signal(object)
     failed = Signal(object)
 
-    def __init__(self, session: CaptureSession, look: Look, parent: QtCore.QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, session: CaptureSession, look: Look) -> None:
+        # Without a parent: the thread keeps it alive until its last look has ended, so that nobody needs to wait.
+        super().__init__()
         self._session, self._look = session, look
         self._streams = {view: info.name for view, info in view_streams(session.streams).items()}
         self._looked: dict[str, int] = {}
@@ -103,11 +107,14 @@ class BoardWatch(QtCore.QObject):
         self._thread.start()
 
     def stop(self) -> None:
-        """End; waits for the look that is under way, about a tenth of a second."""
+        """End after the look that is under way; returns at once."""
         self._end.set()
         self._go.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=3.0)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the thread has ended."""
+        return not self._thread.is_alive()
 
     def pause(self, *, paused: bool) -> None:
         """Look no more for a while, or go on."""

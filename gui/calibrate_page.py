@@ -239,7 +239,7 @@ class CalibratePage(QtWidgets.QWidget):
             return
         self._stop_watch()
         self._look = look
-        self._watch = BoardWatch(self._session, look, self)
+        self._watch = BoardWatch(self._session, look)
         self._watch.seen.connect(self._seen)
         self._watch.failed.connect(self.banner.show_error)
         self._watch.start()
@@ -248,7 +248,8 @@ class CalibratePage(QtWidgets.QWidget):
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.stop()
-            watch.deleteLater()
+            watch.seen.disconnect(self._seen)
+            watch.failed.disconnect(self.banner.show_error)
 
     def _seen(self, seen: Seen) -> None:
         # A look that ended after its step was left is not shown any more.

@@ -115,8 +115,9 @@ class ReplayReader(QtCore.QObject):
     failed = Signal(object)
     saved = Signal(object)
 
-    def __init__(self, path: Path, parent: QtCore.QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, path: Path) -> None:
+        # Without a parent: the thread keeps it alive until its last read has ended, so that closing never waits.
+        super().__init__()
         self._path = path
         self._wake = threading.Condition()
         self._request: Request | None = None
@@ -133,12 +134,16 @@ class ReplayReader(QtCore.QObject):
         self._thread.start()
 
     def stop(self) -> None:
-        """End; waits for the picture that is being made, some milliseconds."""
+        """End after what is being read; returns at once."""
         with self._wake:
             self._end = True
             self._wake.notify()
+
+    def wait(self, seconds: float = 5.0) -> bool:
+        """Wait for the end after `stop`, so that the files are closed. Returns whether it has come."""
         if self._thread.is_alive():
-            self._thread.join(timeout=5.0)
+            self._thread.join(timeout=seconds)
+        return not self._thread.is_alive()
 
     def ask(self, request: Request) -> None:
         """Ask for pictures; replaces what was asked for before and not begun."""

@@ -73,7 +73,7 @@ class ViewWindow(QtWidgets.QMainWindow):
         self._lay_out()
         self._player = QtCore.QTimer(self)
         self._player.timeout.connect(self._play_tick)
-        self.reader = ReplayReader(self.folder, self)
+        self.reader = ReplayReader(self.folder)
         self._connect()
         self.set_mode("color")
         self.set_speed("true")
@@ -427,4 +427,7 @@ def main(folder: Path, mode: themes.Mode = "system") -> int:
     window = ViewWindow(folder, themes.apply(app, themes.remembered_mode(mode)))
     show_unexpected(window.banner)
     window.show()
-    return int(app.exec_())
+    code = int(app.exec_())
+    # The interpreter must not end in the middle of a read.
+    window.reader.wait()
+    return code

@@ -1,5 +1,6 @@
 """The calibration wizard over images of a board between two cameras with known poses."""
 
+import threading
 from dataclasses import replace
 
 import cv2
@@ -91,6 +92,8 @@ def root(tmp_path):
 @pytest.fixture
 def page(qtbot, session, root, monkeypatch):
     monkeypatch.setattr(board_watch, "_PERIOD_S", 0.0)
+    # What an earlier test had running must not count in this one.
+    qtbot.waitUntil(lambda: all(thread.name != "board" for thread in threading.enumerate()))
     session.looks = 0
     made = CalibratePage(theme.DARK, lambda: session, root)
     qtbot.addWidget(made, before_close_func=lambda page: page.stop())
@@ -194,7 +197,9 @@ def test_the_daily_check_tells_whether_a_camera_was_moved(qtbot, page, session, 
 def test_leaving_the_page_stops_looking_and_keeps_the_shots(qtbot, page, session):
     page.begin_step.begin.click()
     qtbot.waitUntil(lambda: len(page._collector.shots) >= 1, timeout=15_000)
+    watch = page._watch
     page.stop()
+    qtbot.waitUntil(lambda: watch.ended)
     looks, shots = session.looks, len(page._collector.shots)
     qtbot.wait(100)
     assert session.looks == looks

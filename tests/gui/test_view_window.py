@@ -37,6 +37,7 @@ def make(qtbot):
     yield open_window
     for window in made:
         window.close()
+        assert window.reader.wait()
         window.deleteLater()
 
 
@@ -200,6 +201,7 @@ def test_a_killed_recording_is_shown_to_its_last_frame(qtbot, make, recordings, 
         assert (pixel(window.views.large[0]) == MOMENTS - 1).all()
     finally:
         window.close()
+        window.reader.wait()
         writer.close()
 
 
