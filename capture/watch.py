@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from capture.devices._librealsense import rs
 from capture.devices.realsense import DeviceInfo, find
+from capture.rig_file import DEVICES
+from hoi_core import plugins
 from hoi_core.errors import DeviceError
 
 log = logging.getLogger(__name__)
@@ -54,7 +57,7 @@ class DeviceWatch:
         except DeviceError as error:  # one that is just starting does not answer yet
             log.debug("%s", error)
             cameras = [info for info in self._known if info.firmware]
-        return cameras + video_devices()
+        return cameras + video_devices() + plugin_devices()
 
     def look(self) -> None:
         """Look again now instead of at the next turn."""
@@ -93,6 +96,18 @@ def video_devices(sysfs: Path = _SYSFS) -> list[DeviceInfo]:
             continue
         camera = DeviceInfo(name or "video camera", f"/dev/{node.name}", _usb(node), firmware="", needs_usb3=False)
         found.append(camera)
+    return found
+
+
+def plugin_devices() -> list[DeviceInfo]:
+    """What the device types of other packages find, those that have a function `find()`."""
+    found: list[DeviceInfo] = []
+    for point in entry_points(group=DEVICES):
+        try:
+            module = plugins.load(DEVICES, point.name)
+            found += module.find() if hasattr(module, "find") else []
+        except Exception as error:  # noqa: BLE001 - somebody else's code: it must not hide our own cameras
+            log.warning("device type %s cannot look for its devices: %s", point.name, error)
     return found
 
 

@@ -44,22 +44,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 def job(config: Config) -> None:
     """Find the cameras and show them."""
     from capture.devices import realsense
-    from capture.watch import video_devices
+    from capture.watch import plugin_devices, video_devices
     from hoi_core import log, plugins
 
     cameras = realsense.find(modes=config.modes or config.json is not None)
-    videos = video_devices()
-    write_json(config.json, [_figures(info) for info in [*cameras, *videos]])
+    videos, others = video_devices(), plugin_devices()
+    write_json(config.json, [_figures(info) for info in [*cameras, *videos, *others]])
     lines = [line for info in cameras for line in _camera_lines(info, modes=config.modes)]
     if not cameras:
         lines.append("No RealSense camera is connected; the simulated rig needs none.")
     if videos:
         lines += ["", "Video cameras (type: video):"]
         lines += [f"  {info.serial:<14} {info.product}" + (f", USB {info.usb}" if info.usb else "") for info in videos]
+    if others:
+        lines += ["", "Devices of other packages:"]
+        lines += [f"  {info.serial:<14} {info.product}" for info in others]
     lines += ["", "Device types for rig files:"]
     lines += [f"  {name:<12} {text}" for name, text in plugins.names("capture.devices").items()]
     lines += ["", *SYNC_STATEMENT]
-    count = len(cameras) + len(videos)
+    count = len(cameras) + len(videos) + len(others)
     log.panel(f"{count} camera{'' if count == 1 else 's'}", lines, "hoi-capture --rig simulated")
 
 

@@ -1,6 +1,8 @@
 """Plug and unplug, seen on a librealsense context with software devices and a folder like the kernel's."""
 
 import queue
+import types
+from importlib.metadata import EntryPoint
 
 import pyrealsense2 as rs
 
@@ -57,3 +59,15 @@ def test_a_camera_that_does_not_answer_yet_keeps_the_watch_alive(monkeypatch):
     monkeypatch.setattr(watch_module, "find", refuse)
     assert watch.devices() == video_devices()
     watch.close()
+
+
+def test_other_packages_find_their_own_devices(monkeypatch, caplog):
+    mine = watch_module.DeviceInfo("Mine", "m1", "", "1.0")
+    good, broken = types.ModuleType("good"), types.ModuleType("broken")
+    good.find, broken.find = lambda: [mine], lambda: 1 // 0
+    modules = {"good": good, "broken": broken, "quiet": types.ModuleType("quiet")}
+    points = [EntryPoint(name, name, watch_module.DEVICES) for name in modules]
+    monkeypatch.setattr(watch_module, "entry_points", lambda **_: points)
+    monkeypatch.setattr(watch_module.plugins, "load", lambda _, name: modules[name])
+    assert watch_module.plugin_devices() == [mine]
+    assert "broken cannot look" in caplog.text
