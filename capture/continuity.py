@@ -251,7 +251,9 @@ class Continuity:
             period_ns = counter.measured_ns
             own = [(f.frame_number + counter.number_added, f.t_device_ns) for f in fresh if f.stream == frame.stream]
             by_count = _phase(counter.recent, counter.number, period_ns) - _phase(own, counter.number, period_ns)
-            if abs(by_count - wanted) < 0.5 * period_ns:
+            counted = (frame.frame_number - last.frame_number) * period_ns
+            # A counter that goes on tells better than arrivals, which a busy host may delay just now.
+            if abs(counted - (frame.t_host_ns - last.t_host_ns)) < _JUMP_NS:
                 return by_count, True
         return wanted, False
 

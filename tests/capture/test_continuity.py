@@ -117,6 +117,18 @@ def test_a_clock_that_is_reset_goes_on_to_a_tenth_of_a_millisecond(seed):
         assert np.abs(np.array([f.t_device_ns for f in own]) - ideal).max() < 100_000
 
 
+def test_a_clock_that_is_reset_while_the_host_is_busy_invents_no_gap():
+    camera, continuity = Camera435(11), Continuity(STREAMS)
+    frames = run_part(continuity, [pair for k in range(200) for pair in camera.at(k)])
+    camera.reset_clock(200)
+    busy = [pair for k in range(200, 300) for pair in camera.at(k, min(k - 199, 60) * 10_000_000)]
+    frames += run_part(continuity, busy) + continuity.flush()
+    assert [e.reason for e in continuity.epochs] == [CLOCK_RESET] * 2
+    own = [f for f in frames if f.stream == "left/color"]
+    assert [f.frame_number for f in own] == list(range(300))
+    assert np.abs(np.diff([f.t_device_ns for f in own]) - PERIOD * camera.rate).max() < 200_000
+
+
 def test_a_counter_that_is_reset_goes_on_by_the_clock():
     camera, continuity = Camera435(3), Continuity(STREAMS)
     frames = run_part(continuity, [pair for k in range(100) for pair in camera.at(k)])
