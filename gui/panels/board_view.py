@@ -41,7 +41,8 @@ class BoardView(ImageView):
         found = f"{guidance.corners} corners" if guidance.corners else "no board"
         if max(image.shape[:2]) <= _COARSE_PX:
             # No corners can be found in it; the calibration compares its whole images.
-            level, found = ("good" if guidance.count else "idle"), "whole image"
+            self.set_state("good" if guidance.count else "idle", f"in {guidance.count} shots")
+            return
         self.set_state(level, f"{found}  ·  in {guidance.count} shots" if guidance.count else found)
 
     def paintEvent(self, event: QtGui.QPaintEvent | None) -> None:
