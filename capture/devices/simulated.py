@@ -204,8 +204,7 @@ class SimulatedRig:
             self._spawn(self._draw_in_background, "draw")
         else:
             self.prepare(on_progress)
-        self._player.begin()
-        self._spawn(self._player.make, "expose")
+        self._spawn(self._expose, "expose")
         self._spawn(self._player.deliver, "play")
 
     def rewind(self) -> None:
@@ -306,6 +305,13 @@ class SimulatedRig:
             if self._ending.is_set():
                 return
             self.scene.draw(slot)
+
+    def _expose(self) -> None:
+        # Compiled code is loaded with the first images: they shall not be late for it.
+        for name in DEVICES:
+            self.scene.develop(name, 0, 0)
+        self._player.begin()
+        self._player.make()
 
     def _restart_film(self) -> None:
         self._slot = -1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from capture.devices import _truth, simulated
 from capture.devices._clocks import DeviceClock, choose_drops
 from capture.devices._noise import DepthNoise, NoiseBanks, expose, measure_depth
 from capture.devices._twin import HAND
+from capture.rig import open_rig
 from hoi_core import camera as cam
 from hoi_core.conventions import fingertips
 from hoi_core.errors import ConfigError, DeviceError
@@ -261,3 +263,64 @@ def test_numbers_without_sense_are_refused(name, value):
 def test_a_negative_seed_is_refused():
     with pytest.raises(ConfigError, match="seed 0 or more, got -1"):
         simulated.Config(seed=-1)
+
+
+def test_streams_carry_the_cameras_of_a_calibration_and_images_those_of_truth(rig):
+    true = rig.cameras.true
+    moved = replace(true["right/color"], fx=600.0, T_world_cam=cam.rigid(np.eye(3), np.array([0.1, 0.2, 0.3])))
+    sensor = replace(true["edge128/gray"], cx=60.0)
+    cameras = {"right": moved, "edge128": sensor, "front": moved}
+    config = simulated.Config(seed=4, seconds=3.0, object="can", cameras=cameras, calibration="2026-11-21_01")
+    with simulated.open(config) as other:
+        infos = {info.name: info.camera for device in other.devices for info in device.streams}
+        assert other.calibration == "2026-11-21_01"
+        assert infos["right/color"] == moved
+        assert infos["edge128/edge"].cx == 60.0
+        np.testing.assert_allclose(infos["left/color"].T_world_cam, true["left/color"].T_world_cam)
+        np.testing.assert_allclose(
+            infos["right/depth"].T_world_cam, moved.T_world_cam @ rig.cameras.T_color_depth, atol=1e-6
+        )
+        rig.scene.draw(70)
+        other.scene.draw(70)
+        for a, b in zip(rig.scene.develop("right", 70, 70), other.scene.develop("right", 70, 70), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_devices_say_what_is_set(rig):
+    left, _, sensor = (device.settings for device in rig.devices)
+    assert left["color"]["exposure_us"] == 8500.0
+    assert left["stereo"]["emitter"] is True
+    assert sensor["exposure_us"] == 8000.0
+
+
+def test_a_rig_file_gives_every_option(tmp_path):
+    path = tmp_path / "hard.yaml"
+    path.write_text(
+        "name: hard\ndevices:\n  - type: simulated\n    seconds: 4\n    scene: board\n    noise: cached\n"
+        "    board: {squares_x: 5, squares_y: 7, square_m: 0.03, marker_m: 0.022}\n"
+        "    faults:\n      stalls: [{device: left, at_s: 1, seconds: 0.5}]\n      latency_ms: {right: 20}\n"
+    )
+    with open_rig(str(path), tmp_path) as rig:
+        assert rig.config.faults.stalls[0].device == "left"
+        assert rig.config.faults.latency_ms == {"right": 20}
+        assert rig.scene.board.squares_x == 5
+
+
+def test_rewinding_a_running_preview_shows_the_play_from_its_start():
+    with simulated.open(simulated.Config(seed=2, live=True, seconds=0.5, object="can")) as rig:
+        rig.prepare()
+        rig.start()
+        sensor = rig.devices[2]
+        while len(rig._shown) < 20:
+            sensor.read(1.0)
+        rig.rewind()
+        while sensor.read(0.0):
+            continue
+        numbers = np.array([sensor.read(2.0)[0].frame_number for _ in range(4)])
+        slots = rig._slots(numbers)
+        # On a busy machine a few frames may have gone by.
+        assert slots[0] < 10
+        np.testing.assert_array_equal(np.diff(slots), 1)
+        began = int(numbers[0] - slots[0])
+        assert rig._slots(np.array([began]))[0] == 0
+        assert rig._slots(np.array([began - 1]))[0] > 3
