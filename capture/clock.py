@@ -91,7 +91,7 @@ def fit(t_device_ns: I64, t_host_ns: I64, *, drift: bool = True, rate: float | N
 def _modal_line(x: F64, y: F64, expected: float, loose: float) -> tuple[float, float]:
     """Slope, ns/s, and offset, ns, by reweighting; the slope is drawn to what is expected, as loosely as said."""
     slope = _first_slope(x, y, expected) if loose else expected
-    middle, width = shortest_half(y - slope * x)
+    middle, width = _shortest_half(y - slope * x)
     width = max(0.5 * width, _LEAST_WIDTH_NS)
     x0 = float(x.mean())
     level = middle + slope * x0
@@ -139,7 +139,7 @@ def _first_slope(x: F64, y: F64, expected: float) -> float:
     return float(np.clip(np.median((low[j] - low[i]) / (at[j] - at[i])), -limit, limit))
 
 
-def shortest_half(values: F64) -> tuple[float, float]:
+def _shortest_half(values: F64) -> tuple[float, float]:
     """Middle and width of the shortest interval that holds half of the values `(N,)`."""
     ordered = np.sort(values)
     n = len(ordered)

@@ -13,7 +13,7 @@ from statistics import median
 
 import numpy as np
 
-from capture.clock import ClockTracker, shortest_half
+from capture.clock import ClockTracker
 from hoi_core.sequence import Clock, Epoch
 from hoi_core.types import Frame, StreamInfo
 
@@ -28,8 +28,9 @@ ESTIMATED = (UNPLUGGED, RESTARTED, CLOCK_JUMP, CLOCK_CHANGED)
 """Reasons after which device times go on only as exactly as frames arrive: the clock model begins a new piece."""
 
 _WRAP_NS = (1 << 32) * 1000  # librealsense's hardware clock counts microseconds in 32 bits: 71.6 minutes
-_HELD_FRAMES = 10
-_HELD_NS = 350_000_000
+_HELD_FRAMES = 15
+_HELD_NS = 500_000_000
+_EARLY_SHARE = 0.2
 _SAME_CLOCK_NS = 25e6
 """A clock that still agrees with the host's so well was not reset."""
 _OLD_FRAMES = 3
@@ -88,7 +89,7 @@ class Continuity:
     def continue_(self, frame: Frame) -> list[Frame]:
         """Frames that go on: mostly just this one; none for one whose number came before.
 
-        After a reset the device's first frames are held back (0.35 s at most) until the time that was lost is
+        After a reset the device's first frames are held back (0.5 s at most) until the time that was lost is
         certain; then they come all at once. Epochs are entered into `epochs` before the first frame that they
         concern is returned.
         """
@@ -239,10 +240,10 @@ class Continuity:
         if model is None:
             return counter.time_added_ns, True
         fresh = [f for f in held if self._same_timeline(f, frame)]
-        # What each frame would have to add, were it as late as most frames are.
+        # What each frame would have to add, were it as late as most frames are. A host that is busy with a camera
+        # that came back may delay most of the first frames: the earlier ones tell.
         missing = np.array([_to_device_ns(model, f.t_host_ns) - f.t_device_ns for f in fresh], dtype=np.int64)
-        middle, _ = shortest_half((missing - missing[0]).astype(np.float64))
-        wanted = int(missing[0]) + round(middle)
+        wanted = int(missing[0]) + round(float(np.quantile(missing - missing[0], _EARLY_SHARE)))
         for other in self._counters.values():
             if other.raw is not None and abs(other.time_added_ns - wanted) < _SAME_CLOCK_NS:
                 return other.time_added_ns, True

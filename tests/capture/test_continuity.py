@@ -63,7 +63,7 @@ def run(continuity, deliveries):
     st.integers(40, 400),
     st.integers(15, 900),
     st.floats(-100, 100),
-    st.lists(st.integers(0, 3), max_size=3),
+    st.lists(st.integers(0, 9), max_size=8),
 )
 def test_the_gap_after_a_replug_is_exactly_what_was_missed(seed, before, away, drift_ppm, stalled):
     camera, continuity = Camera435(seed, drift_ppm), Continuity(STREAMS)
