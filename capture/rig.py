@@ -202,6 +202,9 @@ def _problem(file: RigFile, root: Path) -> str:
     try:
         _cameras(root, file.calibration)
         _require_bandwidth(file)
+        missing = [entry.missing for entry in file.entries if entry.missing]
+        if missing:
+            return f"not found: {', '.join(missing)}."
         live = [entry for entry in file.entries if _is_live_realsense(entry)]
         if live:
             from capture.devices import realsense

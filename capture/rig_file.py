@@ -40,6 +40,15 @@ class Entry:
         view, serial = getattr(self.config, "view", ""), getattr(self.config, "serial", "")
         return " ".join(part for part in (Path(self.type).stem, view, serial and f"({serial})") if part)
 
+    @property
+    def missing(self) -> str:
+        """The file or device file that it plays or reads, if that is not there; else empty."""
+        for key in _FILES:
+            value = str(getattr(self.config, key, ""))
+            if value and not value.isdigit() and not Path(value).exists():
+                return value
+        return ""
+
 
 @dataclass(frozen=True)
 class RigFile:

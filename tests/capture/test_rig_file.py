@@ -105,16 +105,18 @@ def test_rigs_are_listed_with_what_is_wrong(tmp_path):
         ("a", "devices:\n  - {type: realsense, serial: '77'}\n"),
         ("b", "devices:\n  - {type: kinect}\n"),
         ("c", "calibration: c9\ndevices:\n  - {type: video, source: '0'}\n"),
+        ("e", "devices:\n  - {type: playback, file: gone.db3}\n"),
         ("d", "devices:\n  - {type: video, source: '0', view: edge128}\n"),
     ):
         write(tmp_path / "rigs", text, f"{name}.yaml")
-    first, a, b, c, d = list_rigs(tmp_path)
+    first, a, b, c, d, e = list_rigs(tmp_path)
     assert (first.name, first.path, first.problem) == ("simulated", None, "")
     assert (a.name, a.devices) == ("a", ("realsense left (77)",))
     assert a.problem == "not connected: realsense left (77)."
     assert "no device named 'kinect'" in b.problem
     assert "c9" in c.problem
     assert (d.devices, d.problem) == (("video edge128",), "")
+    assert e.problem == "not found: gone.db3."
     assert list_rigs(tmp_path / "nothing") == [first]
 
 
