@@ -6,10 +6,11 @@ Poses are six numbers, axis-angle then translation. A corner `p` of the board fa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import least_squares
+from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import csr_matrix
 
 from capture.calibrate import lens as optics
@@ -20,6 +21,8 @@ _SOFT_PX = 1.0
 # Errors of corners are alike within a shot: beside a prior they count as larger than their spread.
 _PRIOR_PX = 1.0
 _STEPS = 60
+_DONE = 1e-9
+_MOST_DAMPING = 1e10
 # A corner is left out when it is this many upper quartiles of its view off.
 _OUTLIER_QUARTILES = 5.0
 
@@ -192,22 +195,47 @@ def _solve(scene: Scene, corners: Corners, freedom: Freedom, *, robust: bool) ->
         cols = np.concatenate([column[used], layout.lenses[views, columns]])
         return csr_matrix((values, (rows, cols)), shape=(n + len(weight), layout.count))
 
-    found = least_squares(
-        residuals,
-        layout.pack(scene),
-        jac=jacobian,
-        method="trf",
-        x_scale="jac",
-        loss="soft_l1" if robust else "linear",
-        f_scale=_SOFT_PX,
-        tr_solver="lsmr",
-        tr_options={"atol": 1e-12, "btol": 1e-12, "maxiter": 4 * layout.count},
-        ftol=1e-9,
-        xtol=1e-10,
-        gtol=1e-10,
-        max_nfev=_STEPS,
-    )
-    return layout.unpack(found.x)
+    return layout.unpack(_descend(layout.pack(scene), residuals, jacobian, robust=robust))
+
+
+def _descend(x: F64, residuals: Callable[[F64], F64], jacobian: Callable[[F64], csr_matrix], *, robust: bool) -> F64:
+    """Levenberg and Marquardt on the normal equations: a few hundred numbers, so that these are small and dense.
+
+    scipy's `least_squares` reaches the same minimum (checked to nine digits) in several times the time.
+    """
+    damping = 1e-4
+    r = residuals(x)
+    cost = _cost(r, robust=robust)
+    for _ in range(_STEPS):
+        J = jacobian(x)
+        # Weights whose weighted squares have the gradient of the soft L1 loss.
+        weight = 1.0 / np.sqrt(1.0 + (r / _SOFT_PX) ** 2) if robust else np.ones_like(r)
+        H = (J.T @ J.multiply(weight[:, None]).tocsr()).toarray()
+        g = J.T @ (weight * r)
+        scale = np.maximum(np.diag(H), 1e-12)
+        gain = 0.0
+        while damping < _MOST_DAMPING:
+            try:
+                step = -cho_solve(cho_factor(H + np.diag(damping * scale)), g)
+            except np.linalg.LinAlgError:
+                damping *= 10.0
+                continue
+            tried = residuals(x + step)
+            new = _cost(tried, robust=robust)
+            if new <= cost:
+                gain, cost, x, r = cost - new, new, x + step, tried
+                damping = max(damping * 0.1, 1e-9)
+                break
+            damping *= 10.0
+        if gain <= _DONE * cost:
+            break
+    return x
+
+
+def _cost(r: F64, *, robust: bool) -> float:
+    squares = (r / _SOFT_PX) ** 2
+    total = float((2.0 * (np.sqrt(1.0 + squares) - 1.0)).sum() if robust else squares.sum())
+    return total if np.isfinite(total) else np.inf
 
 
 def _predict(scene: Scene, corners: Corners) -> tuple[F64, F64, F64, F64, F64]:

@@ -49,6 +49,7 @@ def calibrate(
     problem = make_problem(board, shots, factory, options)
     start, alone = solve_start(problem)
     solution = solve_views(problem, problem.views, range(len(problem.shots)), start)
+    refuse.same_place(_cameras(problem, solution))
     coarse = solve_coarse(problem, solution)
     cameras = _cameras(problem, solution) | {view: found.result.camera for view, found in coarse.items()}
     figures = _with_coarse(_figures(problem, solution, alone), cameras, coarse)
