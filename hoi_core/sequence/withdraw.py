@@ -20,12 +20,11 @@ from hoi_core.sequence._erase import Erased, can_edit, erase
 from hoi_core.sequence._files import alone, storage_errors
 from hoi_core.sequence._in_use import opened
 from hoi_core.sequence._mentions import Words, is_structured, mentioned
+from hoi_core.sequence._withdraw_journal import JOURNAL, Journal
 from hoi_core.sequence._withdraw_tables import cells_for, own_objects, table_sequences, without_objects
 from hoi_core.sequence.layout import CAPTURE
 from hoi_core.sequence.reader import open_capture
 
-JOURNAL = ".withdrawal.jsonl"
-"""In the root while a withdrawal runs: what is looked for and what has gone, so that it can be taken up again."""
 _NOT_DERIVED = ("objects", "rigs", "calibrations", "sequences")
 _HISTORIES = (".git", ".hg", ".svn", ".dvc")
 _LAST = ("objects.csv", "protocol.csv", "participants.csv")
@@ -148,7 +147,7 @@ def holdings(root: Path, participant: str, keep: Sequence[str] = ()) -> Holdings
     if len(participant) < 2 or not participant.isascii():
         raise ConfigError(f"expected a pseudonym such as p07, got {participant!r}.", "`hoi-data protocol` lists them.")
     root = Path(root)
-    known = _Journal.read(root)
+    known = Journal.read(root)
     listed = set(table_sequences(root, participant)) | set(known.sequences if known else ())
     sequences, conflicts = _sequences(root, participant, listed)
     hashes = sorted({*(known.hashes if known else ()), *(h for name in sequences if (h := _hash(root, name)))})
@@ -289,7 +288,7 @@ def withdraw(
     root = Path(root)
     with storage_errors(root), alone(root):
         found = holdings(root, participant, keep)
-        journal = _Journal.read(root)
+        journal = Journal.read(root)
         if journal is not None and journal.participant != participant:
             raise ConfigError(
                 f"the withdrawal of {journal.participant} has not been finished.",
@@ -297,7 +296,7 @@ def withdraw(
             )
         _check(root, found, resumed=journal is not None)
         if journal is None:
-            journal = _Journal.start(root, found, substitute)
+            journal = Journal.start(root, found.participant, substitute, found.sequences, found.hashes)
         for item in found.items:
             if item.kind in ("recording", "derived"):
                 if on_progress is not None:
@@ -333,7 +332,7 @@ def _check(root: Path, found: Holdings, *, resumed: bool) -> None:
         )
 
 
-def _delete(root: Path, item: Holding, journal: _Journal) -> None:
+def _delete(root: Path, item: Holding, journal: Journal) -> None:
     """Note what a file was, then delete it."""
     path = root / item.path
     digest = hashlib.sha256()
@@ -362,7 +361,7 @@ def _remove_named_folders(root: Path, words: Words) -> None:
             path.rmdir()
 
 
-def _edit_tables(root: Path, found: Holdings, journal: _Journal) -> None:
+def _edit_tables(root: Path, found: Holdings, journal: Journal) -> None:
     """Free the participant's cells for a substitute, or else drop the objects that nobody else handles."""
     if journal.substitute:
         cells_for(root, found.participant, journal.substitute)
@@ -374,7 +373,7 @@ def _edit_tables(root: Path, found: Holdings, journal: _Journal) -> None:
         )
 
 
-def _edit(path: Path, words: Words, journal: _Journal) -> None:
+def _edit(path: Path, words: Words, journal: Journal) -> None:
     name = _inside(journal.root, path)
     left: Erased | None = erase(path, words, may_go=_can_be_made_again(name)) if path.exists() else None
     if left is None or not left.removed:
@@ -390,7 +389,7 @@ def _edit(path: Path, words: Words, journal: _Journal) -> None:
     os.replace(draft, path)
 
 
-def _verify(root: Path, found: Holdings, journal: _Journal, keep: Sequence[str]) -> Certificate:
+def _verify(root: Path, found: Holdings, journal: Journal, keep: Sequence[str]) -> Certificate:
     """Read through what is left.
 
     Raises:
@@ -427,57 +426,3 @@ def _verify(root: Path, found: Holdings, journal: _Journal, keep: Sequence[str])
         kept=tuple(keep),
         substitute=journal.substitute,
     )
-
-
-class _Journal:
-    """What a withdrawal looks for and what has gone, one JSON object a line; the first says whose it is."""
-
-    def __init__(self, root: Path, lines: list[dict[str, object]]) -> None:
-        self.root = root
-        self._lines = lines
-        head = lines[0]
-        self.participant, self.substitute = str(head["participant"]), str(head["substitute"])
-        self.sequences, self.hashes = _texts(head["sequences"]), _texts(head["hashes"])
-
-    @classmethod
-    def read(cls, root: Path) -> _Journal | None:
-        """That of a withdrawal that was broken off; None without one."""
-        path = root / JOURNAL
-        if not path.exists():
-            return None
-        lines = []
-        for line in path.read_text(encoding="utf8").splitlines():
-            try:
-                lines.append(json.loads(line))
-            except ValueError:
-                break  # the last line of a run that was killed
-        return cls(root, lines) if lines else None
-
-    @classmethod
-    def start(cls, root: Path, found: Holdings, substitute: str) -> _Journal:
-        """A new one, on the disk before anything is deleted."""
-        head: dict[str, object] = {"participant": found.participant, "substitute": substitute}
-        head |= {"sequences": list(found.sequences), "hashes": list(found.hashes)}
-        (root / JOURNAL).write_text("", encoding="utf8")
-        journal = cls(root, [head])
-        journal._append(head)
-        return journal
-
-    def note(self, entry: dict[str, object]) -> None:
-        """Write down what goes now."""
-        self._lines.append(entry)
-        self._append(entry)
-
-    def gone(self) -> list[dict[str, object]]:
-        """Everything that has gone, each path once."""
-        return list({str(entry["path"]): entry for entry in self._lines[1:]}.values())
-
-    def _append(self, entry: dict[str, object]) -> None:
-        with (self.root / JOURNAL).open("a", encoding="utf8") as file:
-            file.write(json.dumps(entry) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _texts(values: object) -> tuple[str, ...]:
-    return tuple(str(value) for value in values) if isinstance(values, list) else ()

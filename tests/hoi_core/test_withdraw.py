@@ -28,7 +28,8 @@ from hoi_core.sequence import (
 from hoi_core.sequence import withdraw as module
 from hoi_core.sequence._erase import without
 from hoi_core.sequence._mentions import Words, mentioned
-from hoi_core.sequence.withdraw import JOURNAL, holdings, withdraw
+from hoi_core.sequence._withdraw_journal import JOURNAL
+from hoi_core.sequence.withdraw import holdings, withdraw
 from hoi_core.types import Camera, Frame, StreamInfo
 
 INFO = StreamInfo("left/color", "camera", (6, 8, 3), "uint8", 30.0, Camera(8, 6, 7, 7, 4, 3), "1")
@@ -218,7 +219,7 @@ def test_a_crash_at_any_point_is_taken_up_again(root, monkeypatch, after):
         words = ("p01", *HIS, capture.content_hash())
     expected = {item.path for item in holdings(root, "p01").items if item.kind in ("recording", "derived")}
     calls = [0]
-    real = module._Journal.note
+    real = module.Journal.note
 
     def crash(self, entry):
         calls[0] += 1
@@ -226,7 +227,7 @@ def test_a_crash_at_any_point_is_taken_up_again(root, monkeypatch, after):
             raise KeyboardInterrupt
         real(self, entry)
 
-    monkeypatch.setattr(module._Journal, "note", crash)
+    monkeypatch.setattr(module.Journal, "note", crash)
     with pytest.raises(KeyboardInterrupt):
         withdraw(root, "p01")
     assert (root / JOURNAL).exists()
