@@ -20,6 +20,7 @@ from hoi_core.errors import DeviceError, HoiError, StorageError
 from hoi_core.sequence import (
     CaptureHeader,
     CaptureWriter,
+    Clock,
     Drop,
     Epoch,
     Sync,
@@ -29,7 +30,7 @@ from hoi_core.sequence import (
 )
 from hoi_core.types import Frame, StreamInfo
 
-_TICK_S = 0.5
+_TICK_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class Recorder:
         self._timekeeper = timekeeper
         self._explain = explain
         self._epochs_written: set[Epoch] = set()
+        self._clocks_written: Mapping[str, Clock] = {}
         self._began: dict[str, int] = {}
         self._rings = Rings(devices, ring_s)
         self._ledger = Ledger(self._streams)
@@ -203,8 +205,10 @@ class Recorder:
         self._moments, self._drops = books.moments, books.drops
 
     def _write(self, books: Books, epochs: Sequence[Epoch], *, replace: bool) -> None:
-        for name, model in books.clocks.items():
-            self._writer.set_clock(name, model)
+        if books.clocks is not self._clocks_written:
+            for name, model in books.clocks.items():
+                self._writer.set_clock(name, model)
+            self._clocks_written = books.clocks
         new = [epoch for epoch in epochs if epoch not in self._epochs_written]
         if new:
             self._writer.extend_epochs(new)

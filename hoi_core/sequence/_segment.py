@@ -106,10 +106,14 @@ class StreamPart:
         """Write the numbers of the images since the last time."""
         if not self._pending:
             return
-        stop = self.count
-        for dataset, values in zip(self._fields.values(), zip(*self._pending, strict=True), strict=True):
-            dataset.resize(stop, axis=0)
-            dataset[stop - len(values) :] = np.asarray(values).astype(dataset.dtype)
+        first, count = self.count - len(self._pending), len(self._pending)
+        memory = h5py.h5s.create_simple((count,))
+        for (name, dataset), values in zip(self._fields.items(), zip(*self._pending, strict=True), strict=True):
+            # As with the images: h5py's own indexing takes several times as long.
+            dataset.id.set_extent((self.count,))
+            place = dataset.id.get_space()
+            place.select_hyperslab((first,), (count,))
+            dataset.id.write(memory, place, np.array(values, dtype=FIELDS[name]))
         self._pending.clear()
 
     def column(self, name: str) -> np.ndarray:
