@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -26,9 +26,10 @@ _SPAN_S = 300.0
 """Temperature bends a clock's line: a piece spans so long, and the last up to twice as long."""
 _MOST_PAIRS = 60_000
 _FITTED_PAIRS = 4096
+_SLEEP_NS = 2e9
 _NEW_PAIRS = 15
 _JUMP_NS = 20e6
-"""A level of arrivals that changes by more, and stays, is another piece: a suspended host, or an unnoticed jump."""
+"""A level of arrivals that changes by more, and stays, is a backlog or its end, or a host that was suspended."""
 _BLOCK_NS = 500_000_000
 _WINDOW_BLOCKS = 6
 _STEEP = 8.0
@@ -186,6 +187,32 @@ def jumps(t_device_ns: I64, t_host_ns: I64) -> list[int]:
     return sorted(i for i in found if 0 < i < len(y))
 
 
+def _spans(t_device_ns: I64, t_host_ns: I64) -> list[I64]:
+    """Indices of the pairs of each piece; pairs that a busy host delivered late for long are left out.
+
+    Clocks that jump are continued before (`capture.continuity`), so that a level that rises is a backlog, and one
+    that falls its end. Only a host that slept makes it fall far: its clock stood still.
+    """
+    found = jumps(t_device_ns, t_host_ns)
+    if not found:
+        return [np.arange(len(t_device_ns))]
+    edges = [0, *found, len(t_device_ns)]
+    parts = [np.arange(a, b) for a, b in pairwise(edges)]
+    levels = [
+        float(np.quantile((t_host_ns - t_device_ns)[part] - int(t_host_ns[0] - t_device_ns[0]), 0.3)) for part in parts
+    ]
+    pieces: list[list[int]] = [[0]]
+    for k in range(1, len(parts)):
+        if levels[k] < levels[k - 1] - _SLEEP_NS and levels[k] < min(levels[j] for j in pieces[-1]) - _SLEEP_NS:
+            pieces.append([])
+        pieces[-1].append(k)
+    out = []
+    for members in pieces:
+        floor = min(levels[j] for j in members)
+        out.append(np.concatenate([parts[j] for j in members if levels[j] < floor + _JUMP_NS]))
+    return out
+
+
 def _unlikely(late_ns: F64) -> F64:
     """Cost of arrivals so much after their level: a frame may well be late, but hardly early."""
     return np.maximum(-late_ns, 0.2 * late_ns)
@@ -241,16 +268,17 @@ class ClockTracker:
             return []
         pairs = np.stack([np.array(self._device[:count]), np.array(self._host[:count])])
         device, host = pairs[:, np.argsort(pairs[0], kind="stable")]
-        edges = [0, *jumps(device, host), count]
-        spans = [slice(a, b) for a, b in pairwise(edges)]
+        spans = _spans(device, host)
         # The longest piece knows the rate best; the others are of the same quartz.
         rate = self._settled[-1].drift_ppm if self._settled and self._known_rate else None
-        longest = max(spans, key=lambda span: int(device[span.stop - 1] - device[span.start]))
+        longest = max(spans, key=len)
         best = fit(device[longest], host[longest], drift=self._drift, rate=rate)
-        return [
+        pieces = [
             best if span is longest else fit(device[span], host[span], drift=self._drift, rate=best.drift_ppm)
             for span in spans
         ]
+        first = min(pieces, key=lambda piece: piece.first_device_ns)
+        return [replace(first, first_device_ns=int(device[0])), *(piece for piece in pieces if piece is not first)]
 
     @property
     def _known_rate(self) -> bool:

@@ -70,19 +70,31 @@ def test_every_frame_is_within_2_ms_of_the_truth_whatever_the_jitter(jitter, sec
         assert np.abs(tracker.clock().to_common_ns(device) - true).max() < 2e6
 
 
-@pytest.mark.parametrize("step_ms", [-300.0, -60.0, 60.0, 300.0])
-def test_a_level_that_changes_for_good_is_found_to_the_frame(step_ms):
+def test_a_host_that_slept_begins_a_new_piece_at_the_right_frame():
     true, device, host = true_series(30.0, 30.0, "half-normal", 5)
-    late = np.arange(len(host)) >= 400
-    moved = host + late * round(step_ms * 1e6)
-    assert jumps(device, moved) == pytest.approx([400], abs=1)
-    tracker = ClockTracker()
-    for pair in zip(device.tolist(), moved.tolist(), strict=True):
-        tracker.add(*pair)
-    clock = tracker.clock()
+    slept = np.where(np.arange(len(host)) >= 400, -7 * 10**9, 0)
+    assert jumps(device, host + slept) == pytest.approx([400], abs=1)
+    clock = tracked(device, host + slept).clock()
     assert len(clock.pieces) == 2
-    off = clock.to_common_ns(device) - true - late * round(step_ms * 1e6)
+    off = clock.to_common_ns(device) - true - slept
     assert np.abs(np.delete(off, [399, 400, 401])).max() < 2e6
+
+
+@pytest.mark.parametrize("busy", [slice(0, 300), slice(300, 550), slice(500, 900)])
+@pytest.mark.parametrize("backlog_ms", [60, 840])
+def test_a_host_that_is_busy_for_long_does_not_move_the_clock(busy, backlog_ms):
+    true, device, host = true_series(30.0, 30.0, "half-normal", 5)
+    host[busy] += backlog_ms * 1_000_000
+    clock = tracked(device, host).clock()
+    assert len(clock.pieces) == 1
+    assert np.abs(clock.to_common_ns(device) - true).max() < 2e6
+
+
+def tracked(device: np.ndarray, host: np.ndarray) -> ClockTracker:
+    tracker = ClockTracker()
+    for pair in zip(device.tolist(), host.tolist(), strict=True):
+        tracker.add(*pair)
+    return tracker
 
 
 def test_a_stalled_host_is_no_jump():
