@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from capture.devices._develop import Images
-from capture.devices._timeline import UNPLUGGED, Stamp, Timeline
+from capture.devices._timeline import OVERLOADED, UNPLUGGED, Stamp, Timeline
 
 _AHEAD_NS = 80_000_000
 _LEAD_NS = 60_000_000
+_LATEST_NS = 250_000_000
 
 
 class Outlets(Protocol):
@@ -103,15 +104,16 @@ class Player:
         while self._frames is None or self._made < self._frames:
             n = self._made
             first = next(iter(self._timelines.values()))
-            if self._ending.wait(
-                max(self.start_host_ns + first.true_ns(n) - _AHEAD_NS - time.monotonic_ns(), 0) * 1e-9
-            ):
+            early_ns = self.start_host_ns + first.true_ns(n) - _AHEAD_NS - time.monotonic_ns()
+            if self._ending.wait(max(early_ns, 0) * 1e-9):
                 return
             self._do_between()
+            # Without an end there is no catching up: what is late by far is left out, as a busy camera does.
+            late = self._frames is None and early_ns < -_LATEST_NS
             for name, timeline in self._timelines.items():
                 due_ns = timeline.due_ns(n)
                 self._latest_ns = max(self._latest_ns, due_ns)
-                reason = timeline.missing(n)
+                reason = timeline.missing(n) or (OVERLOADED if late else "")
                 if reason:
                     timeline.lost[n] = reason
                     continue

@@ -13,6 +13,7 @@ from capture.devices._faults import Faults
 DROPPED = "dropped"
 STALLED = "stalled"
 UNPLUGGED = "unplugged"
+OVERLOADED = "not made in time"
 """Why a frame never arrives, as the truth says it."""
 _BOOT_NS = 800_000_000
 """What a camera's clock shows when it is plugged in again: it runs before anybody can see the camera."""

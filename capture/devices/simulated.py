@@ -6,7 +6,6 @@ pushed in real time; everything after that is the code that records a real D435.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 import zlib
@@ -36,8 +35,6 @@ from hoi_core.conventions import Side
 from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.scene.unkind import Unkindness
 from hoi_core.types import I64, Camera, Revision
-
-log = logging.getLogger(__name__)
 
 _WORKERS = 2
 _LONGEST_S = 86_400.0

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from capture.devices import realsense, simulated
 from capture.devices._clocks import DeviceClock, dropper
 from capture.devices._faults import ClockReset, Faults, Stall, Unplug
+from capture.devices._player import Player
 from capture.devices._software_bus import SoftwareBus
 from capture.devices._software_d435 import Shot, SoftwareD435
-from capture.devices._timeline import DROPPED, STALLED, UNPLUGGED, Timeline
+from capture.devices._timeline import DROPPED, OVERLOADED, STALLED, UNPLUGGED, Timeline
 from hoi_core.config import from_dict
 from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.sequence import open_truth
@@ -215,6 +216,23 @@ def test_a_live_device_loses_the_share_asked_and_the_same_frames_each_time():
     assert lost == [n for n in range(5000) if again(n)]
     assert 400 < len(lost) < 600
     assert not one(0)
+
+
+def test_an_endless_play_that_is_late_by_far_leaves_frames_out_and_says_so():
+    made = []
+    line = timeline()
+
+    class Nowhere:
+        def ready(self, name):
+            return True
+
+    player = Player({"left": line}, lambda name, n: made.append(n) or player.end() or (None, None), Nowhere(), None)
+    player.begin()
+    player.start_host_ns -= 10 * 10**9
+    player.make()
+    # Ten seconds late at 30 frames a second.
+    assert 285 <= made[0] <= 305
+    assert line.lost == dict.fromkeys(range(made[0]), OVERLOADED)
 
 
 def test_faults_come_from_a_rig_file_with_their_own_keys():
