@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from .take_flow import BUSY, FlowState, TakeFlow
 from .take_reviews import TakeReviews
 
 _WHERE_PX = 520
+_AWAKE_MS = 200
 _LEAST_SIZE = (1180, 720)
 
 
@@ -359,5 +361,11 @@ def main(open_session: Callable[[str], CaptureSession], config: CaptureWindowCon
     colours = themes.apply(app, themes.remembered_mode(config.theme))
     window = CaptureWindow(DatasetLab(config.root, open_session), config, colours)
     show_unexpected(window.banner)
+    # Python hears of a signal when it next runs: at the latest when this timer fires.
+    awake = QtCore.QTimer(window)
+    awake.timeout.connect(lambda: None)
+    awake.start(_AWAKE_MS)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: window.close())
     window.show()
     return int(app.exec_())
