@@ -239,9 +239,7 @@ class CaptureSession:
             raise DeviceError("a recording is running already.", "Stop it first.")
         require_consent(self.root, header.participant)
         require_space(self.root, self.streams, seconds)
-        settings = {
-            info.name: device.settings for device in self.rig.devices for info in device.streams
-        }
+        settings = {info.name: device.settings for device in self.rig.devices for info in device.streams}
         writer = new_writer(self.root, header, self.streams, settings, self._segment_s)
         began_s = time.monotonic()
         whole = ends_by_itself(self.rig) and not self._started
