@@ -206,11 +206,12 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.record_page.set_mode(mode)
 
     def toggle_theme(self) -> None:
-        """Change between light and dark, now and for the next time."""
-        mode: themes.Mode = "light" if self._theme == themes.DARK else "dark"
-        self._theme = themes.apply(application("hoi-capture"), mode)
-        themes.dress(self, self._theme)
-        themes.remember_mode(mode)
+        """Change between light and dark."""
+        themes.toggle(self._theme)
+
+    def set_theme(self, theme: themes.Theme) -> None:
+        """Take over other colours."""
+        self._theme = theme
 
     def open_rig(self, rig: str) -> None:
         """Open a rig in place of the one that is open; not in the middle of a take."""

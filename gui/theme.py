@@ -166,8 +166,21 @@ def remember_mode(mode: Mode) -> None:
     QtCore.QSettings().setValue("theme", mode)
 
 
+def toggle(theme: Theme) -> None:
+    """Change from these colours to the other ones in every window of the program, now and for the next time."""
+    app = QtWidgets.QApplication.instance()
+    if not isinstance(app, QtWidgets.QApplication):
+        return
+    mode: Mode = "light" if theme == DARK else "dark"
+    other = apply(app, mode)
+    for window in app.topLevelWidgets():
+        if window.parent() is None:
+            dress(window, other)
+    remember_mode(mode)
+
+
 def dress(root: QtWidgets.QWidget, theme: Theme) -> None:
-    """Hand other colours to every widget below `root` that paints by hand."""
+    """Hand other colours to `root` and every widget below it that paints by hand."""
     for widget in (root, *root.findChildren(QtWidgets.QWidget)):
         if isinstance(widget, Themed):
             widget.set_theme(theme)

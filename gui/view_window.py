@@ -232,10 +232,13 @@ class ViewWindow(QtWidgets.QMainWindow):
         self._show_icons()
 
     def toggle_theme(self) -> None:
-        """Change between light and dark, and remember it."""
-        mode: themes.Mode = "light" if self._theme == themes.DARK else "dark"
-        themes.apply(application("hoi-data"), mode)
-        themes.remember_mode(mode)
+        """Change between light and dark."""
+        themes.toggle(self._theme)
+
+    def set_theme(self, theme: themes.Theme) -> None:
+        """Take over other colours, whichever window changed them."""
+        self._theme = theme
+        self._show_icons()
 
     def ask(self) -> None:
         """Ask for the pictures of the moment."""
@@ -391,18 +394,6 @@ class ViewWindow(QtWidgets.QMainWindow):
         for action in (a for a in ACTIONS if a.icon):
             name = "pause" if action.id == "frame.play" and self.playing else action.icon
             self.actions_by_id[action.id].setIcon(icons.icon(name, self._theme))
-
-    def changeEvent(self, event: QtCore.QEvent | None) -> None:
-        """Follow the colours of the application, whichever window changed them."""
-        super().changeEvent(event)
-        if event is None or event.type() != QtCore.QEvent.PaletteChange or not hasattr(self, "reader"):
-            return
-        dark = self.palette().color(QtGui.QPalette.Window).lightness() < 128
-        theme = themes.DARK if dark else themes.LIGHT
-        if theme != self._theme:
-            self._theme = theme
-            themes.dress(self, theme)
-            self._show_icons()
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Stop reading, then close."""

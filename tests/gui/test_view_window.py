@@ -23,11 +23,13 @@ MOMENTS, LOST, AWAY = 60, 7, range(20, 30)
 
 
 @pytest.fixture
-def make(qtbot):
+def make(qtbot, qapp):
     made = []
+    # An earlier test may have left other colours.
+    colours = theme.apply(qapp, "dark")
 
     def open_window(folder):
-        window = ViewWindow(folder, theme.DARK)
+        window = ViewWindow(folder, colours)
         window.resize(1000, 700)
         window.show()
         made.append(window)
@@ -253,13 +255,22 @@ def test_the_lane_of_a_lost_device_is_not_painted_as_there(window):
     assert window.recording.table.states["right/color"][25] == DEVICE_AWAY
 
 
-def test_theme_changes_everywhere(window, qtbot):
-    before = window.grab().toImage().pixelColor(3, 300)
+def test_theme_changes_everywhere(window):
+    assert window.grab().toImage().pixelColor(3, 300).name() == theme.DARK.window
     window.toggle_theme()
-    qtbot.waitUntil(lambda: window._theme == theme.LIGHT)
     assert window.timeline._theme == theme.LIGHT
-    assert window.grab().toImage().pixelColor(3, 300) != before
+    assert window.grab().toImage().pixelColor(3, 300).name() == theme.LIGHT.window
     window.toggle_theme()
+    assert window.timeline._theme == theme.DARK
+
+
+def test_other_windows_follow_the_theme(make, recordings, tmp_path):
+    recordings.record(tmp_path / "seq_001")
+    first, second = make(tmp_path / "seq_001"), make(tmp_path / "seq_001")
+    first.toggle_theme()
+    assert second.timeline._theme == theme.LIGHT
+    second.toggle_theme()
+    assert first.timeline._theme == theme.DARK
 
 
 @pytest.mark.parametrize("bins", [1, 7, 60, 200])
