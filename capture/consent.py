@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,6 @@ import pandas as pd
 
 from hoi_core.errors import ConfigError, ConsentError
 from hoi_core.sequence.tables import make_dataset, read_table, set_row
-
-log = logging.getLogger(__name__)
 
 SCOPES = ("record", "share", "publish")
 """What consent can be given for: to record and use within the laboratory, to share with others, to publish."""
@@ -130,9 +127,7 @@ def require_consent(
         check_pseudonym(root, participant)
     people = read_table(root, "participants")
     if not (people[list(_FIELDS)] != "").any(axis=None):
-        text = "no consent is on record in this dataset: enter it in participants.csv before you record people"
-        log.warning("%s.", text)
-        return text
+        return "no consent is on record in this dataset: enter it in participants.csv before you record people"
     enter = f"Have the form signed, then `hoi-data consent {participant or 'p01'} --version V --date DAY`."
     if not participant:
         raise ConsentError("a recording needs a participant whose consent can be looked up, got none.", enter)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol, Self, runtime_checkable
 
 from hoi_core.errors import DeviceError
-from hoi_core.types import Frame, StreamInfo
+from hoi_core.types import Camera, Frame, Revision, StreamInfo
 
 
 class Device(Protocol):
@@ -80,6 +81,31 @@ class Rig(Protocol):
 
     def stop(self) -> None:
         """Release all devices; does nothing the second time."""
+
+
+@runtime_checkable
+class StagedRig(Rig, Protocol):
+    """A rig that plays a scene whose truth it knows, as the simulated one does."""
+
+    @property
+    def object_name(self) -> str:
+        """Identifier of the object in the scene; it stands in the header instead of what a person asked for."""
+
+    @property
+    def true_cameras(self) -> Mapping[str, Camera]:
+        """Stream -> where its camera really is, which the calibration only approaches."""
+
+    def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> None:
+        """Draw ahead what is to be played; `on_progress` gets the number of moments done and their total."""
+
+    def rewind(self) -> None:
+        """In a preview without end, begin the play anew; elsewhere it does nothing that is seen."""
+
+    def write_truth(self, sequence_dir: Path) -> None:
+        """Write `truth.h5` beside a finished recording."""
+
+    def simulated_clicks(self, sequence_dir: Path) -> Revision:
+        """Revision r000 of a finished recording: the clicks of a simulated annotator."""
 
 
 class BaseDevice:

@@ -17,24 +17,9 @@ from typing import Literal, get_args
 import pandas as pd
 
 from capture.catalogue import Catalogue, Thing, deal, read_catalogue
-from capture.consent import Consent, check_pseudonym, read_consent, require_consent, set_consent
 from hoi_core.errors import ConfigError, SequenceError
 from hoi_core.plugins import unknown_name
 from hoi_core.sequence.tables import edit_table, make_dataset, read_table
-
-__all__ = [
-    "Cell",
-    "Consent",
-    "Coverage",
-    "check_pseudonym",
-    "coverage",
-    "next_take",
-    "plan",
-    "read_consent",
-    "reject_take",
-    "require_consent",
-    "set_consent",
-]
 
 CellStatus = Literal["planned", "recorded", "incomplete", "rejected", "skipped"]
 STATUSES: tuple[CellStatus, ...] = get_args(CellStatus)
@@ -266,16 +251,32 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
-def next_take(root: Path, participant: str | None = None) -> Cell | None:
-    """The cell to record next, of one participant or of the first who has any; None when all is done.
+def next_take(
+    root: Path,
+    participant: str | None = None,
+    *,
+    objects: Sequence[str] = (),
+    scenario: str = "",
+    action: str = "",
+) -> Cell | None:
+    """The cell to record next; None when all is done. A failed take is proposed again at its place in the order.
 
-    A failed take is proposed again at its place in the order.
+    Args:
+        root: the dataset.
+        participant: only cells of this one; None or empty for the first who has any.
+        objects: only cells with just these; empty for any, as for the two that follow.
+        scenario: only cells of this one.
+        action: only cells of this one.
 
     Raises:
         SequenceError: protocol.csv is malformed.
     """
-    cells = coverage(root).cells
-    return next((cell for cell in cells if cell.open and participant in (None, cell.participant)), None)
+    for cell in coverage(root).cells:
+        asked = ((participant, cell.participant), (scenario, cell.scenario), (action, cell.action))
+        fits = all(value in (None, "", own) for value, own in asked)
+        if cell.open and fits and (not objects or set(objects) == set(cell.objects)):
+            return cell
+    return None
 
 
 def reject_take(root: Path, sequence: str, reason: str = "") -> Cell:

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 
 import hoi_core
 from capture import bandwidth
-from capture.device import Device, Rig
+from capture.device import Device, Rig, StagedRig
 from capture.rig_file import DEVICES, SIMULATED, Entry, RigFile, find_rig, read_rig, rig_paths
 from hoi_core import plugins
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import HoiError
 from hoi_core.sequence import Binding, CaptureHeader, open_capture, write_revision
-from hoi_core.types import Camera, Revision
+from hoi_core.types import Camera
 
 __all__ = [
     "Device",
@@ -58,7 +58,7 @@ class RecordRequest(Protocol):
 
 def make_header(rig: Rig, request: RecordRequest) -> CaptureHeader:
     """The header of a recording that starts now."""
-    played = getattr(rig, "object_name", "")
+    played = rig.object_name if isinstance(rig, StagedRig) else ""
     return CaptureHeader(
         sequence=request.sequence,
         participant=request.participant,
@@ -73,23 +73,21 @@ def make_header(rig: Rig, request: RecordRequest) -> CaptureHeader:
     )
 
 
-def label_simulated(rig: Rig, folder: Path) -> bool:
+def label_simulated(rig: Rig, folder: Path) -> None:
     """Beside a recording of the simulated rig write its truth, and the clicks of a simulated annotator as r000.
 
-    Returns:
-        Whether the rig is simulated.
+    Does nothing for any other rig.
     """
-    if not hasattr(rig, "write_truth"):
-        return False
+    if not isinstance(rig, StagedRig):
+        return
     from hoi_core.mano import ManoLayer
 
     rig.write_truth(folder)
-    clicks: Revision = rig.simulated_clicks(folder)  # type: ignore[attr-defined]
+    clicks = rig.simulated_clicks(folder)
     hand = ManoLayer.from_env(next(iter(clicks.hands), "right")).model
     with open_capture(folder) as capture:
         binding = Binding(capture.content_hash(), mano_source=hand.source, shapedirs_fixed=hand.shapedirs_fixed)
     write_revision(folder, clicks, binding=binding)
-    return True
 
 
 class DeviceRig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import deque
@@ -14,7 +15,7 @@ import numpy as np
 from capture import quality, sync
 from capture.annotatable import Verdict
 from capture.consent import require_consent
-from capture.device import Rig
+from capture.device import Rig, StagedRig
 from capture.disk import bytes_per_s, explained, free_bytes, require_space
 from capture.readers import STALE_S, DeviceState, Reader
 from capture.rig import RecordRequest, label_simulated, make_header
@@ -28,6 +29,7 @@ from hoi_core.types import Frame, StreamInfo
 
 __all__ = ["CaptureSession", "DeviceState", "Health", "ends_by_itself", "plays_files", "streams_of"]
 
+log = logging.getLogger(__name__)
 _RATE_FRAMES = 60
 _SKEW_FRAMES = 300
 _PREVIEW_DROPS_S = 10.0
@@ -237,7 +239,8 @@ class CaptureSession:
         """`start_recording` with a header of one's own, for `seconds` or until it is stopped."""
         if self._take is not None:
             raise DeviceError("a recording is running already.", "Stop it first.")
-        require_consent(self.root, header.participant)
+        if warning := require_consent(self.root, header.participant):
+            log.warning("%s.", warning)
         require_space(self.root, self.streams, seconds)
         settings = {info.name: device.settings for device in self.rig.devices for info in device.streams}
         writer = new_writer(self.root, header, self.streams, settings, self._segment_s)
@@ -257,7 +260,7 @@ class CaptureSession:
             self._time,
             explain=explain,
         )
-        if self._started and hasattr(self.rig, "rewind"):
+        if self._started and isinstance(self.rig, StagedRig):
             # The simulated hand comes in from the start, not from wherever the preview has got to.
             self.rig.rewind()
         self._watch.watcher.begin_take()

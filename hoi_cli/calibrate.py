@@ -192,12 +192,15 @@ def _solve(config: Config, board: Board, shots: Sequence[Shot], factory: Mapping
 
 def _truth(rig: Rig, calibration: Calibration) -> dict[str, tuple[float, float]]:
     """Errors against the simulated rig's truth; empty for a real rig."""
+    from capture.calibrate.live import image_streams
     from capture.calibrate.truth import pose_errors
+    from capture.device import StagedRig
+    from capture.session import streams_of
 
-    cameras = getattr(rig, "cameras", None)
-    true = getattr(cameras, "true", {})
-    by_view = {name.split("/")[0]: camera for name, camera in true.items() if name.endswith(("/color", "/gray"))}
-    return pose_errors(calibration.cameras, by_view) if by_view else {}
+    if not isinstance(rig, StagedRig):
+        return {}
+    true = {view: rig.true_cameras[info.name] for view, info in image_streams(streams_of(rig)).items()}
+    return pose_errors(calibration.cameras, true)
 
 
 def _finish(

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from capture.stopping import Stop
     from hoi_core.sequence import CaptureHeader
 
+# What is recorded where neither flags nor a protocol say whom and what.
+_PARTICIPANT, _OBJECT, _SCENARIO = "p01", "o01", "s1"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Common):
@@ -31,14 +34,14 @@ class Config(Common):
     """Length of the recording, s."""
     sequence: str = ""
     """Name of the new sequence; default is the next free one."""
-    participant: str = "p01"
-    """Pseudonym of the participant."""
-    object: str = "o01"
-    """Identifier of the object; several with commas."""
-    scenario: str = "s1"
-    """Scenario of the protocol."""
+    participant: str = ""
+    """Pseudonym of the participant; default is whom the protocol has next, else p01."""
+    object: str = ""
+    """Identifier of the object, several with commas; default is the protocol's next, else o01."""
+    scenario: str = ""
+    """Scenario of the protocol; default is that of the next take, else s1."""
     action: str = ""
-    """What the participant does."""
+    """What the participant does; default is that of the next take."""
     seed: int = 0
     """Decides what the simulated rig plays."""
     drop_rate: float | None = None
@@ -81,8 +84,8 @@ def _open(config: Config, root: Path, *, live: bool) -> Rig:
         root,
         seed=config.seed,
         seconds=config.seconds,
-        object=config.object.split(",")[0],
-        participant=config.participant,
+        object=config.object.split(",")[0] or _OBJECT,
+        participant=config.participant or _PARTICIPANT,
         drop_rate=config.drop_rate,
         drift_ppm=config.drift_ppm,
         skew_ms=config.skew_ms,
@@ -109,16 +112,46 @@ def _show_streams(config: Config, root: Path) -> None:
     )
 
 
+def _with_next_take(config: Config, root: Path) -> Config:
+    """The options, where they do not say whom and what with the protocol's next take that agrees with them."""
+    from capture.protocol import next_take
+    from capture.rig import is_simulated
+    from hoi_core.scene import objects as simulated
+
+    wanted = _objects(config)
+    cell = next_take(root, config.participant, objects=wanted, scenario=config.scenario, action=config.action)
+    if cell is not None and is_simulated(config.rig) and not set(cell.objects) <= set(simulated.NAMES):
+        # It cannot show things of a real protocol: they are not to be ticked off.
+        cell = None
+    who, what, where, how = _PARTICIPANT, _OBJECT, _SCENARIO, ""
+    if cell is not None:
+        who, what, where, how = cell.participant, ",".join(cell.objects), cell.scenario, cell.action
+    return replace(
+        config,
+        participant=config.participant or who,
+        object=config.object or what,
+        scenario=config.scenario or where,
+        action=config.action or how,
+    )
+
+
+def _objects(config: Config) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in config.object.split(","))))
+
+
 def _record(config: Config, root: Path) -> None:
+    from capture.consent import require_consent
     from capture.rig import make_header
     from capture.stopping import stop_on_signals
     from hoi_core import log
     from hoi_core.sequence import CaptureHeader, new_sequence_dir, next_name
 
     name = config.sequence or next_name(root)
-    # An existing sequence is refused before the rig is opened and its images are drawn.
+    config = _with_next_take(config, root)
+    # What is refused is refused before the rig is opened and its images are drawn.
+    require_consent(root, config.participant)
     folder = new_sequence_dir(root, name)
-    request = CaptureHeader(name, config.participant, tuple(config.object.split(",")), config.scenario, config.action)
+    request = CaptureHeader(name, config.participant, _objects(config), config.scenario, config.action)
     try:
         with stop_on_signals() as stop:
             rig = _open(config, root, live=False)
@@ -136,12 +169,13 @@ def _record(config: Config, root: Path) -> None:
 
 
 def _record_with_progress(rig: Rig, header: CaptureHeader, root: Path, config: Config, stop: Stop) -> RecordReport:
+    from capture.device import StagedRig
     from capture.recorder import record, streams_of
     from hoi_core import log
 
     with log.progress() as bar:
         task = bar.add_task("drawing the scene ahead", total=None)
-        if hasattr(rig, "prepare"):
+        if isinstance(rig, StagedRig):
             rig.prepare(lambda done, total: bar.update(task, completed=done, total=total))
         total = round(config.seconds * streams_of(rig)[0].fps)
         bar.update(task, description=f"recording {header.sequence}", completed=0, total=total)
@@ -204,17 +238,11 @@ def _show_window(config: Config, root: Path) -> None:
         root=root,
         rig=config.rig,
         sequence=config.sequence,
-        participant=_given(config, "participant"),
-        objects=tuple(filter(None, _given(config, "object").split(","))),
-        scenario=_given(config, "scenario"),
+        participant=config.participant,
+        objects=_objects(config),
+        scenario=config.scenario,
         action=config.action,
     )
     code = show(open_session, window)
     if code:
         raise SystemExit(code)
-
-
-def _given(config: Config, name: str) -> str:
-    """What a flag says; empty for its default, in whose place the window takes what the protocol proposes."""
-    value = str(getattr(config, name))
-    return "" if value == getattr(Config(), name) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -15,6 +15,7 @@ from hoi_core import camera as cam
 from hoi_core.types import F64, U8, Camera, Frame, StreamInfo
 
 _DEPTH_STEP_PX = 3
+_IMAGES = ("color", "gray")
 
 
 class Preview(Protocol):
@@ -39,17 +40,14 @@ class LiveCollector:
     def __init__(self, session: Preview, board: Board) -> None:
         self._session = session
         self._infos = {info.name: info for info in session.streams}
-        self._streams = image_streams(session.streams)
+        self._streams = {view: info.name for view, info in image_streams(session.streams).items()}
         self.factory = factory_cameras(session.streams)
+        """View -> its lens as the device knows it."""
         self.collector = Collector(board, tuple(self._streams), self.factory)
+        """What is collected."""
         self._seen: dict[str, int] = {}
-        self.guidance: Guidance | None = None
         self.looked_at: dict[str, U8] = {}
-
-    def images(self) -> dict[str, U8]:
-        """View -> its newest image."""
-        frames = {view: self._session.latest(stream) for view, stream in self._streams.items()}
-        return {view: np.asarray(frame.image, dtype=np.uint8) for view, frame in frames.items() if frame is not None}
+        """View -> the image of the last look."""
 
     def step(self) -> Guidance | None:
         """Look once at the newest frames.
@@ -64,8 +62,7 @@ class LiveCollector:
         self._seen = numbers
         images = {view: np.asarray(frame.image, np.uint8) for view, frame in frames.items() if frame is not None}
         self.looked_at = images
-        self.guidance = self.collector.add(images, self._depth())
-        return self.guidance
+        return self.collector.add(images, self._depth())
 
     def _depth(self) -> dict[str, DepthPoints]:
         out = {}
@@ -77,18 +74,21 @@ class LiveCollector:
         return out
 
 
-def image_streams(streams: Sequence[StreamInfo]) -> dict[str, str]:
-    """View or sensor -> the stream that shows the board, the reference first."""
-    chosen = {info.name.split("/")[0]: info.name for info in streams if info.name.endswith(("/color", "/gray"))}
-    return dict(sorted(chosen.items(), key=lambda item: item[0] != "left"))
+def image_streams(streams: Sequence[StreamInfo]) -> dict[str, StreamInfo]:
+    """View or sensor -> the stream that shows the board, colour before gray; `left` first, sensors last."""
+    found: dict[str, StreamInfo] = {}
+    for kind in _IMAGES:
+        for info in streams:
+            view, _, part = info.name.partition("/")
+            if part == kind:
+                found.setdefault(view, info)
+    order = sorted(found, key=lambda view: (found[view].kind == "sensor", view != "left", view))
+    return {view: found[view] for view in order}
 
 
 def factory_cameras(streams: Sequence[StreamInfo]) -> dict[str, Camera]:
     """View -> its lens as the device knows it; poses are what is to be found."""
-    by_name: Mapping[str, StreamInfo] = {info.name: info for info in streams}
-    return {
-        view: replace(by_name[stream].camera, T_world_cam=np.eye(4)) for view, stream in image_streams(streams).items()
-    }
+    return {view: replace(info.camera, T_world_cam=np.eye(4)) for view, info in image_streams(streams).items()}
 
 
 def depth_points(frame: Frame, info: StreamInfo, color: Camera) -> DepthPoints:

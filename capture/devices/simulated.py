@@ -160,7 +160,6 @@ class SimulatedRig:
         self.devices = self._outlets.devices
         self._shown = array("q")
         self._slot = -1
-        self._rewound = threading.Event()
         order = sorted(DEVICES, key=lambda name: self._clocks[name].phase_ns)
         frames = None if config.live else config.frames
         self._player = Player({n: self._timelines[n] for n in order}, self._develop, self._outlets, frames)
@@ -176,6 +175,11 @@ class SimulatedRig:
     def object_name(self) -> str:
         """Identifier of the object in the scene."""
         return self.scene.object_name
+
+    @property
+    def true_cameras(self) -> Mapping[str, Camera]:
+        """Stream -> its true camera."""
+        return self.cameras.true
 
     def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> None:
         """Render all frames ahead.

@@ -10,17 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capture.catalogue import Catalogue, Thing, deal, read_catalogue
-from capture.protocol import (
-    Consent,
-    check_pseudonym,
-    coverage,
-    next_take,
-    plan,
-    read_consent,
-    reject_take,
-    require_consent,
-    set_consent,
-)
+from capture.consent import Consent, check_pseudonym, read_consent, require_consent, set_consent
+from capture.protocol import coverage, next_take, plan, reject_take
 from hoi_core.errors import ConfigError, ConsentError, SequenceError
 from hoi_core.sequence import CaptureHeader, read_table, register_recording, set_row
 
@@ -30,6 +21,16 @@ SCENARIOS = 4
 def take(root, name, participant, objects, scenario="", action="", status="recorded"):
     header = CaptureHeader(name, participant, tuple(objects.split()), scenario, action, created="2026-03-01T10:00:00Z")
     register_recording(root, header, seconds=6.0, drops=0, status=status)
+
+
+def test_the_next_take_agrees_with_what_is_asked_for(tmp_path):
+    cells = plan(tmp_path, seed=2).cells
+    wanted = cells[57]
+    assert next_take(tmp_path, objects=wanted.objects) == wanted
+    assert next_take(tmp_path, scenario=wanted.scenario) == next(c for c in cells if c.scenario == wanted.scenario)
+    assert next_take(tmp_path, wanted.participant, action=wanted.action).action == wanted.action
+    assert next_take(tmp_path, "p99", objects=wanted.objects) is None
+    assert next_take(tmp_path, "") == cells[0]
 
 
 def test_the_default_is_a_hundred_cells_of_a_hundred_categories(tmp_path):

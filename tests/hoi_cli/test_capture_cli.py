@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from datetime import date
 
 import numpy as np
 import pytest
 
+from capture import rig
+from capture.consent import Consent, set_consent
+from capture.protocol import coverage, next_take, plan
 from hoi_cli import capture, data, devices
 from hoi_core.sequence import open_annotation, open_capture, open_truth, read_table, sequence_dir
 
@@ -97,6 +101,38 @@ def test_data_commands_on_the_recording(recorded, capsys):
 def test_a_sequence_is_never_recorded_twice(recorded, capsys):
     assert capture.main(["--headless", "--sequence", "seq_001", "--data", str(recorded)]) == 2
     assert "--sequence seq_002" in capsys.readouterr().err
+
+
+def test_without_flags_the_next_take_of_the_protocol_is_recorded(tmp_path):
+    plan(tmp_path, seed=1, catalogue="simulated")
+    first = next(cell for cell in coverage(tmp_path).cells if cell.participant == "p03")
+    filled = capture._with_next_take(capture.Config(participant="p03"), tmp_path)
+    assert (filled.participant, filled.object) == ("p03", first.objects[0])
+    assert (filled.scenario, filled.action) == (first.scenario, first.action)
+
+
+def test_flags_that_no_planned_take_agrees_with_win(tmp_path):
+    plan(tmp_path, seed=1, catalogue="simulated")
+    asked = capture.Config(participant="p09", object="o08, o02", action="juggle")
+    filled = capture._with_next_take(asked, tmp_path)
+    assert (filled.participant, filled.object, filled.scenario, filled.action) == ("p09", "o08, o02", "s1", "juggle")
+
+
+def test_the_simulated_rig_does_not_tick_off_real_things(tmp_path):
+    plan(tmp_path)
+    simulated = capture._with_next_take(capture.Config(), tmp_path)
+    assert (simulated.participant, simulated.object, simulated.scenario) == ("p01", "o01", "s1")
+    cell = next_take(tmp_path)
+    real = capture._with_next_take(capture.Config(rig="lab"), tmp_path)
+    assert (real.object, real.scenario, real.action) == (cell.objects[0], cell.scenario, cell.action)
+
+
+def test_without_consent_nothing_is_opened(tmp_path, capsys, monkeypatch):
+    set_consent(tmp_path, "p02", Consent("1", ("record",), date(2020, 1, 1), None))
+    monkeypatch.setattr(rig, "open_rig", lambda *_args, **_options: pytest.fail("the rig was opened"))
+    assert capture.main(["--headless", "--data", str(tmp_path)]) == 2
+    assert "no consent of p01" in capsys.readouterr().err
+    assert not (tmp_path / "sequences").exists() or not list((tmp_path / "sequences").iterdir())
 
 
 def test_unknown_rigs_and_bad_options_are_one_line(tmp_path, capsys):
