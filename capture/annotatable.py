@@ -278,13 +278,12 @@ class Watcher:
         every_s: float = 0.15,
     ) -> None:
         infos = {info.name: info for info in streams}
-        self._scales = {n.split("/")[0]: i.depth_scale_m for n, i in infos.items() if i.depth_scale_m is not None}
-        self._sensors = {info.name.split("/")[0] for info in streams if info.kind == "sensor"}
+        self._scales = {i.view: i.depth_scale_m for i in streams if i.depth_scale_m is not None}
+        self._sensors = {info.view for info in streams if info.kind == "sensor"}
         self._detectors: dict[str, HandDetector] = {}
-        for name, info in infos.items():
-            view, kind = name.split("/", 1)
-            if kind == "color" and f"{view}/depth" in infos:
-                self._detectors[view] = BlobDetector(infos[f"{view}/depth"], info)
+        for info in streams:
+            if info.content == "color" and f"{info.view}/depth" in infos:
+                self._detectors[info.view] = BlobDetector(infos[f"{info.view}/depth"], info)
         self._detectors |= dict(detectors or {})
         self._every_ns = round(every_s * 1e9)
         self._looked_ns: dict[str, int] = {}

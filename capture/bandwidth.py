@@ -158,12 +158,11 @@ def connection(info: Plugged) -> Connection:
 
 def modes_of(streams: Sequence[StreamInfo]) -> list[Mode]:
     """The modes of streams that come over USB: those with a camera's serial number, but not a sensor's."""
-    found = []
-    for info in streams:
-        kind = info.name.rsplit("/", 1)[-1]
-        if info.kind == "camera" and kind in WIRE_BYTES:
-            found.append(Mode(kind, info.shape[1], info.shape[0], info.fps, info.serial or info.name.split("/", 1)[0]))
-    return found
+    return [
+        Mode(info.content, info.shape[1], info.shape[0], info.fps, info.device)
+        for info in streams
+        if info.kind == "camera" and info.content in WIRE_BYTES
+    ]
 
 
 def verdict(streams: Sequence[StreamInfo], plugged: Sequence[Plugged] | None = None) -> str:

@@ -296,7 +296,7 @@ class Clocks:
     """
 
     def __init__(self, streams: Sequence[StreamInfo]) -> None:
-        self._device = {info.name: info.serial or info.name.split("/", 1)[0] for info in streams}
+        self._device = {info.name: info.device for info in streams}
         self._own: dict[str, ClockTracker] = {}
         self._shared: dict[str, ClockTracker] = {}
         self._domain: dict[str, str] = {}
@@ -357,7 +357,7 @@ def joined(earlier: Mapping[str, Arrivals], later: Mapping[str, Arrivals]) -> di
 def fit_all(streams: Sequence[StreamInfo], arrivals: Mapping[str, Arrivals]) -> dict[str, Clock]:
     """A clock for every stream that has delivered, from all their frames at once; see `Clocks`."""
     clocks = Clocks(streams)
-    device = {info.name: info.serial or info.name.split("/", 1)[0] for info in streams}
+    device = {info.name: info.device for info in streams}
     rows = [
         (int(t_host), int(t_device), info.name)
         for info in streams

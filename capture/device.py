@@ -108,6 +108,22 @@ class StagedRig(Rig, Protocol):
         """Revision r000 of a finished recording: the clicks of a simulated annotator."""
 
 
+def streams_of(rig: Rig) -> list[StreamInfo]:
+    """All streams of a rig, in the order of its devices."""
+    return [info for device in rig.devices for info in device.streams]
+
+
+def image_streams(streams: Sequence[StreamInfo]) -> dict[str, StreamInfo]:
+    """View or sensor -> the stream in which things are seen: colour, else gray; `left` first, sensors last."""
+    found: dict[str, StreamInfo] = {}
+    for content in ("color", "gray"):
+        for info in streams:
+            if info.content == content:
+                found.setdefault(info.view, info)
+    order = sorted(found, key=lambda view: (found[view].kind == "sensor", view != "left", view))
+    return {view: found[view] for view in order}
+
+
 class BaseDevice:
     """Defaults of the contract for a live device: derive from it, set `streams`, write `read` and `stop`.
 

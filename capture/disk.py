@@ -19,7 +19,7 @@ _LEFT = {"color": 0.60, "depth": 0.25}
 def bytes_per_s(streams: Sequence[StreamInfo]) -> float:
     """Expected size of a recording, bytes for each second, before one has shown its own."""
     return sum(
-        float(np.prod(info.shape)) * np.dtype(info.dtype).itemsize * info.fps * _LEFT.get(info.name.split("/")[-1], 0.5)
+        float(np.prod(info.shape)) * np.dtype(info.dtype).itemsize * info.fps * _LEFT.get(info.content, 0.5)
         for info in streams
     )
 

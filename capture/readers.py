@@ -94,7 +94,7 @@ class Reader(threading.Thread):
     def state(self) -> DeviceState:
         """How the device is doing."""
         info = self.device.streams[0]
-        name, error = info.name.split("/", 1)[0], self.error
+        name, error = info.view, self.error
         if error is not None:
             return DeviceState(name, info.serial, "lost", error.message)
         silent_s = time.monotonic() - self.last_frame_s

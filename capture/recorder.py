@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture.device import Rig
-from capture.session import DRAIN_S, CaptureSession, ends_by_itself, plays_files, streams_of
+from capture.session import DRAIN_S, CaptureSession, ends_by_itself, plays_files
 from capture.writing import RecordReport
 from hoi_core.errors import DeviceError, HoiError
 from hoi_core.sequence import REFERENCE, CaptureHeader
 from hoi_core.sequence.writer import SEGMENT_S
 
-__all__ = ["Progress", "RecordReport", "record", "streams_of"]
+__all__ = ["Progress", "RecordReport", "record"]
 
 # Live cameras start one after another and settle their exposure; what they deliver before is not recorded.
 _WARM_UP_S = 1.0

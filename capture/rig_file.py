@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -10,9 +12,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import yaml
+
 from hoi_core import plugins
 from hoi_core.config import from_dict, read_yaml
-from hoi_core.errors import ConfigError, DeviceError, HoiError
+from hoi_core.errors import ConfigError, DeviceError, HoiError, StorageError
 
 DEVICES = "capture.devices"
 """Folder of the device types, and the entry-point group under which other packages add theirs."""
@@ -21,6 +25,7 @@ SIMULATED = "simulated"
 _KEYS = ("name", "calibration", "defaults", "devices")
 # Options that name a file: relative to the rig file, if it is there.
 _FILES = ("file", "source")
+_CALIBRATION = re.compile(r"^calibration[ \t]*:.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,19 @@ def rig_paths(root: Path) -> list[Path]:
     return sorted(path for path in (root / "rigs").glob("*.y*ml") if path.suffix in (".yaml", ".yml"))
 
 
+def file_of_rig(root: Path, name: str) -> Path | None:
+    """The file in `<root>/rigs` of a rig that calls itself so; None for one that has no file, as the simulated one."""
+    for path in rig_paths(root):
+        try:
+            own = str(read_yaml(path).get("name", path.stem))
+        except (HoiError, OSError):
+            # Another rig's broken file is not this one's trouble.
+            continue
+        if name in (own, path.stem):
+            return path
+    return None
+
+
 def find_rig(name: str, root: Path) -> Path:
     """The file that `--rig` names: a path, or the name of one in `<root>/rigs`.
 
@@ -104,6 +122,31 @@ def read_rig(path: Path) -> RigFile:
         )
     _refuse_same_names(path, entries)
     return RigFile(path, str(values.get("name", path.stem)), str(values.get("calibration") or ""), entries)
+
+
+def attach_calibration(path: Path, identifier: str) -> None:
+    """Make a rig use a calibration from its next opening on; comments and order stay.
+
+    Raises:
+        ConfigError: the file is not a rig.
+        StorageError: it cannot be written.
+    """
+    line = f'calibration: "{identifier}"'
+    try:
+        text = path.read_text(encoding="utf8")
+        changed = _CALIBRATION.sub(line, text, count=1) if _CALIBRATION.search(text) else f"{text.rstrip()}\n{line}\n"
+        values = yaml.safe_load(changed)
+        if not isinstance(values, dict) or str(values.get("calibration")) != identifier:
+            raise ConfigError(f"{path} is not a rig file.", f"Write this line into it yourself: {line}")
+        draft = path.with_name(f".{path.name}.part")
+        draft.write_text(changed, encoding="utf8")
+        os.replace(draft, path)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}.", f"Write this line into it yourself: {line}") from error
+    except OSError as error:
+        raise StorageError(
+            f"cannot write {path}: {error.strerror or error}.", f"Write this line into it yourself: {line}"
+        ) from error
 
 
 def load_type(name: str, folder: Path) -> ModuleType:

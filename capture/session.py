@@ -15,7 +15,7 @@ import numpy as np
 from capture import quality, sync
 from capture.annotatable import Verdict
 from capture.consent import require_consent
-from capture.device import Rig, StagedRig
+from capture.device import Rig, StagedRig, streams_of
 from capture.disk import bytes_per_s, explained, free_bytes, require_space
 from capture.readers import STALE_S, DeviceState, Reader
 from capture.rig import RecordRequest, label_simulated, make_header
@@ -27,7 +27,7 @@ from hoi_core.sequence import REFERENCE, CaptureHeader, next_name
 from hoi_core.sequence.writer import SEGMENT_S
 from hoi_core.types import Frame, StreamInfo
 
-__all__ = ["CaptureSession", "DeviceState", "Health", "ends_by_itself", "plays_files", "streams_of"]
+__all__ = ["CaptureSession", "DeviceState", "Health", "ends_by_itself", "plays_files"]
 
 log = logging.getLogger(__name__)
 _RATE_FRAMES = 60
@@ -380,8 +380,3 @@ def ends_by_itself(rig: Rig) -> bool:
 def plays_files(rig: Rig) -> bool:
     """Whether a rig plays nothing but files."""
     return not any(device.live for device in rig.devices)
-
-
-def streams_of(rig: Rig) -> list[StreamInfo]:
-    """All streams of a rig, in the order of its devices."""
-    return [info for device in rig.devices for info in device.streams]

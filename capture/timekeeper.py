@@ -25,7 +25,7 @@ class Timekeeper:
 
     def __init__(self, streams: Sequence[StreamInfo]) -> None:
         self._clocks = Clocks(streams)
-        self._device = {info.name: info.serial or info.name.split("/", 1)[0] for info in streams}
+        self._device = {info.name: info.device for info in streams}
         self._added: dict[str, int] = {}
         self._epochs: list[Epoch] = []
         self._guard = threading.Lock()

@@ -6,14 +6,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from capture.device import image_streams
 from hoi_core.errors import HoiError
-from hoi_core.types import U8, StreamInfo
+from hoi_core.types import U8
 
 from .qt import QtCore, Signal
 from .sessions import CaptureSession
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 # Five looks a second are enough to follow a hand-held board and leave the processor to the cameras.
 _PERIOD_S = 0.2
 _SILENT_S = 1.0
-_IMAGES = ("color", "gray")
 _WAITING = "Hold the board so that all cameras see it, and keep it still."
 _ALL_SEE = "All cameras see the board. Check now."
 _ENOUGH = 12
@@ -43,25 +43,13 @@ class Seen:
     """Corners in these images, what is collected, and what to do next."""
 
 
-def view_streams(streams: Sequence[StreamInfo]) -> dict[str, StreamInfo]:
-    """View or sensor -> the stream in which the board is looked for; colour before gray, `left` first."""
-    found: dict[str, StreamInfo] = {}
-    for kind in _IMAGES:
-        for info in streams:
-            view, _, part = info.name.partition("/")
-            if part == kind and view not in found:
-                found[view] = info
-    order = sorted(found, key=lambda view: (found[view].kind == "sensor", view != "left", view))
-    return {view: found[view] for view in order}
-
-
 def collecting(session: CaptureSession, collector: Collector) -> Look:
     """A look that collects shots, with the depth that the cameras measure meanwhile."""
     from capture.calibrate.live import depth_points
 
     # A look that was begun before a pause may still run when the next one begins.
     alone = threading.Lock()
-    depths = {info.name.partition("/")[0]: info for info in session.streams if info.depth_scale_m is not None}
+    depths = {info.view: info for info in session.streams if info.depth_scale_m is not None}
 
     def look(images: Mapping[str, U8]) -> Guidance:
         measured = {}
@@ -94,7 +82,7 @@ class BoardWatch(QtCore.QObject):
         # Without a parent: the thread keeps it alive until its last look has ended, so that nobody needs to wait.
         super().__init__()
         self._session, self._look = session, look
-        self._streams = {view: info.name for view, info in view_streams(session.streams).items()}
+        self._streams = {view: info.name for view, info in image_streams(session.streams).items()}
         self._looked: dict[str, int] = {}
         self._last_s = time.monotonic()
         self._end = threading.Event()
@@ -162,15 +150,16 @@ class BoardWatch(QtCore.QObject):
 def checker(board: Board) -> Look:
     """A look for the daily check: where the board is now, and whether all views see enough of it."""
     from capture.calibrate import Guidance, ViewGuidance, detect
+    from capture.calibrate.coarse import COARSE_PX
     from capture.calibrate.collect import GRID
 
     def look(images: Mapping[str, U8]) -> Guidance:
         views = {}
         for view, image in images.items():
-            found = detect(board, image) if min(image.shape[:2]) > 128 else None
+            found = detect(board, image) if image.shape[1] >= COARSE_PX else None
             corners_px = found.corners_px if found is not None else np.zeros((0, 2))
             views[view] = ViewGuidance(len(corners_px), corners_px, np.zeros(GRID, np.int64), 0, 0.0)
-        large = [view for view, image in images.items() if min(image.shape[:2]) > 128]
+        large = [view for view, image in images.items() if image.shape[1] >= COARSE_PX]
         ready = len(large) > 1 and all(views[view].corners >= _ENOUGH for view in large)
         share = sum(views[view].corners >= _ENOUGH for view in large) / max(len(large), 1)
         return Guidance(False, _ALL_SEE if ready else _WAITING, views, 0, share, ready)

@@ -8,18 +8,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from capture.device import image_streams
+from capture.rig_file import attach_calibration, file_of_rig
 from hoi_core.errors import HoiError
 
 from .banner import Banner, Kind
-from .board_print import write_board
-from .board_watch import BoardWatch, Look, Seen, checker, collecting, view_streams
+from .board_watch import BoardWatch, Look, Seen, checker, collecting
 from .jobs import Jobs
 from .panels.calibrate_capture import CalibrateCapture
 from .panels.calibrate_result import CalibrateResult
 from .panels.calibrate_start import CalibrateStart
 from .panels.card import Card
 from .qt import Qt, QtCore, QtGui, QtWidgets
-from .rig_file import attach_calibration, rig_path
 from .sessions import CaptureSession
 from .theme import Theme
 
@@ -98,7 +98,7 @@ class CalibratePage(QtWidgets.QWidget):
             self.steps.setCurrentWidget(self.begin_step)
         if self._board is None:
             self.use_default_board()
-        self.begin_step.show_views(tuple(view_streams(session.streams)))
+        self.begin_step.show_views(tuple(image_streams(session.streams)))
         self._list_known()
         if self.step == "capture" and self._watch is None and self._look is not None:
             self._start_watch(self._look)
@@ -145,7 +145,9 @@ class CalibratePage(QtWidgets.QWidget):
         """Save the board in its true size."""
         board = self._board
         if board is not None:
-            self.jobs.run("print", lambda: write_board(board, path), lambda _none: self._told_saved(path))
+            from capture.calibrate.printing import print_board
+
+            self.jobs.run("print", lambda: print_board(board, path), lambda _page_mm: self._told_saved(path))
 
     def begin(self) -> None:
         """Collect shots, from none on."""
@@ -156,7 +158,7 @@ class CalibratePage(QtWidgets.QWidget):
 
         streams = self._session.streams
         self._checked = ""
-        self._collector = Collector(self._board, tuple(view_streams(streams)), factory_cameras(streams))
+        self._collector = Collector(self._board, tuple(image_streams(streams)), factory_cameras(streams))
         self._show_capture(collecting(self._session, self._collector))
 
     def begin_check(self, identifier: str) -> None:
@@ -230,7 +232,7 @@ class CalibratePage(QtWidgets.QWidget):
             return
         self._stop_watch()
         self.banner.hide()
-        self.capture_step.set_streams(view_streams(self._session.streams), checking=bool(self._checked))
+        self.capture_step.set_streams(image_streams(self._session.streams), checking=bool(self._checked))
         self.steps.setCurrentWidget(self.capture_step)
         self._start_watch(look)
 
@@ -306,7 +308,7 @@ class CalibratePage(QtWidgets.QWidget):
         self.banner.show_message("good", f"Saved {path}.", "Print it at 100 %, then measure a square.", seconds=8)
 
     def _rig_path(self) -> Path | None:
-        return rig_path(self._root, self._session.rig_name) if self._session is not None else None
+        return file_of_rig(self._root, self._session.rig_name) if self._session is not None else None
 
     def _list_known(self) -> None:
         from capture.calibrate.store import list_calibrations

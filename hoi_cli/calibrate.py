@@ -192,10 +192,8 @@ def _solve(config: Config, board: Board, shots: Sequence[Shot], factory: Mapping
 
 def _truth(rig: Rig, calibration: Calibration) -> dict[str, tuple[float, float]]:
     """Errors against the simulated rig's truth; empty for a real rig."""
-    from capture.calibrate.live import image_streams
     from capture.calibrate.truth import pose_errors
-    from capture.device import StagedRig
-    from capture.session import streams_of
+    from capture.device import StagedRig, image_streams, streams_of
 
     if not isinstance(rig, StagedRig):
         return {}

@@ -94,7 +94,7 @@ def _open(config: Config, root: Path, *, live: bool) -> Rig:
 
 
 def _show_streams(config: Config, root: Path) -> None:
-    from capture.recorder import streams_of
+    from capture.device import streams_of
     from hoi_core import log
 
     rig = _open(config, root, live=False)
@@ -169,8 +169,8 @@ def _record(config: Config, root: Path) -> None:
 
 
 def _record_with_progress(rig: Rig, header: CaptureHeader, root: Path, config: Config, stop: Stop) -> RecordReport:
-    from capture.device import StagedRig
-    from capture.recorder import record, streams_of
+    from capture.device import StagedRig, streams_of
+    from capture.recorder import record
     from hoi_core import log
 
     with log.progress() as bar:

@@ -94,6 +94,21 @@ class StreamInfo:
     readout_us: float = 0.0
     """Time from the exposure of the first image row to that of the last, microseconds; 0 for a global shutter."""
 
+    @property
+    def view(self) -> str:
+        """View or sensor that it belongs to: `left` of `left/color`."""
+        return self.name.split("/", 1)[0]
+
+    @property
+    def content(self) -> str:
+        """What its images show: `color`, `depth`, `infrared`, `gray` or `edge`."""
+        return self.name.rsplit("/", 1)[-1]
+
+    @property
+    def device(self) -> str:
+        """What its clock and its counter belong to: the serial number, or the view of a device without one."""
+        return self.serial or self.view
+
 
 @dataclass(frozen=True)
 class Frame:

@@ -11,11 +11,11 @@ import numpy as np
 from capture.calibrate.board import Board
 from capture.calibrate.collect import Collector, Guidance
 from capture.calibrate.result import DepthPoints
+from capture.device import image_streams
 from hoi_core import camera as cam
 from hoi_core.types import F64, U8, Camera, Frame, StreamInfo
 
 _DEPTH_STEP_PX = 3
-_IMAGES = ("color", "gray")
 
 
 class Preview(Protocol):
@@ -72,18 +72,6 @@ class LiveCollector:
             if info is not None and frame is not None:
                 out[view] = depth_points(frame, info, camera)
         return out
-
-
-def image_streams(streams: Sequence[StreamInfo]) -> dict[str, StreamInfo]:
-    """View or sensor -> the stream that shows the board, colour before gray; `left` first, sensors last."""
-    found: dict[str, StreamInfo] = {}
-    for kind in _IMAGES:
-        for info in streams:
-            view, _, part = info.name.partition("/")
-            if part == kind:
-                found.setdefault(view, info)
-    order = sorted(found, key=lambda view: (found[view].kind == "sensor", view != "left", view))
-    return {view: found[view] for view in order}
 
 
 def factory_cameras(streams: Sequence[StreamInfo]) -> dict[str, Camera]:

@@ -44,12 +44,11 @@ _OLD = ("none", "left_delta")  # of format 1.0; the second is only read any more
 
 def choose(info: StreamInfo) -> tuple[Prediction, dict[str, Any]]:
     """The prediction and the dataset options for a stream's images."""
-    kind = info.name.rsplit("/", 1)[-1]
     if len(info.shape) == 3 and info.shape[2] == 3 and info.dtype == "uint8":
         return "green_left", _ENTROPY
-    if kind == "depth":
+    if info.content == "depth":
         return "left", CODEC
-    if kind == "infrared":
+    if info.content == "infrared":
         return "left", _ENTROPY
     return "none", CODEC
 

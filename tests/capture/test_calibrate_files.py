@@ -10,11 +10,10 @@ import numpy as np
 import pytest
 
 from capture.calibrate import Board, Calibration, Figures, calibrate, load_calibration, read_calibration, report_html
-from capture.calibrate.board import Board as BoardClass
 from capture.calibrate.images import match_folders, read_shots
 from capture.calibrate.printing import print_board
 from capture.calibrate.store import list_calibrations, next_identifier, write_calibration
-from hoi_core.errors import CalibrationError
+from hoi_core.errors import CalibrationError, StorageError
 from hoi_core.types import Camera
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real_data" / "charuco_rig"
@@ -85,7 +84,7 @@ class TestBoard:
     def test_file(self, tmp_path):
         path = tmp_path / "board.toml"
         path.write_text(TOML)
-        assert BoardClass.read(path) == Board(8, 11, 0.024, 0.01875, "4X4_1000")
+        assert Board.read(path) == Board(8, 11, 0.024, 0.01875, "4X4_1000")
 
     @pytest.mark.parametrize(
         ("change", "match"),
@@ -102,7 +101,7 @@ class TestBoard:
         path = tmp_path / "board.toml"
         path.write_text(TOML.replace(*change))
         with pytest.raises(CalibrationError, match=match):
-            BoardClass.read(path)
+            Board.read(path)
 
     def test_png_says_its_true_size(self, tmp_path):
         print_board(Board(), tmp_path / "board.png")
@@ -111,6 +110,16 @@ class TestBoard:
         image = cv2.imread(str(tmp_path / "board.png"), 0)
         dark = np.nonzero((image < 128).any(0))[0]
         assert (dark[-1] - dark[0] + 1) / per_m == pytest.approx(8 * 0.024, rel=1e-3)
+
+    def test_a_page_has_room_for_a_large_board(self, tmp_path):
+        board = Board(square_m=0.04, marker_m=0.03)
+        assert print_board(board, tmp_path / "board.pdf") == pytest.approx((8 * 40 + 16, 11 * 40 + 16))
+        box = next(line for line in (tmp_path / "board.pdf").read_bytes().split(b"\n") if b"MediaBox" in line)
+        size = [float(x) for x in box.split(b"MediaBox [")[1].split(b"]")[0].split()[2:]]
+        # A PDF's unit is 1/72 inch.
+        assert size == pytest.approx([336 / 25.4 * 72, 456 / 25.4 * 72], abs=0.01)
+        with pytest.raises(StorageError):
+            print_board(board, tmp_path / "board.pdf" / "below.png")
 
     def test_pdf_is_black_where_the_board_is(self, tmp_path):
         width_mm, height_mm = print_board(Board(), tmp_path / "board.pdf")

@@ -10,7 +10,7 @@ import pytest
 from capture import rig as rig_module
 from capture.devices import realsense
 from capture.rig import list_rigs, open_rig
-from capture.rig_file import load_type, read_rig
+from capture.rig_file import attach_calibration, file_of_rig, load_type, read_rig
 from hoi_core import plugins
 from hoi_core.errors import ConfigError, DeviceError
 
@@ -135,3 +135,37 @@ def test_the_examples_are_valid_and_say_what_they_are(path):
     assert file.name == path.stem
     assert path.read_text().startswith("# ")
     assert all(entry.config.view for entry in file.entries)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("name: a\n", 'name: a\ncalibration: "2026-01-02_01"\n'),
+        ("calibration: old\nname: a\n", 'calibration: "2026-01-02_01"\nname: a\n'),
+        ("# c\nname: a # x\ncalibration:\n", '# c\nname: a # x\ncalibration: "2026-01-02_01"\n'),
+    ],
+)
+def test_naming_a_calibration_leaves_the_rest_of_a_rig_file(tmp_path, before, after):
+    path = tmp_path / "a.yaml"
+    path.write_text(before)
+    attach_calibration(path, "2026-01-02_01")
+    assert path.read_text() == after
+
+
+def test_a_file_that_is_no_rig_is_left_alone(tmp_path):
+    path = tmp_path / "a.yaml"
+    for text in ("- one\n- two\n", "a: [\n"):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match="line into it yourself"):
+            attach_calibration(path, "2026-01-02_01")
+        assert path.read_text() == text
+
+
+def test_a_rig_is_found_by_what_it_calls_itself_or_by_its_file(tmp_path):
+    rigs = tmp_path / "rigs"
+    rigs.mkdir()
+    write(rigs, "a: [\n", "broken.yaml")
+    write(rigs, "name: table\n", "lab.yaml")
+    assert file_of_rig(tmp_path, "table") == file_of_rig(tmp_path, "lab") == rigs / "lab.yaml"
+    assert file_of_rig(tmp_path, "simulated") is None
+    assert file_of_rig(tmp_path / "nowhere", "table") is None

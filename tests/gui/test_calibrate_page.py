@@ -10,12 +10,10 @@ import yaml
 
 from capture.calibrate import Board, Calibration, read_calibration
 from gui import board_watch, theme
-from gui.board_print import page_mm, write_board
 from gui.calibrate_page import CalibratePage
 from gui.panels import calibrate_result
-from gui.rig_file import attach_calibration, rig_path
 from hoi_core.camera import look_at
-from hoi_core.errors import CalibrationError, ConfigError, DeviceError, StorageError
+from hoi_core.errors import CalibrationError, DeviceError
 from hoi_core.types import Camera, Frame, StreamInfo
 
 pytestmark = pytest.mark.gui
@@ -231,54 +229,6 @@ def test_other_boards_are_read_and_bad_ones_refused(qtbot, page, tmp_path):
     page.read_board(bad)
     assert "lacks" in page.banner.title.text()
     assert "5 × 7" in page.begin_step.board_words.text()
-
-
-def test_the_printed_board_has_its_true_size(qtbot, tmp_path):
-    small, large = Board(), replace(Board(), square_m=0.04, marker_m=0.03)
-    assert page_mm(small) == (210.0, 297.0)
-    assert page_mm(large) == (8 * 40 + 16, 11 * 40 + 16)
-    write_board(large, tmp_path / "board.pdf")
-    # A PDF's unit is 1/72 inch.
-    box = next(line for line in (tmp_path / "board.pdf").read_bytes().split(b"\n") if b"MediaBox" in line)
-    width, height = (float(x) for x in box.split(b"[")[1].split(b"]")[0].split()[2:])
-    assert width == pytest.approx(336 / 25.4 * 72, abs=1)
-    assert height == pytest.approx(456 / 25.4 * 72, abs=1)
-    write_board(small, tmp_path / "board.png")
-    drawn = cv2.imread(str(tmp_path / "board.png"), cv2.IMREAD_GRAYSCALE)
-    np.testing.assert_array_equal(drawn, small.image(240, 120))
-    with pytest.raises(StorageError):
-        write_board(small, tmp_path / "board.png" / "below.png")
-
-
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ("name: a\n", 'name: a\ncalibration: "2026-01-02_01"\n'),
-        ("calibration: old\nname: a\n", 'calibration: "2026-01-02_01"\nname: a\n'),
-        ("# c\nname: a # x\ncalibration:\n", '# c\nname: a # x\ncalibration: "2026-01-02_01"\n'),
-    ],
-)
-def test_naming_a_calibration_leaves_the_rest_of_a_rig_file(tmp_path, before, after):
-    path = tmp_path / "a.yaml"
-    path.write_text(before)
-    attach_calibration(path, "2026-01-02_01")
-    assert path.read_text() == after
-
-
-def test_a_file_that_is_no_rig_is_left_alone(tmp_path):
-    path = tmp_path / "a.yaml"
-    for text in ("- one\n- two\n", "a: [\n"):
-        path.write_text(text)
-        with pytest.raises(ConfigError, match="line into it yourself"):
-            attach_calibration(path, "2026-01-02_01")
-        assert path.read_text() == text
-
-
-def test_a_rig_is_found_by_its_name_or_its_file(root):
-    (root / "rigs" / "broken.yaml").write_text("a: [\n")
-    assert rig_path(root, "table").name == "table.yaml"
-    assert rig_path(root, "simulated") is None
-    assert rig_path(root / "nowhere", "table") is None
 
 
 def test_every_figure_is_judged(qtbot):
