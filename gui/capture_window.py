@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -351,6 +350,8 @@ class CaptureWindow(QtWidgets.QMainWindow):
 def main(open_session: Callable[[str], CaptureSession], config: CaptureWindowConfig) -> int:
     """Show the recording window until it is closed.
 
+    Ctrl-C and SIGTERM close it with its recording complete; after the first, signals do what they did before.
+
     Args:
         open_session: makes the session of a rig by name; called on a worker thread.
         config: what the window starts with.
@@ -358,15 +359,16 @@ def main(open_session: Callable[[str], CaptureSession], config: CaptureWindowCon
     Returns:
         Exit code.
     """
+    from capture.stopping import stop_on_signals
+
     app = application("hoi-capture")
     colours = themes.apply(app, themes.remembered_mode(config.theme))
     window = CaptureWindow(DatasetLab(config.root, open_session), config, colours)
     show_unexpected(window.banner)
-    # Python hears of a signal when it next runs: at the latest when this timer fires.
-    awake = QtCore.QTimer(window)
-    awake.timeout.connect(lambda: None)
-    awake.start(_AWAKE_MS)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda _number, _frame: window.close())
-    window.show()
-    return int(app.exec_())
+    with stop_on_signals() as stop:
+        # Python hears of a signal when it next runs: at the latest when this timer fires.
+        awake = QtCore.QTimer(window)
+        awake.timeout.connect(lambda: window.close() if stop.is_set() else None)
+        awake.start(_AWAKE_MS)
+        window.show()
+        return int(app.exec_())
