@@ -34,9 +34,9 @@ from rich.table import Table
 
 from capture.device import BaseDevice
 from capture.devices import realsense, simulated
-from capture.devices._software_d435 import Shot, SoftwareD435
-from capture.devices._twin import place_cameras
 from capture.session import CaptureSession
+from capture.simulation.software_d435 import Shot, SoftwareD435
+from capture.simulation.twin import place_cameras
 from hoi_core.sequence import CaptureHeader
 from hoi_core.types import Camera, Frame, StreamInfo
 

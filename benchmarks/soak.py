@@ -24,9 +24,9 @@ from rich.console import Console
 from rich.table import Table
 
 from capture.devices import simulated
-from capture.devices._faults import Faults, Stall, Unplug
 from capture.recorder import RecordReport, record
 from capture.rig import make_header
+from capture.simulation.faults import Faults, Stall, Unplug
 from hoi_core.sequence import CaptureHeader, check_sequence, open_capture, open_truth, sequence_dir
 
 _SAMPLE_S = 1.0

@@ -90,8 +90,8 @@ def clock_rows(seeds: int) -> Iterator[dict[str, object]]:
 def recorded_rows(seeds: int, seconds: float) -> Iterator[dict[str, object]]:
     """Recordings of the simulated rig in real time, everything injected at once, against its truth."""
     from capture.devices import simulated
-    from capture.devices._faults import ClockReset, Faults
     from capture.recorder import record
+    from capture.simulation.faults import ClockReset, Faults
     from hoi_core.sequence import CaptureHeader, open_capture, open_truth
 
     for seed in range(seeds):

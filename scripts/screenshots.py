@@ -240,9 +240,9 @@ def take_view(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
 
 def record_faulty(root: Path, seconds: float) -> None:
     """Record a take in which frames are lost and a camera is away for half a second."""
-    from capture.devices._faults import Faults, Unplug
     from capture.recorder import record
     from capture.rig import open_rig
+    from capture.simulation.faults import Faults, Unplug
     from hoi_core.sequence import CaptureHeader
 
     faults = Faults(unplugs=(Unplug("right", 0.55 * seconds, 0.08 * seconds),))

@@ -19,18 +19,18 @@ from typing import Literal
 import numpy as np
 
 from capture.calibrate.board import Board
-from capture.devices import _truth
-from capture.devices._board_scene import BoardScene
-from capture.devices._clocks import DeviceClock, choose_drops, dropper
-from capture.devices._develop import Images, Lab
-from capture.devices._faults import Faults
-from capture.devices._film import Reel
-from capture.devices._noise import DepthNoise
-from capture.devices._outlets import DEVICES, Outlets
-from capture.devices._play_scene import PlayScene
-from capture.devices._player import Player
-from capture.devices._timeline import Timeline
-from capture.devices._twin import SENSOR, VIEWS, Stage, choose_cast, place_cameras
+from capture.simulation.board_scene import BoardScene
+from capture.simulation.clocks import DeviceClock, choose_drops, dropper
+from capture.simulation.develop import Images, Lab
+from capture.simulation.faults import Faults
+from capture.simulation.film import Reel
+from capture.simulation.noise import DepthNoise
+from capture.simulation.outlets import DEVICES, Outlets
+from capture.simulation.play_scene import PlayScene
+from capture.simulation.player import Player
+from capture.simulation.timeline import Timeline
+from capture.simulation.truth import ClickNoise
+from capture.simulation.twin import SENSOR, VIEWS, Stage, choose_cast, place_cameras
 from hoi_core.conventions import Side
 from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.scene.unkind import Unkindness
@@ -92,7 +92,7 @@ class Config:
     """Errors of the depth cameras."""
     unkind: Unkindness = field(default_factory=Unkindness)
     """How far the true hand lies off the model."""
-    clicks: _truth.ClickNoise = field(default_factory=_truth.ClickNoise)
+    clicks: ClickNoise = field(default_factory=ClickNoise)
     """Errors of the simulated annotator."""
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capture.devices import _noise as noise
+from capture.simulation import noise
 from hoi_core import camera as cameras
 from hoi_core import rotation
 from hoi_core.mano import ManoLayer

@@ -10,7 +10,7 @@ import numpy as np
 import pyrealsense2 as rs
 
 from capture.devices import realsense
-from capture.devices._software_d435 import Shot, SoftwareD435
+from capture.simulation.software_d435 import Shot, SoftwareD435
 from hoi_core.camera import rigid
 from hoi_core.rotation import exp_so3
 from hoi_core.types import Camera, Frame, StreamInfo

@@ -9,8 +9,8 @@ import pytest
 from capture.calibrate.board import Board
 from capture.calibrate.detect import make_detector
 from capture.devices import simulated
-from capture.devices._board_motion import STILL_S
-from capture.devices._noise import DepthNoise
+from capture.simulation.board_motion import STILL_S
+from capture.simulation.noise import DepthNoise
 from hoi_core import camera as cam
 from hoi_core.sequence import open_truth
 

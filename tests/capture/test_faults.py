@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.devices import realsense, simulated
-from capture.devices._clocks import DeviceClock, dropper
-from capture.devices._faults import ClockReset, Faults, Stall, Unplug
-from capture.devices._player import Player
-from capture.devices._software_bus import SoftwareBus
-from capture.devices._software_d435 import Shot, SoftwareD435
-from capture.devices._timeline import DROPPED, OVERLOADED, STALLED, UNPLUGGED, Timeline
+from capture.simulation.clocks import DeviceClock, dropper
+from capture.simulation.faults import ClockReset, Faults, Stall, Unplug
+from capture.simulation.player import Player
+from capture.simulation.software_bus import SoftwareBus
+from capture.simulation.software_d435 import Shot, SoftwareD435
+from capture.simulation.timeline import DROPPED, OVERLOADED, STALLED, UNPLUGGED, Timeline
 from hoi_core.config import from_dict
 from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.sequence import open_truth

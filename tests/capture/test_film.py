@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.devices import simulated
-from capture.devices._clocks import DeviceClock
-from capture.devices._film import Reel
+from capture.simulation.clocks import DeviceClock
+from capture.simulation.film import Reel
 from hoi_core.errors import ConfigError
 
 

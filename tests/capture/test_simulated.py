@@ -10,11 +10,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from capture.devices import _truth, simulated
-from capture.devices._clocks import DeviceClock, choose_drops
-from capture.devices._noise import DepthNoise, NoiseBanks, expose, measure_depth
-from capture.devices._twin import HAND
+from capture.devices import simulated
 from capture.rig import open_rig
+from capture.simulation.clocks import DeviceClock, choose_drops
+from capture.simulation.noise import DepthNoise, NoiseBanks, expose, measure_depth
+from capture.simulation.truth import ClickNoise, click, joint_visibility
+from capture.simulation.twin import HAND
 from hoi_core import camera as cam
 from hoi_core.conventions import fingertips
 from hoi_core.errors import ConfigError, DeviceError
@@ -55,7 +56,7 @@ def test_visible_true_joints_fall_on_the_hand(rig):
     for view in ("left", "right"):
         moments = rig.scene.moments[view]
         for k in (0, 40, 80):
-            pixels, seen = _truth.joint_visibility(rig.stage, view, moments, k)
+            pixels, seen = joint_visibility(rig.stage, view, moments, k)
             _, labels = rig.stage.labels(view, rig.stage.meshes(moments, k))
             u, v = np.rint(pixels[seen]).astype(int).T
             assert seen.sum() >= 4
@@ -150,7 +151,7 @@ def test_every_frame_arrives_but_the_dropped_ones(tmp_path):
 def test_clicks_have_the_spread_asked_and_every_fifth_moment(rig):
     moments = {v: rig.scene.moments[v] for v in ("left", "right")}
     index = {v: np.arange(rig.config.frames) for v in moments}
-    clicks = _truth.click(rig.stage, moments, index, _truth.ClickNoise(), seed=0)
+    clicks = click(rig.stage, moments, index, ClickNoise(), seed=0)
     for view, points in clicks.items():
         clicked = np.isfinite(points[..., 0]).any(1)
         assert clicked[::5].all()

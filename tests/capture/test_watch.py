@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint
 import pyrealsense2 as rs
 
 from capture import watch as watch_module
-from capture.devices._software_d435 import SoftwareD435
+from capture.simulation.software_d435 import SoftwareD435
 from capture.watch import DeviceWatch, video_devices
 
 

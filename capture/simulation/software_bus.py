@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import pyrealsense2 as rs
 
-from capture.devices._software_d435 import Shot, SoftwareD435
+from capture.devices._librealsense import rs
+from capture.simulation.software_d435 import Shot, SoftwareD435
 from hoi_core.types import U8
 
 # A real camera, too, delivers its first frame some time after it was opened.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from capture.devices._noise import DepthNoise, NoiseBanks, expose, measure_depth
+from capture.simulation.noise import DepthNoise, NoiseBanks, expose, measure_depth
 from hoi_core import edges
 from hoi_core.types import F32, U8
 

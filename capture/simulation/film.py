@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.devices._clocks import DeviceClock
+from capture.simulation.clocks import DeviceClock
 from hoi_core.types import I64
 
 # Backwards, a drawing of the way forwards serves again if it is this close to the right time.

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from capture.devices import _truth
-from capture.devices._clocks import DeviceClock
-from capture.devices._develop import Images, Lab
-from capture.devices._film import Reel
-from capture.devices._stock import Stock
-from capture.devices._twin import SENSOR, VIEWS, Patch, Stage
+from capture.simulation.clocks import DeviceClock
+from capture.simulation.develop import Images, Lab
+from capture.simulation.film import Reel
+from capture.simulation.stock import Stock
+from capture.simulation.truth import ClickNoise, click, clicked_revision, truth_revision
+from capture.simulation.twin import SENSOR, VIEWS, Patch, Stage
 from hoi_core import edges
 from hoi_core.scene.motion import Moments
 from hoi_core.types import F32, F64, I64, U8, Revision
@@ -112,11 +112,11 @@ class PlayScene:
         index, drawn = self._drawing["left"][slots], self.moments["left"]
         moments = _take(replace(drawn, vertices_m=drawn.vertices_m[:, :0]), index)
         side = self.stage.cast.play.layer.side
-        revision = _truth.truth_revision(moments, t_ns, side, self.object_name)
+        revision = truth_revision(moments, t_ns, side, self.object_name)
         return revision, drawn.vertices_m.astype(np.float32)[index]
 
     def clicks(
-        self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: _truth.ClickNoise, seed: int
+        self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: ClickNoise, seed: int
     ) -> Revision:
         """What a simulated person clicks.
 
@@ -129,13 +129,13 @@ class PlayScene:
         """
         moments = {view: self.shown(view, shown[:: noise.every]) for view, shown in slots.items()}
         index = {view: frames[:: noise.every] for view, frames in frame_index.items()}
-        clicked = _truth.click(self.stage, moments, index, replace(noise, every=1), seed)
+        clicked = click(self.stage, moments, index, replace(noise, every=1), seed)
         keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in clicked}
         for view, points in clicked.items():
             keypoints[view][:: noise.every] = points
         often = f"every {noise.every}th moment"
         comment = f"The simulator plays the annotator: truth plus {noise.sigma_px:g} px on {often}."
-        return _truth.clicked_revision(t_ns, self.stage.cast.play.layer.side, keypoints, frame_index, comment)
+        return clicked_revision(t_ns, self.stage.cast.play.layer.side, keypoints, frame_index, comment)
 
     def _moments_of(self, reel: Reel, clock: DeviceClock) -> Moments:
         return self.stage.cast.play.at(np.asarray(reel.scene_ns(clock) * 1e-9, np.float64))

@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 
 from capture.calibrate.board import Board
-from capture.devices import _truth
-from capture.devices._board_motion import BoardMotion, random_motion
-from capture.devices._board_render import PlateView, paint
-from capture.devices._clocks import DeviceClock
-from capture.devices._develop import Images, Lab
-from capture.devices._film import Reel
-from capture.devices._twin import SENSOR, Stage
+from capture.simulation.board_motion import BoardMotion, random_motion
+from capture.simulation.board_render import PlateView, paint
+from capture.simulation.clocks import DeviceClock
+from capture.simulation.develop import Images, Lab
+from capture.simulation.film import Reel
+from capture.simulation.truth import ClickNoise, clicked_revision
+from capture.simulation.twin import SENSOR, Stage
 from hoi_core import camera as cam
 from hoi_core import edges
 from hoi_core.render import Mesh, Window, render_color, render_depth, window_of
@@ -103,12 +103,12 @@ class BoardScene:
         return revision, np.zeros((m, 0, 3), np.float32)
 
     def clicks(
-        self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: _truth.ClickNoise, seed: int
+        self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: ClickNoise, seed: int
     ) -> Revision:
         """What a simulated person clicks in images without a hand: nothing."""
         keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in slots}
         side = self.stage.cast.play.layer.side
-        return _truth.clicked_revision(t_ns, side, keypoints, frame_index, "There is no hand to click.")
+        return clicked_revision(t_ns, side, keypoints, frame_index, "There is no hand to click.")
 
     def _color(self, name: str, poses: F64) -> U8:
         """The whole colour image before noise."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 
 from capture.devices import realsense
-from capture.devices._develop import Images
-from capture.devices._edge_sensor import EdgeSensor
-from capture.devices._software_bus import SoftwareBus
-from capture.devices._software_d435 import Shot, SoftwareD435
-from capture.devices._timeline import Stamp
-from capture.devices._twin import SENSOR, VIEWS, Cameras
+from capture.simulation.develop import Images
+from capture.simulation.edge_sensor import EdgeSensor
+from capture.simulation.software_bus import SoftwareBus
+from capture.simulation.software_d435 import Shot, SoftwareD435
+from capture.simulation.timeline import Stamp
+from capture.simulation.twin import SENSOR, VIEWS, Cameras
 from hoi_core.errors import DeviceError
 from hoi_core.types import ClockDomain, Frame, StreamInfo
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from capture.devices._clocks import DeviceClock
-from capture.devices._faults import Faults
+from capture.simulation.clocks import DeviceClock
+from capture.simulation.faults import Faults
 
 DROPPED = "dropped"
 STALLED = "stalled"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyrealsense2 as rs
 
+from capture.devices._librealsense import rs
 from hoi_core.types import F64, U8, Camera, ClockDomain
 
 DEPTH_SCALE_M = 0.001

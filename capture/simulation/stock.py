@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from capture.devices._develop import Images, Lab
+from capture.simulation.develop import Images, Lab
 from hoi_core.render import Window
 from hoi_core.types import F32, U8
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.devices._twin import HAND, VIEWS, Stage
+from capture.simulation.twin import HAND, VIEWS, Stage
 from hoi_core import camera as cam
 from hoi_core.conventions import Side
 from hoi_core.scene.motion import Moments

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from capture.devices._develop import Images
-from capture.devices._timeline import OVERLOADED, UNPLUGGED, Stamp, Timeline
+from capture.simulation.develop import Images
+from capture.simulation.timeline import OVERLOADED, UNPLUGGED, Stamp, Timeline
 
 _AHEAD_NS = 80_000_000
 _LEAD_NS = 60_000_000
