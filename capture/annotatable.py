@@ -14,7 +14,6 @@ import numpy as np
 
 from capture import view_figures
 from capture.hand_blob import STEP, BlobDetector, HandRegion
-from capture.quality import depth_fill
 from hoi_core.edges import sobel_edges
 from hoi_core.types import U8, Frame, StreamInfo
 
@@ -128,7 +127,7 @@ def judge_view(
 
 
 def _why_no_hand(depth: np.ndarray | None) -> str:
-    if depth is None or (missing := 1.0 - depth_fill(depth)) < 0.5:
+    if depth is None or (missing := 1.0 - view_figures.depth_fill(depth)) < 0.5:
         return "no hand in view"
     return f"no hand found: depth is missing on {missing:.0%} of the view"
 

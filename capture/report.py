@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from capture.annotatable import Level, Verdict, Watcher, judge_drops, worst
-from capture.quality import depth_fill
+from capture.view_figures import depth_fill
+from hoi_core.plain import plain
 from hoi_core.sequence import REFERENCE, Capture, ImageStream, open_capture
 from hoi_core.types import I64
 
@@ -122,8 +123,7 @@ class TakeReport:
         values["skew_ms"] = {
             name: dict(zip(("median", "p95", "max"), skew, strict=True)) for name, skew in self.skew_ms.items()
         }
-        plain = _plain(values)
-        return plain if isinstance(plain, dict) else {}
+        return {key: plain(value) for key, value in values.items()}
 
 
 def take_report(folder: Path) -> TakeReport:
@@ -247,11 +247,3 @@ def _stream_line(stream: StreamReport, width: int) -> str:
 
 def _number(value: float, digits: int) -> str:
     return "?" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from capture import quality, sync
+from capture import sync, view_figures
 from capture.annotatable import Verdict
 from capture.consent import require_consent
 from capture.device import Rig, StagedRig, streams_of
@@ -317,7 +317,11 @@ class CaptureSession:
         """Figures for the health bar; takes about a millisecond."""
         now_ns = time.monotonic_ns()
         latest = {name: live.latest for name, live in self._live.items() if live.latest is not None}
-        fill = {n.split("/", 1)[0]: quality.depth_fill(f.image) for n, f in latest.items() if n.endswith("/depth")}  # type: ignore[arg-type]
+        fill = {
+            live.info.view: view_figures.depth_fill(live.latest.image)
+            for live in self._live.values()
+            if live.latest is not None and live.info.content == "depth"
+        }
         return Health(
             fps={name: live.fps(now_ns) for name, live in self._live.items()},
             skew_ms=self._skew_ms(),

@@ -26,8 +26,6 @@ class Watch(threading.Thread):
     def __init__(self, streams: Sequence[StreamInfo], busy: Callable[[], float]) -> None:
         super().__init__(name="watch", daemon=True)
         self.watcher = Watcher(streams, every_s=0.8 / _JUDGED_PER_S)
-        self.skipped = 0
-        """Frames that were not looked at."""
         self._busy = busy
         self._waiting: deque[Frame] = deque(maxlen=len(streams))
         self._ending = threading.Event()
@@ -46,10 +44,8 @@ class Watch(threading.Thread):
         while not self._ending.wait(_REST_S):
             while self._waiting and not self._ending.is_set():
                 frame = self._waiting.popleft()
-                if self._busy() > _BUSY:
-                    self.skipped += 1
-                    continue
-                self.watcher.add(frame)
+                if self._busy() <= _BUSY:
+                    self.watcher.add(frame)
 
     def end(self) -> None:
         """Stop looking and wait for the thread."""

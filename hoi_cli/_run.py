@@ -16,6 +16,7 @@ import tyro
 
 from hoi_core import log
 from hoi_core.errors import HoiError, StorageError
+from hoi_core.plain import plain
 
 C = TypeVar("C")
 Verbose = Annotated[bool, tyro.conf.arg(aliases=["-v"])]
@@ -104,7 +105,7 @@ def with_data(command: str, data: Path | None) -> str:
 
 
 def write_json(path: Path | None, figures: Mapping[str, object] | list[Mapping[str, object]]) -> None:
-    """Write a command's figures for machines, where `--json FILE` asked for it; NaN becomes null.
+    """Write a command's figures for machines, where `--json FILE` asked for it; what is not finite becomes null.
 
     Raises:
         StorageError: the file cannot be written.
@@ -114,21 +115,9 @@ def write_json(path: Path | None, figures: Mapping[str, object] | list[Mapping[s
     draft = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(_plain(figures), indent=2) + "\n", encoding="utf8")
+        draft.write_text(json.dumps(plain(figures), indent=2) + "\n", encoding="utf8")
         draft.replace(path)
     except OSError as error:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error.strerror}.", "Name another file with --json.") from error
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, Path):
-        return str(value)
-    if hasattr(value, "item"):
-        value = value.item()
-    return None if isinstance(value, float) and value != value else value  # noqa: PLR0124 - NaN is not equal to itself

@@ -16,6 +16,7 @@ import numpy as np
 from capture.calibrate.board import Board
 from capture.calibrate.result import Calibration, Figures, Options
 from hoi_core.errors import CalibrationError, StorageError
+from hoi_core.plain import plain
 from hoi_core.types import Camera
 
 FORMAT = "hoi-calibration"
@@ -107,8 +108,8 @@ def to_json(calibration: Calibration) -> dict[str, Any]:
         "id": calibration.id,
         "created": calibration.created,
         "board": asdict(calibration.board),
-        "options": _finite(asdict(calibration.options)),
-        "figures": _finite(asdict(calibration.figures)),
+        "options": plain(asdict(calibration.options)),
+        "figures": plain(asdict(calibration.figures)),
         "notes": list(calibration.notes),
         "cameras": {view: _camera_json(camera) for view, camera in calibration.cameras.items()},
     }
@@ -150,15 +151,8 @@ def _camera(values: Mapping[str, Any]) -> Camera:
     return Camera(**plain, distortion=tuple(values["distortion"]), T_world_cam=pose)
 
 
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def _numbers(value: Any) -> Any:
-    """The inverse of `_finite`."""
+    """None in place of a number is NaN, as `plain` wrote it."""
     if isinstance(value, Mapping):
         return {key: _numbers(item) for key, item in value.items()}
     return math.nan if value is None else value

@@ -80,7 +80,7 @@ def repair(folder: Path, realign: Realign | None = None, *, quiet_s: float = 5.0
     Args:
         folder: of the sequence.
         realign: as for `recover`.
-        quiet_s: a recorder writes every half second; one whose files are younger than this may be running.
+        quiet_s: a recorder writes several times a second; one whose files are younger than this may be running.
 
     Returns:
         What was done, or None: it was clean, may still be running, or has labels, which are bound to it as it is.

@@ -80,7 +80,7 @@ class ImageStream:
 
     @property
     def t_device_ns(self) -> I64:
-        """(N,) mid-exposure on the device's clock, ns."""
+        """(N,) mid-exposure on the device's clock, ns; goes on where that clock began anew (`Capture.epochs`)."""
         return self._fields["t_device_ns"]
 
     @property
@@ -90,7 +90,7 @@ class ImageStream:
 
     @property
     def frame_number(self) -> I64:
-        """(N,) the device's own counter."""
+        """(N,) the device's counter, continued where it began anew (`Capture.epochs`): a gap is a drop."""
         return self._fields["frame_number"]
 
     @property

@@ -57,7 +57,7 @@ class CaptureHeader:
 
 
 class CaptureWriter:
-    """Appends frames, moments, drops and clocks to a new recording; flushed every half second.
+    """Appends frames, moments, drops and clocks to a new recording; flushed four times a second.
 
     After `segment_s` the images go on in a file of their own (`capture.001.h5`, ...); the tables of the whole
     recording stay in `capture.h5`, which is open to the end.
@@ -154,7 +154,7 @@ class CaptureWriter:
         return self._earlier_bytes + now
 
     def append(self, frame: Frame) -> int:
-        """Append a frame to its stream and return its index there; flushes when half a second has passed.
+        """Append a frame to its stream and return its index there; flushes when `FLUSH_S` has passed.
 
         Raises:
             SequenceError: an unknown stream, or an image of another shape or type.

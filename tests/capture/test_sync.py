@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture import quality
 from capture.sync import NOT_DELIVERED, StreamTimes, align, nearest
+from capture.view_figures import depth_fill
 
 PERIOD = 33_333_333
 PHASES = {"left/color": 0, "left/depth": -200_000, "right/color": 9_000_000, "edge128/gray": -4_000_000}
@@ -92,4 +92,4 @@ def test_nearest_uses_each_frame_once_and_nothing_from_afar():
 def test_depth_fill_is_the_share_of_measured_pixels():
     depth = np.zeros((480, 640), np.uint16)
     depth[:, :320] = 700
-    assert quality.depth_fill(depth) == pytest.approx(0.5)
+    assert depth_fill(depth) == pytest.approx(0.5)
