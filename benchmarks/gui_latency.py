@@ -1,9 +1,10 @@
 """How late a 5 ms timer of the recording window fires while it records the simulated rig in real time.
 
-python benchmarks/gui_latency.py --seconds 20 [--size 1920x1080] [--platform offscreen] [--json FILE]
+python benchmarks/gui_latency.py --seconds 20 [--size 1920x1080] [--platform offscreen] [--trace] [--json FILE]
 
 Under `xvfb-run -a` with `--platform xcb` it draws to a screen. The interval between two firings is what a person feels
-as a delay of the interface; the goal is a 99th percentile below 20 ms.
+as a delay of the interface; the goal is a 99th percentile below 20 ms while recording. Preview, recording and saving
+are told apart. `--trace` prints what every thread was doing in each interval of more than 30 ms.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +28,47 @@ if TYPE_CHECKING:
 
 _TIMER_MS = 5
 _LIMIT_S = 120.0
+
+
+class GapTrace(threading.Thread):
+    """Notes what all threads do while the interface is late.
+
+    Args:
+        stamps_s: when the timer fired; grows meanwhile.
+        limit_s: what counts as late.
+    """
+
+    def __init__(self, stamps_s: list[float], limit_s: float = 0.03) -> None:
+        super().__init__(daemon=True)
+        self._stamps_s, self._limit_s = stamps_s, limit_s
+        self._window = threading.get_ident()
+        self.found: list[str] = []
+
+    def run(self) -> None:
+        """Look every few milliseconds; a look that is late itself tells of a lock that no thread could get."""
+        before, told = time.perf_counter(), 0.0
+        while True:
+            time.sleep(0.004)
+            now = time.perf_counter()
+            last = self._stamps_s[-1] if self._stamps_s else now
+            if now - last > self._limit_s and last != told:
+                told = last
+                self.found.append(self._words(1e3 * (now - last), 1e3 * (now - before)))
+            before = now
+
+    def _words(self, late_ms: float, look_ms: float) -> str:
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        stacks = []
+        for ident, frame in sys._current_frames().items():
+            if ident == threading.get_ident():
+                continue
+            depth = 12 if ident == self._window else 3
+            calls = " < ".join(
+                f"{Path(f.filename).name}:{f.lineno} {f.name}"
+                for f in traceback.extract_stack(frame)[: -depth - 1 : -1]
+            )
+            stacks.append(f"    {'INTERFACE' if ident == self._window else names.get(ident, '?')}: {calls}")
+        return "\n".join([f"late by {late_ms:.0f} ms so far; this look came after {look_ms:.0f} ms", *sorted(stacks)])
 
 
 def percentiles(stamps_s: list[float]) -> dict[str, float]:
@@ -70,8 +115,8 @@ def make_window(root: Path, seconds: float, size: tuple[int, int]) -> CaptureWin
     return window
 
 
-def measure(window: CaptureWindow) -> tuple[dict[str, float], dict[str, float], int]:
-    """Latency of the preview and of a recording, and the frames that the recording lost."""
+def measure(window: CaptureWindow, *, trace: bool = False) -> tuple[dict[str, dict[str, float]], int]:
+    """Latency of the preview, a recording and its saving, and the frames that the recording lost."""
     from gui.qt import Qt, QtCore
 
     wait(lambda: window.state == "ready" and all(view.has_image for view in window.record_page.views.views))
@@ -80,16 +125,27 @@ def measure(window: CaptureWindow) -> tuple[dict[str, float], dict[str, float], 
     timer.setTimerType(Qt.PreciseTimer)
     timer.timeout.connect(lambda: stamps.append(time.perf_counter()))
     timer.start(_TIMER_MS)
+    tracer = GapTrace(stamps)
+    if trace:
+        tracer.start()
     begin = time.monotonic()
     wait(lambda: time.monotonic() - begin > 3.0)
-    preview = percentiles(stamps)
-    stamps.clear()
+    changes = [("preview", 0)]
     reports: list[object] = []
     window.flow.saved.connect(lambda report, _request: reports.append(report))
+    window.flow.changed.connect(lambda: changes.append((window.state, len(stamps))))
     window.toggle_recording()
     wait(lambda: bool(reports))
     timer.stop()
-    return preview, percentiles(stamps), len(reports[0].drops)  # type: ignore[attr-defined]
+    starts = dict(reversed(changes))
+    parts = {
+        "preview": stamps[: starts["countdown"]],
+        "recording": stamps[starts["countdown"] : starts["saving"]],
+        "saving": stamps[starts["saving"] : starts["ready"] + 2],
+    }
+    for words in tracer.found:
+        print(words)
+    return {name: percentiles(part) for name, part in parts.items()}, len(reports[0].drops)  # type: ignore[attr-defined]
 
 
 def main() -> int:
@@ -98,6 +154,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=20.0, help="length of the recording, s")
     parser.add_argument("--size", default="1280x800", help="of the window, px")
     parser.add_argument("--platform", default="offscreen", help="Qt's platform")
+    parser.add_argument("--trace", action="store_true", help="print what ran in each interval of more than 30 ms")
     parser.add_argument("--json", type=Path, help="file for the figures")
     given = parser.parse_args()
     os.environ["QT_QPA_PLATFORM"] = given.platform
@@ -110,17 +167,17 @@ def main() -> int:
         theme.apply(app, "dark")
         QtCore.QSettings.setPath(QtCore.QSettings.NativeFormat, QtCore.QSettings.UserScope, folder)
         window = make_window(Path(folder) / "data", given.seconds, (width, height))
-        preview, recording, drops = measure(window)
+        figures, drops = measure(window, trace=given.trace)
         window.close()
         wait(lambda: not window.isVisible())
-    for name, figures in (("preview", preview), ("recording", recording)):
+    for name, part in figures.items():
         print(
-            f"{name:<10} p50 {figures['p50_ms']:5.1f} ms   p99 {figures['p99_ms']:5.1f} ms   "
-            f"max {figures['max_ms']:6.1f} ms   {figures['firings']:.0f} firings of a {_TIMER_MS} ms timer"
+            f"{name:<10} p50 {part['p50_ms']:5.1f} ms   p99 {part['p99_ms']:5.1f} ms   "
+            f"max {part['max_ms']:6.1f} ms   {part['firings']:.0f} firings of a {_TIMER_MS} ms timer"
         )
     print(f"{drops} frames dropped, {given.size}, {given.platform}, load average {os.getloadavg()[0]:.1f}")
     if given.json is not None:
-        given.json.write_text(json.dumps({"preview": preview, "recording": recording, "drops": drops}, indent=2))
+        given.json.write_text(json.dumps({**figures, "drops": drops}, indent=2))
     return 0
 
 

@@ -150,8 +150,8 @@ class BoardWatch(QtCore.QObject):
 def checker(board: Board) -> Look:
     """A look for the daily check: where the board is now, and whether all views see enough of it."""
     from capture.calibrate import Guidance, ViewGuidance, detect
-    from capture.calibrate.coarse import COARSE_PX
     from capture.calibrate.collect import GRID
+    from capture.calibrate.detect import COARSE_PX
 
     def look(images: Mapping[str, U8]) -> Guidance:
         views = {}

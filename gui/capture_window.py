@@ -166,6 +166,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.director.calm.connect(self.banner.hide)
         self.jobs.failed.connect(self.banner.show_error)
         self.jobs.idle.connect(self._finish_closing)
+        self.desk.changed.connect(self._offer)
         self.desk.changed.connect(lambda: self.coverage_page.show_desk(self.desk.now))
         self.desk.consent.connect(self.record_page.show_consent)
         self.desk.consent.connect(self.coverage_page.show_consent)
@@ -239,9 +240,9 @@ class CaptureWindow(QtWidgets.QMainWindow):
             words = {
                 "opening": "opening the cameras …",
                 "closing": "closing the cameras …",
-                "failed": "The rig could not be opened.\nCtrl+1 shows the rigs.",
+                "failed": "The rig could not be opened.\nSee the Rig page (Ctrl+1).",
             }
-            self.record_page.set_session(None, words.get(state, "No rig is open.\nCtrl+1 shows the rigs."))
+            self.record_page.set_session(None, words.get(state, "No rig is open.\nOpen one on the Rig page (Ctrl+1)."))
         name = f"{self.host.rig} rig" if self.host.session is not None else "no rig"
         self.where.setText(f"{name}   ·   {data_path(self.lab.root)}")
         if self._closing and not self.host.busy:
@@ -292,11 +293,13 @@ class CaptureWindow(QtWidgets.QMainWindow):
         self.director.toggle()
 
     def _flow_changed(self) -> None:
-        state = self.flow.state
+        self._offer()
+        if self._closing and not self.flow.busy and self.flow.state not in BUSY:
+            self._begin_closing()
+
+    def _offer(self) -> None:
         for name, enabled in self.director.possible().items():
             self.actions_by_id[name].setEnabled(enabled)
-        if self._closing and not self.flow.busy and state not in BUSY:
-            self._begin_closing()
 
     def show_report(self, sequence: str) -> None:
         """Show the report of a take."""

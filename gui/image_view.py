@@ -13,7 +13,8 @@ from .qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from .theme import DARK, Theme, colour
 
 _MAX_ZOOM = 12.0
-_CAPTION_PX = 28
+CAPTION_PX = 28
+"""Height of the caption above the image."""
 
 
 class ImageView(QtWidgets.QWidget):
@@ -80,7 +81,7 @@ class ImageView(QtWidgets.QWidget):
 
     def area(self) -> QtCore.QRectF:
         """Room for the image, below the caption, px."""
-        return QtCore.QRectF(self.rect()).adjusted(1, _CAPTION_PX, -1, -1)
+        return QtCore.QRectF(self.rect()).adjusted(1, CAPTION_PX, -1, -1)
 
     def target(self) -> QtCore.QRectF:
         """Where the image lies in the widget, px."""
@@ -145,7 +146,7 @@ class ImageView(QtWidgets.QWidget):
         painter.drawImage(QtCore.QPointF(round(where.x()), round(where.y())), image)
 
     def _paint_caption(self, painter: QtGui.QPainter, area: QtCore.QRectF) -> None:
-        strip = QtCore.QRectF(area.left(), area.top(), area.width(), _CAPTION_PX)
+        strip = QtCore.QRectF(area.left(), area.top(), area.width(), CAPTION_PX)
         painter.setPen(Qt.NoPen)
         # The canvas is dark in both themes, and so are the lights on it.
         painter.setBrush(QtGui.QColor(DARK.level(self.level)))
@@ -177,7 +178,7 @@ class ImageView(QtWidgets.QWidget):
 
     def mousePressEvent(self, event: QtGui.QMouseEvent | None) -> None:
         """Begin to drag the zoomed image, or tell of a press on the caption."""
-        if event is not None and event.localPos().y() < _CAPTION_PX:
+        if event is not None and event.localPos().y() < CAPTION_PX:
             self.caption_clicked.emit(event.globalPos())
         elif event is not None and self._zoomable:
             self._grip = event.localPos()

@@ -25,10 +25,14 @@ MODE_NAMES: dict[str, str] = {
 _EDGE_GAIN = 3
 
 
+def spoken(view: str) -> str:
+    """A view as people call it: a name with digits in it, such as edge128, is a sensor's."""
+    return "sensor" if any(c.isdigit() for c in view) else view
+
+
 def title(view: str, mode: str) -> str:
     """A view and what is shown of it, as people say it."""
-    place = view.capitalize() if not any(c.isdigit() for c in view) else "Sensor"
-    return f"{place} {MODE_NAMES.get(mode, mode)}"
+    return f"{spoken(view).capitalize()} {MODE_NAMES.get(mode, mode)}"
 
 
 def source(view: str, mode: str, streams: frozenset[str]) -> str:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from .desk_keeper import DeskKeeper
 from .lab import Cell, Take
@@ -11,6 +12,9 @@ from .pages.record_page import RecordPage
 from .qt import QtCore, Signal
 from .sessions import RecordReport, RecordRequest
 from .take_flow import BUSY, Plan, TakeFlow
+
+if TYPE_CHECKING:
+    from capture.annotatable import Verdict
 
 _NEWS_S = 10.0
 _SHORT_NEWS_S = 6.0
@@ -94,7 +98,7 @@ class TakeDirector(QtCore.QObject):
         return {
             "record.toggle": state in ("ready", "countdown", "recording"),
             "record.mark": state == "recording",
-            "record.redo": state == "recording" or (state == "ready" and self._flow.last is not None),
+            "record.redo": state == "recording" or (state == "ready" and self._last() is not None),
             "record.next": free,
             "record.skip": free,
             "record.edit": free,
@@ -111,7 +115,7 @@ class TakeDirector(QtCore.QObject):
 
     def redo(self) -> None:
         """Reject the take that runs, or the last one, and record the same cell again."""
-        last = self._flow.last
+        last = self._last()
         if last is None:
             return
         if self._flow.state == "recording":
@@ -123,7 +127,7 @@ class TakeDirector(QtCore.QObject):
     def redo_take(self, take: Take) -> None:
         """Reject any take, and record its cell again."""
         if self._flow.state == "ready":
-            request = RecordRequest(take.sequence, take.participant, take.objects, take.scenario, take.action)
+            request = _request(take)
             self._form.fill_request(request)
             self._start(self._again(request, rejects="" if take.status == "rejected" else take.sequence))
 
@@ -149,6 +153,13 @@ class TakeDirector(QtCore.QObject):
         self._panel.show_part("form")
         self._form.participant.setFocus()
 
+    def _last(self) -> RecordRequest | None:
+        """The last take: of this window, else the newest of the dataset that counts."""
+        if self._flow.last is not None:
+            return self._flow.last
+        take = next((take for take in self._desk.now.takes if take.status in ("recorded", "incomplete")), None)
+        return _request(take) if take is not None else None
+
     def _start(self, plan: Plan) -> None:
         self.shown.emit()
         self.calm.emit()
@@ -165,6 +176,7 @@ class TakeDirector(QtCore.QObject):
 
     def _desk_changed(self) -> None:
         self._page.show_desk(self._desk.now)
+        self._panel.redo.setEnabled(self.possible()["record.redo"])
         proposal = self._desk.take_proposal()
         if self._flow.state in BUSY:
             return
@@ -178,7 +190,7 @@ class TakeDirector(QtCore.QObject):
     def _saved(self, report: RecordReport, request: RecordRequest) -> None:
         name, dropped = report.path.parent.name, len(report.drops)
         lost = "no frame dropped" if not dropped else f"{dropped} dropped frames, listed in the file"
-        words = tuple(report.verdict.words) if report.verdict is not None else ()
+        words = _other_words(report.verdict) if report.verdict is not None else ()
         good = not dropped and report.paired == report.moments and not words
         self.told.emit(
             "good" if good else "warn",
@@ -212,3 +224,12 @@ class TakeDirector(QtCore.QObject):
             "saving": "writing to disk …",
         }
         self._panel.show_time(self._flow.seconds, notes.get(self._flow.state, ""))
+
+
+def _request(take: Take) -> RecordRequest:
+    return RecordRequest(take.sequence, take.participant, take.objects, take.scenario, take.action)
+
+
+def _other_words(verdict: Verdict) -> tuple[str, ...]:
+    """What a verdict says but for lost frames, which the report counts to the last one."""
+    return tuple(replace(verdict, take=tuple(r for r in verdict.take if r.name != "drops")).words)

@@ -29,7 +29,7 @@ class CalibrateHost(QtWidgets.QWidget):
         self._session: CaptureSession | None = None
         self._shown = False
         self.page: CalibratePage | None = None
-        self.empty = QtWidgets.QLabel("No rig is open.\nOpen one on the page of the rigs (Ctrl+1), then come back.")
+        self.empty = QtWidgets.QLabel("No rig is open.\nOpen one on the Rig page (Ctrl+1).")
         self.empty.setObjectName("muted")
         self.empty.setAlignment(Qt.AlignCenter)
         self._column = QtWidgets.QVBoxLayout(self)
@@ -68,5 +68,5 @@ class CalibrateHost(QtWidgets.QWidget):
 
     def _borrowed(self) -> CaptureSession:
         if self._session is None:
-            raise DeviceError("no rig is open.", "Open one on the page of the rigs.")
+            raise DeviceError("no rig is open.", "Open one on the Rig page.")
         return self._session

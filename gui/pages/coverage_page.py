@@ -13,10 +13,10 @@ from gui.theme import Theme, set_level
 
 _SIDE_PX = 296
 _EMPTY = (
-    "No protocol is written yet.\n\n"
-    "The default one has 20 participants with 5 objects each: 100 object categories in 4 scenarios,\n"
-    "in a seeded random order. It is three tables (participants.csv, objects.csv, protocol.csv)\n"
-    "that you may edit in any spreadsheet."
+    "There is no protocol yet.\n\n"
+    "The default protocol has 20 participants with 5 objects each: 100 object categories in 4 scenarios,\n"
+    "in a seeded random order. It consists of three tables (participants.csv, objects.csv, protocol.csv)\n"
+    "that you can edit in any spreadsheet."
 )
 
 
@@ -44,7 +44,7 @@ class CoveragePage(QtWidgets.QWidget):
         self.empty.setAlignment(Qt.AlignCenter)
         self.plan_button = QtWidgets.QPushButton("Write the default protocol")
         self.plan_button.setObjectName("primary")
-        self.try_button = QtWidgets.QPushButton("A small one for the simulated rig")
+        self.try_button = QtWidgets.QPushButton("Write a small one for the simulated rig")
         self.try_button.setToolTip("4 participants with 4 of the objects that the simulated rig knows.")
         self.progress = QtWidgets.QProgressBar()
         self.progress.setTextVisible(False)
@@ -100,10 +100,11 @@ class CoveragePage(QtWidgets.QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(12)
         row.addWidget(board, 1)
-        row.addWidget(self._side())
+        self.side = self._side()
+        row.addWidget(self.side)
 
     def _side(self) -> QtWidgets.QWidget:
-        side = Card("Cell", "Click a cell of the matrix; a double click makes it the next take.")
+        side = Card("Cell", "Click a cell to see it here, double-click it to record it next.")
         side.setFixedWidth(_SIDE_PX)
         grid = QtWidgets.QGridLayout()
         grid.setHorizontalSpacing(14)
@@ -121,8 +122,8 @@ class CoveragePage(QtWidgets.QWidget):
         side.column.addWidget(self.report_button)
         side.column.addStretch(1)
         note = QtWidgets.QLabel(
-            "A participant who withdraws: hoi-data withdraw lists and deletes everything of theirs. "
-            "That is done in a terminal, never by a click."
+            "When a participant withdraws, run hoi-data withdraw in a terminal: it lists and deletes everything of "
+            "theirs. There is no button for it, so that it never happens by accident."
         )
         note.setObjectName("muted")
         note.setWordWrap(True)
@@ -135,6 +136,7 @@ class CoveragePage(QtWidgets.QWidget):
         self._names = dict(desk.names)
         self.stack.setCurrentIndex(1 if cells else 0)
         self.legend.setVisible(bool(cells))
+        self.side.setVisible(bool(cells))
         self.progress.setVisible(bool(cells))
         self.progress.setRange(0, max(len(cells), 1))
         self.progress.setValue(desk.coverage.done)
@@ -161,7 +163,7 @@ class CoveragePage(QtWidgets.QWidget):
         """Show whether the participant of the chosen cell may be recorded."""
         chosen = self.matrix.selected
         if chosen is not None and chosen.participant == consent.participant:
-            self.values["Consent"].setText(consent.words)
+            self.values["Consent"].setText(consent.words[:1].upper() + consent.words[1:])
             set_level(self.values["Consent"], consent.level)
 
     def _take(self) -> None:

@@ -91,6 +91,7 @@ class RecordPage(QtWidgets.QWidget):
             self.lost.hide()
             self.health_bar.clear()
             self.verdict.show_verdict(None)
+            self.verdict.show_away(())
 
     def set_mode(self, mode: str) -> None:
         """Show this modality in the large views."""
@@ -125,26 +126,32 @@ class RecordPage(QtWidgets.QWidget):
     def show_request(self, request: RecordRequest) -> None:
         """Show what is being recorded."""
         self.header.show_request(request, self._names)
-        self.panel.name.setText(request.sequence)
+        self.panel.name.setText(request.sequence or self._next_name)
+
+    @property
+    def _next_name(self) -> str:
+        return self._desk.sequence if self._desk is not None else ""
 
     def _edited(self) -> None:
         request = self.panel.form.request()
         self.header.show_request(request, self._names)
-        name = request.sequence or (self._desk.sequence if self._desk is not None else "")
-        self.panel.name.setText(name)
+        self.panel.name.setText(request.sequence or self._next_name)
         self.edited.emit()
 
     def _show_lost(self, devices: Sequence[DeviceState]) -> None:
         away = [device for device in devices if device.state != "ok"]
+        self.verdict.show_away({device.name for device in away})
         if not away:
             self.lost.hide()
             return
         said = "; ".join(_said(device) for device in away)
         rest = "The other streams go on. " if len(away) < len(devices) else ""
-        self.lost.show_text(said, f"{rest}A camera that is plugged in again is taken back by itself.")
+        self.lost.show_text(said[:1].upper() + said[1:], f"{rest}Plug it in again and it is taken back automatically.")
 
 
 def _said(device: DeviceState) -> str:
+    if device.state == "lost" and device.detail:
+        return device.detail.rstrip(".")
     serial = f" ({device.serial})" if device.serial else ""
     what = "is lost" if device.state == "lost" else "sends no frames"
     detail = f": {device.detail.rstrip('.')}" if device.detail else ""

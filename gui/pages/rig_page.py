@@ -38,15 +38,17 @@ class RigPage(QtWidgets.QWidget):
         self.usb = Notice("warn")
         self.streams = QtWidgets.QLabel()
         self.streams.setObjectName("muted")
-        self.again = QtWidgets.QPushButton("Look again")
-        self.again.setToolTip("Read the rig files again. Devices are followed by themselves.")
+        self.again = QtWidgets.QPushButton("Refresh")
+        self.again.setToolTip("Read the rig files again. The devices need no refresh.")
         self.again.clicked.connect(self.refreshed)
         self.rigs.opened.connect(self.opened)
         self.rigs.closed.connect(self.closed)
         self._lay_out()
 
     def _lay_out(self) -> None:
-        choose = Card("Rigs", "Devices that record together. Each is a file in the folder rigs of the dataset.")
+        choose = Card(
+            "Rigs", "A rig is a set of devices that record together, described by a file in the dataset's rigs folder."
+        )
         choose.head.addWidget(self.again)
         choose.column.addWidget(self.rigs, 1)
         running = Card("Open rig")
@@ -54,7 +56,7 @@ class RigPage(QtWidgets.QWidget):
         running.column.addWidget(self.streams)
         running.column.addWidget(self.bandwidth)
         running.column.addStretch(1)
-        connected = Card("Plugged in", "Follows the cables: plug a camera in or out and look.")
+        connected = Card("Plugged in", "Updates by itself when a camera is plugged in or out.")
         connected.column.addWidget(self.usb)
         connected.column.addWidget(self.plugged)
         connected.column.addStretch(1)

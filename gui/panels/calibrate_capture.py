@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gui.board_watch import Seen
+from gui.image_view import CAPTION_PX
 from gui.panels.board_view import BoardView
+from gui.panels.card import Card
 from gui.pictures import title
-from gui.qt import Qt, QtWidgets, Signal
+from gui.qt import Qt, QtGui, QtWidgets, Signal
 from gui.theme import Theme, set_property
 from hoi_core.types import StreamInfo
 
@@ -17,9 +19,18 @@ if TYPE_CHECKING:
     from capture.calibrate import Guidance
 
 _PANEL_PX = 280
+# Height of the words above the pictures, with the space around them.
+_WORDS_PX = 100
+# Least and most of the height that goes to the pictures of the cameras.
+_LARGE_SHARE = (0.5, 0.78)
 # With fewer shots no calibration is tried; up to this many more are better, but a person may choose.
 _LEAST_SHOTS = 8
-_SENSOR_PX = 262
+_TIPS = (
+    "Cells of the grid turn green where the board was seen: fill them in every picture.",
+    "Near, so that the board fills a view; then far.",
+    "Tilted to the left and right, up and down, by about 30 to 45 degrees.",
+    "Held still for half a second: then a shot is taken automatically.",
+)
 
 
 class CalibrateCapture(QtWidgets.QWidget):
@@ -77,11 +88,18 @@ class CalibrateCapture(QtWidgets.QWidget):
         said.addWidget(self.words, 1)
         self._pictures = QtWidgets.QHBoxLayout()
         self._pictures.setSpacing(10)
-        self._sensors = QtWidgets.QVBoxLayout()
+        self._sensors = QtWidgets.QHBoxLayout()
         left = QtWidgets.QVBoxLayout()
         left.setSpacing(10)
+        self._sensors.setSpacing(10)
+        self._left = left
         left.addWidget(banner)
-        left.addLayout(self._pictures, 1)
+        left.addLayout(self._pictures, 2)
+        below = QtWidgets.QHBoxLayout()
+        below.setSpacing(10)
+        below.addLayout(self._sensors)
+        below.addWidget(_tips(), 1)
+        left.addLayout(below, 1)
         panel = QtWidgets.QFrame()
         panel.setObjectName("card")
         panel.setFixedWidth(_PANEL_PX)
@@ -94,8 +112,6 @@ class CalibrateCapture(QtWidgets.QWidget):
         self.table.setVerticalSpacing(6)
         column.addSpacing(4)
         column.addLayout(self.table)
-        column.addSpacing(6)
-        column.addLayout(self._sensors)
         column.addStretch(1)
         small = QtWidgets.QHBoxLayout()
         small.addWidget(self.pause)
@@ -121,10 +137,10 @@ class CalibrateCapture(QtWidgets.QWidget):
             view = BoardView(self._theme, title(name, info.name.partition("/")[2]), smooth=not sensor)
             self.views[name] = view
             if sensor:
-                view.setFixedHeight(_SENSOR_PX)
                 self._sensors.addWidget(view)
             else:
                 self._pictures.addWidget(view, 1)
+        self._fit()
         self._fill_table(streams)
         for button in (self.pause, self.restart, self.count, self.progress):
             button.setVisible(not checking)
@@ -133,6 +149,22 @@ class CalibrateCapture(QtWidgets.QWidget):
         self.finish.setEnabled(False)
         self.words.setText("Waiting for images …")
         self._show_count(0, 0.0)
+
+    def resizeEvent(self, event: QtGui.QResizeEvent | None) -> None:
+        """Give the pictures of the cameras the height that they fill, and the rest to what stands below."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        room = self.width() - _PANEL_PX - 12
+        large = max(self._pictures.count(), 1)
+        filled = (room / large * 0.75 + CAPTION_PX) / max(self.height() - _WORDS_PX, 1)
+        share = min(max(filled, _LARGE_SHARE[0]), _LARGE_SHARE[1])
+        self._left.setStretch(1, round(1000 * share))
+        self._left.setStretch(2, round(1000 * (1 - share)))
+        below_px = (1 - share) * (self.height() - _WORDS_PX)
+        for n in range(self._sensors.count()):
+            self._sensors.itemAt(n).widget().setFixedWidth(max(round(below_px - CAPTION_PX), 140))
 
     def _fill_table(self, streams: Mapping[str, StreamInfo]) -> None:
         while self.table.count():
@@ -189,3 +221,13 @@ class CalibrateCapture(QtWidgets.QWidget):
         if on:
             self.words.setText("Paused.")
         self.paused.emit(on)
+
+
+def _tips() -> Card:
+    card = Card("How to move the board")
+    for text in _TIPS:
+        tip = QtWidgets.QLabel(f"•  {text}")
+        tip.setWordWrap(True)
+        card.column.addWidget(tip)
+    card.column.addStretch(1)
+    return card

@@ -49,7 +49,7 @@ class CalibrateResult(QtWidgets.QWidget):
         self.heading.setObjectName("heading")
         self.refusal = Notice("bad")
         self.figures = Card("Figures")
-        self.residuals = Card("Residuals", "Without a pattern, the lens models fit.")
+        self.residuals = Card("Residuals", "No visible pattern: the lens models fit.")
         self._grid = QtWidgets.QGridLayout()
         self._plots = QtWidgets.QGridLayout()
         self._plots.setSpacing(12)
@@ -94,7 +94,7 @@ class CalibrateResult(QtWidgets.QWidget):
     def show_refusal(self, error: HoiError) -> None:
         """Show why no calibration came of it, and what to do."""
         self.calibration = None
-        self.heading.setText("No calibration came of it")
+        self.heading.setText("The calibration failed")
         set_level(self.heading, "bad")
         self.refusal.show_text(error.message, error.hint)
         for card in (self.figures, self.residuals):
@@ -112,7 +112,7 @@ class CalibrateResult(QtWidgets.QWidget):
         self.refusal.hide()
         if calibration.notes:
             self.refusal.set_level("warn")
-            self.refusal.show_text("To know", "\n".join(calibration.notes))
+            self.refusal.show_text("Notes", "\n".join(calibration.notes))
         self._fill(rows)
         self._plot(calibration)
         for widget in (self.figures, self.residuals, self.save, self.attach, self.report):
@@ -121,7 +121,7 @@ class CalibrateResult(QtWidgets.QWidget):
         self.save.setText("Save")
         self.attach.setEnabled(bool(rig))
         self.attach.setChecked(bool(rig))
-        self.attach.setText(f"Use it in {rig}" if rig else "This rig has no file to name it in")
+        self.attach.setText(f"Use it in {rig}" if rig else "This rig has no file that could name it")
 
     def show_saved(self, identifier: str, attached: str) -> None:
         """Tell where it went."""
@@ -157,21 +157,21 @@ def figures(calibration: Calibration) -> list[tuple[str, str, Level, str]]:
     for view, rms_px in known.rms_px.items():
         shots = known.shots.get(view, 0)
         rows.append(
-            (f"{view}: lens alone", _unit(rms_px, "px", 2), level_below(rms_px, 0.5, 1.0), f"RMS over {shots} shots")
+            (f"{view}: lens only", _unit(rms_px, "px", 2), level_below(rms_px, 0.5, 1.0), f"RMS over {shots} shots")
         )
     rows += [
         ("All views together", _unit(known.stereo_rms_px, "px", 2), level_below(known.stereo_rms_px, 0.6, 1.0), "RMS"),
         (
-            "Shots left out",
+            "Held-out shots",
             _unit(known.holdout_px, "px", 2),
             level_below(known.holdout_px, 0.7, 1.0),
             "RMS in shots that the cameras were not fitted to",
         ),
         (
-            "Closed way",
+            "Loop closure",
             _unit(known.loop_mm, "mm", 2),
             level_below(known.loop_mm, 2.5, 4.0),
-            "How far a point moves on a way through all cameras and back",
+            "How far a point moves when it is carried through all cameras and back",
         ),
     ]
     rows += [

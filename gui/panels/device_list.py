@@ -13,7 +13,7 @@ from gui.sessions import DeviceState
 from gui.theme import set_level
 
 _STATES: dict[str, tuple[Level, str]] = {
-    "ok": ("good", "delivers"),
+    "ok": ("good", "streaming"),
     "silent": ("warn", "sends no frames"),
     "lost": ("bad", "lost"),
 }

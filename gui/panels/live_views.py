@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gui.feed import Picture, Wanted
 from gui.health import stream_light
-from gui.image_view import ImageView
+from gui.image_view import CAPTION_PX, ImageView
 from gui.pictures import MODE_NAMES, source, title
 from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from gui.theme import Theme
@@ -16,7 +16,6 @@ from hoi_core.types import StreamInfo
 
 _DEFAULT_VIEWS = ("left", "right")
 _DEFAULT_SENSOR = "edge128"
-_CAPTION_PX = 28
 # Least and most of the height that goes to the large pictures.
 _LARGE_SHARE = (0.5, 0.69)
 
@@ -80,7 +79,7 @@ class LiveViews(QtWidgets.QWidget):
         """Give the large pictures the height that they can fill, and the small ones the rest."""
         super().resizeEvent(event)
         if self._rows is not None:
-            filled = (0.375 * self.width() + _CAPTION_PX) / max(self.height(), 1)
+            filled = (0.375 * self.width() + CAPTION_PX) / max(self.height(), 1)
             share = min(max(filled, _LARGE_SHARE[0]), _LARGE_SHARE[1])
             self._rows.setStretch(0, round(1000 * share))
             self._rows.setStretch(1, round(1000 * (1 - share)))

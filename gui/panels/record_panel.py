@@ -72,6 +72,7 @@ class RecordPanel(QtWidgets.QFrame):
         self._lay_out()
         self.set_theme(theme)
         self.set_state("idle")
+        self._offer()
 
     def _wire(self) -> None:
         self.button.clicked.connect(self.pressed)
@@ -82,6 +83,7 @@ class RecordPanel(QtWidgets.QFrame):
         self.takes.opened.connect(self.reported)
         self.takes.asked.connect(self._ask)
         self.segments.chosen.connect(self.show_part)
+        self.takes.shown.connect(self._offer)
 
     def _lay_out(self) -> None:
         column = QtWidgets.QVBoxLayout(self)
@@ -159,6 +161,10 @@ class RecordPanel(QtWidgets.QFrame):
             self.redone_take.emit(take)
         else:
             (self.reported if what == "report" else self.replayed).emit(take.sequence)
+
+    def _offer(self) -> None:
+        for button in (self.report, self.replay):
+            button.setEnabled(self.takes.chosen is not None)
 
     def _on_chosen(self, signal: Signal) -> None:
         take = self.takes.chosen

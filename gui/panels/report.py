@@ -212,7 +212,7 @@ def _tiles(figures: Iterable[tuple[str, str, str, Level]]) -> QtWidgets.QLayout:
 
 
 def _notes(report: TakeReport) -> QtWidgets.QWidget:
-    card, column = _card("To know")
+    card, column = _card("Notes")
     lines = [
         f"{name}: skew median {_unit(m, 'ms')}, 95 % {_unit(p, 'ms')}, most {_unit(most, 'ms')}"
         for name, (m, p, most) in report.skew_ms.items()

@@ -53,7 +53,7 @@ class ResidualPlot(QtWidgets.QWidget):
         room_w, room_h = self.width() - 2 * _PAD_PX, self.height() - _HEAD_PX - _PAD_PX
         scale = max(min(room_w / self._size[0], room_h / self._size[1]), 1e-6)
         width, height = self._size[0] * scale, self._size[1] * scale
-        left, top = (self.width() - width) / 2, _HEAD_PX + (room_h - height) / 2
+        left, top = (self.width() - width) / 2, float(_HEAD_PX)
         painter.setPen(QtGui.QColor(self._theme.text))
         head = QtCore.QRectF(left, top - _HEAD_PX, width, _HEAD_PX)
         painter.drawText(head, int(Qt.AlignLeft | Qt.AlignVCenter), self._title)

@@ -33,6 +33,7 @@ class RigCard(QtWidgets.QFrame):
         devices = QtWidgets.QLabel("\n".join(rig.devices) or "no devices")
         devices.setObjectName("muted")
         devices.setWordWrap(True)
+        devices.setVisible(bool(rig.devices) or not rig.problem)
         problem = QtWidgets.QLabel(rig.problem)
         problem.setWordWrap(True)
         problem.setVisible(bool(rig.problem))

@@ -54,7 +54,7 @@ class TakeHeader(QtWidgets.QFrame):
         row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(18, 9, 18, 9)
         row.setSpacing(20)
-        for fact, share in ((self.participant, 5), (self.object, 6), (self.scenario, 5), (self.action, 10)):
+        for fact, share in ((self.participant, 10), (self.object, 11), (self.scenario, 14), (self.action, 18)):
             row.addWidget(fact, share)
         protocol = QtWidgets.QVBoxLayout()
         protocol.setSpacing(4)
@@ -84,7 +84,8 @@ class TakeHeader(QtWidgets.QFrame):
 
     def show_consent(self, consent: Consent) -> None:
         """Show whether the participant may be recorded."""
-        self.participant.note.setText(consent.words)
+        self.participant.note.setText("no valid consent" if consent.level == "bad" else consent.words)
+        self.participant.note.setToolTip(consent.words)
         set_level(self.participant.note, consent.level)
 
     def show_progress(self, coverage: Coverage) -> None:
@@ -94,5 +95,5 @@ class TakeHeader(QtWidgets.QFrame):
         self.progress.setValue(done)
         self.progress_text.setText(f"{done} of {total}" if total else "none")
         left = total - done
-        note = "no protocol is written yet" if not total else "all cells recorded" if not left else f"{left} to record"
+        note = "no protocol yet" if not total else "everything is recorded" if not left else f"{left} to record"
         self.progress_note.setText(note)

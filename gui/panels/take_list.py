@@ -36,10 +36,12 @@ class TakeList(QtWidgets.QListWidget):
     Signals:
         opened(sequence): a person clicked or pressed Return on it.
         asked(what, Take): `report`, `replay` or `redo` was chosen in its menu.
+        shown(): there are other takes.
     """
 
     opened = Signal(str)
     asked = Signal(str, object)
+    shown = Signal()
 
     def __init__(self, theme: Theme) -> None:
         super().__init__()
@@ -80,6 +82,7 @@ class TakeList(QtWidgets.QListWidget):
             self.addItem(row)
             if take.sequence == chosen:
                 self.setCurrentItem(row)
+        self.shown.emit()
 
     def contextMenuEvent(self, event: QtGui.QContextMenuEvent | None) -> None:
         """Offer what can be done with the take under the pointer."""

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from gui.health import Level
+from gui.health import Level, worst
+from gui.pictures import spoken
 from gui.qt import Qt, QtCore, QtGui, QtWidgets
 from gui.theme import Theme, colour
 
@@ -41,6 +43,7 @@ class VerdictStrip(QtWidgets.QWidget):
         super().__init__()
         self._theme, self._advise = theme, advise
         self.verdict: Verdict | None = None
+        self._away: frozenset[str] = frozenset()
         self.setFixedHeight(_HEIGHT_PX)
         self.setMinimumWidth(240)
         self.setSizePolicy(QtWidgets.QSizePolicy.Expanding, QtWidgets.QSizePolicy.Fixed)
@@ -59,9 +62,18 @@ class VerdictStrip(QtWidgets.QWidget):
         self.setAccessibleName(self.words)
         self.update()
 
+    def show_away(self, views: Collection[str]) -> None:
+        """Tell which views send nothing now: whatever was judged of them is of the past."""
+        if frozenset(views) != self._away:
+            self._away = frozenset(views)
+            self.setAccessibleName(self.words)
+            self.update()
+
     @property
     def level(self) -> Level:
         """The level that needs most attention."""
+        if self._away:
+            return "bad"
         return level_of(self.verdict.level) if self.verdict is not None else "idle"
 
     @property
@@ -79,15 +91,15 @@ class VerdictStrip(QtWidgets.QWidget):
 
     def pills(self) -> list[tuple[str, Level, str]]:
         """Name, level and word of each light, the take first."""
-        if self.verdict is None:
-            return [("Take", "idle", _WORDS["idle"])]
+        judged = dict(self.verdict.views) if self.verdict is not None else {}
         out: list[tuple[str, Level, str]] = [("Take", self.level, _WORDS[self.level])]
-        for view, readings in self.verdict.views.items():
-            level = view_level(readings)
-            poor = [reading.name.replace("_", " ") for reading in readings if level_of(reading.level) == level]
-            out.append((view, level, poor[0] if level in ("warn", "bad") else _SHORT[level]))
-        take = [(level_of(reading.level), reading.name.replace("_", " ")) for reading in self.verdict.take]
-        return out + [("all", level, name) for level, name in take if level in ("warn", "bad")]
+        # Cameras before sensors, in an order that does not change while one is away.
+        for view in sorted({*judged, *self._away}, key=lambda view: (spoken(view) != view, view)):
+            level, word = _judged(judged.get(view, ()))
+            out.append((spoken(view), "bad", "away") if view in self._away else (spoken(view), level, word))
+        take = self.verdict.take if self.verdict is not None else ()
+        levels = [(reading.name.replace("_", " "), level_of(reading.level)) for reading in take]
+        return out + [(name, level, _SHORT[level]) for name, level in levels if level in ("warn", "bad")]
 
     def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
         """Paint the pills, then the advice in the room that is left."""
@@ -127,11 +139,11 @@ class VerdictStrip(QtWidgets.QWidget):
         return width
 
 
-def view_level(readings: tuple[Reading, ...]) -> Level:
-    """The level of a view that needs most attention."""
-    order: tuple[Level, ...] = ("bad", "warn", "good", "idle")
-    found = {level_of(reading.level) for reading in readings}
-    return next((level for level in order if level in found), "idle")
+def _judged(readings: tuple[Reading, ...]) -> tuple[Level, str]:
+    """The level of a view that needs most attention, and a word: what is poor, or that all is well."""
+    level = worst([level_of(reading.level) for reading in readings])
+    poor = [reading.name.replace("_", " ") for reading in readings if level_of(reading.level) == level]
+    return level, poor[0] if level in ("warn", "bad") else _SHORT[level]
 
 
 def tip(verdict: Verdict, theme: Theme) -> str:

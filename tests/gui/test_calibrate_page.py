@@ -238,8 +238,8 @@ def test_every_figure_is_judged(qtbot):
     rows = {
         name: level for name, _, level, _ in calibrate_result.figures(Calibration("", CAMERAS, BOARD, figures=known))
     }
-    assert rows["left: lens alone"] == "good"
-    assert rows["right: lens alone"] == "bad"
-    assert rows["Shots left out"] == "idle"
-    assert rows["Closed way"] == "warn"
+    assert rows["left: lens only"] == "good"
+    assert rows["right: lens only"] == "bad"
+    assert rows["Held-out shots"] == "idle"
+    assert rows["Loop closure"] == "warn"
     assert rows["left: depth scale"] == "warn"

@@ -8,6 +8,7 @@ import pytest
 
 from capture.annotatable import Reading, Verdict
 from gui import capture_window, theme
+from gui.lab import Take
 from gui.qt import Qt, QtWidgets
 from hoi_core.errors import ConfigError, ConsentError, DeviceError, StorageError
 
@@ -89,13 +90,34 @@ def test_marks_are_stored_while_recording_only(qtbot, window, capture_session):
 
 
 def test_redo_rejects_the_take_and_records_the_same_cell_again(qtbot, window, capture_session, lab):
-    assert not window.actions_by_id["record.redo"].isEnabled()
     _press(qtbot, window, "record.toggle", "recording")
     _press(qtbot, window, "record.toggle", "ready")
     window.actions_by_id["record.redo"].trigger()
     qtbot.waitUntil(lambda: "reject seq_002" in lab.calls and window.state == "recording")
     assert capture_session.request.sequence == "seq_003"
     assert capture_session.request.objects == ("o02",)
+
+
+def test_redo_after_a_restart_is_of_the_newest_take_that_counts(qtbot, make, capture_session, lab):
+    newer = Take("seq_002", "p01", ("o05",), "kitchen", "lift", 6.0, 0, "recorded")
+    lab.takes = (replace(newer, sequence="seq_003", status="rejected"), newer, *lab.takes)
+    capture_session.taken |= {"seq_002", "seq_003"}
+    window = make()
+    qtbot.waitUntil(window.actions_by_id["record.redo"].isEnabled)
+    assert window.record_page.panel.redo.isEnabled()
+    window.actions_by_id["record.redo"].trigger()
+    qtbot.waitUntil(lambda: "reject seq_002" in lab.calls and window.state == "recording")
+    assert capture_session.request.sequence == "seq_004"
+    assert capture_session.request.objects == ("o05",)
+
+
+def test_without_takes_there_is_nothing_to_redo_to_report_or_to_replay(qtbot, make, lab):
+    lab.takes = ()
+    window = make()
+    qtbot.waitUntil(lambda: window.state == "ready" and bool(window.desk.now.coverage.cells))
+    panel = window.record_page.panel
+    assert not window.actions_by_id["record.redo"].isEnabled()
+    assert not any(button.isEnabled() for button in (panel.redo, panel.report, panel.replay))
 
 
 def test_redo_in_the_middle_of_a_take_saves_it_first(qtbot, window, capture_session, lab):
@@ -113,7 +135,10 @@ def test_any_take_of_the_list_can_be_redone(qtbot, window, capture_session, lab)
     assert capture_session.request.sequence == "seq_002"
 
 
-def test_a_take_that_did_not_start_is_no_take_to_redo(qtbot, window, lab):
+def test_a_take_that_did_not_start_is_no_take_to_redo(qtbot, make, lab):
+    lab.takes = ()
+    window = make()
+    qtbot.waitUntil(lambda: window.state == "ready")
     window.record_page.panel.form.sequence.setText("seq_001")
     window.toggle_recording()
     qtbot.waitUntil(window.banner.isVisible)
@@ -219,11 +244,13 @@ def test_a_lost_camera_is_announced_and_recording_goes_on(qtbot, window, capture
     assert not notice.isVisible()
     capture_session.device_states["right"] = "lost"
     qtbot.waitUntil(notice.isVisible)
-    assert "right (00right) is lost" in notice.title.text()
+    assert "Right (00right) is lost" in notice.title.text()
+    assert ("right", "bad", "away") in window.record_page.verdict.pills()
     assert "go on" in notice.hint.text()
     assert window.state == "recording"
     capture_session.device_states["right"] = "ok"
     qtbot.waitUntil(lambda: not notice.isVisible())
+    assert ("right", "bad", "away") not in window.record_page.verdict.pills()
 
 
 def test_closing_while_recording_completes_the_file_first(qtbot, window, capture_session):
@@ -239,7 +266,7 @@ def test_no_camera_leads_to_the_rigs_and_another_try(qtbot, make, capture_sessio
     window = make()
     qtbot.waitUntil(lambda: window.host.state == "failed" and len(window.rig_page.rigs.cards) == 2)
     assert window.banner.hint.text() == "Plug one in."
-    assert "rigs" in window.record_page.views.large[0].empty_text
+    assert "Rig page" in window.record_page.views.large[0].empty_text
     capture_session.fail_open = False
     qtbot.waitUntil(lambda: not window.host.busy)
     window.show_page("rig")
@@ -322,7 +349,7 @@ def test_a_cell_of_the_matrix_becomes_the_next_take(qtbot, window, lab):
     where = matrix.box(placed).center().toPoint()
     qtbot.mouseClick(matrix, Qt.LeftButton, pos=where)
     assert window.coverage_page.values["Participant"].text() == "p02"
-    qtbot.waitUntil(lambda: window.coverage_page.values["Consent"].text() == "consent given")
+    qtbot.waitUntil(lambda: window.coverage_page.values["Consent"].text() == "Consent given")
     window.coverage_page.take_button.click()
     assert window.page == "record"
     assert window.record_page.panel.form.participant.text() == "p02"

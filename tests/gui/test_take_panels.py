@@ -32,7 +32,7 @@ DROPS = Reading("drops", "bad", 12.0, "12 frames lost")
         ),
         (
             Verdict({"edge128": (UNKNOWN,)}, (DROPS,)),
-            [("Take", "bad", "Not good enough"), ("edge128", "idle", "no data"), ("all", "bad", "drops")],
+            [("Take", "bad", "Not good enough"), ("sensor", "idle", "no data"), ("drops", "bad", "fix")],
         ),
     ],
 )
