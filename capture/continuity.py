@@ -109,6 +109,11 @@ class Continuity:
         self._decide()
         self._reopened = {name for name, counter in self._counters.items() if counter.raw is not None}
 
+    @property
+    def holding(self) -> bool:
+        """Whether frames are held back; may be asked from any thread."""
+        return bool(self._held)
+
     def flush(self) -> list[Frame]:
         """The frames that are held back, at the end or when the device is gone."""
         self._decide()

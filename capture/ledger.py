@@ -7,12 +7,13 @@ the disk, with the clocks as they are known then.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from capture import sync
+from capture.absence import Start, missed_outside, prolonged
 from hoi_core.sequence import NOT_DELIVERED, QUEUE_FULL, REFERENCE, UNPLUGGED, Clock, Drop, Epoch, Sync
 from hoi_core.types import I64, Frame, StreamInfo
 
@@ -54,9 +55,11 @@ class Ledger:
 
     Args:
         streams: all streams of the recording.
+        start: how it began.
     """
 
-    def __init__(self, streams: Sequence[StreamInfo]) -> None:
+    def __init__(self, streams: Sequence[StreamInfo], start: Start | None = None) -> None:
+        self._start = start or Start()
         names = [info.name for info in streams]
         self.reference = REFERENCE if REFERENCE in names else names[0]
         self.period_ns = {info.name: 1e9 / info.fps for info in streams}
@@ -111,16 +114,18 @@ class Ledger:
         *,
         whole: bool,
         epochs: Sequence[Epoch],
-        lost: Collection[str] = (),
+        ended: Mapping[str, str] | None = None,
     ) -> Books | None:
         """Everything, from all frames.
+
+        Where the reference has no frame at all, another stream's frames are the moments.
 
         Args:
             clocks: each stream's clock.
             columns: stream -> `frame_number` and `t_device_ns` of what was written, (N,) each.
             whole: whether all streams begin and end with the same moment.
             epochs: where numbers were continued.
-            lost: streams of devices that were gone at the end; what they missed until then is listed.
+            ended: streams that delivered no more at the end, and why; what they missed until then is listed.
 
         Returns:
             All moments and drops, or None when no stream has a frame.
@@ -130,16 +135,19 @@ class Ledger:
             for name, found in columns.items()
             if len(found["frame_number"]) and name in clocks
         }
-        if self.reference not in times:
+        reference = self.reference if self.reference in times else next(iter(times), None)
+        if reference is None:
             return None
-        ended = _ended_early(times, lost, self.period_ns)
-        moments, drops = sync.align(times, self.reference, self.period_ns[self.reference], whole=whole and not lost)
+        ended = ended or {}
+        moments, drops = sync.align(times, reference, self.period_ns[reference], whole=whole and not ended)
         known = {(drop.stream, drop.frame_number) for drop in drops}
-        drops = [*drops, *(drop for drop in ended if (drop.stream, drop.frame_number) not in known)]
+        outside = missed_outside(times, self._start, ended, clocks, self.period_ns)
+        outside = [drop for drop in outside if (drop.stream, drop.frame_number) not in known]
+        drops += outside
         drops += self._refused_outside(drops, clocks)
         drops = sorted(self._with_reasons(drops, epochs), key=lambda drop: (drop.t_ns, drop.stream))
-        if any(drop.stream == self.reference for drop in ended):
-            moments = _prolonged(moments, times, [d.t_ns for d in ended if d.stream == self.reference], self)
+        if away_ns := [drop.t_ns for drop in outside if drop.stream == reference]:
+            moments = prolonged(moments, times, reference, away_ns, self.period_ns[reference])
         self.drop_count = len(drops)
         return Books(clocks, moments, drops)
 
@@ -189,32 +197,3 @@ def _selected(moments: Sync, which: np.ndarray, first: Mapping[str, int]) -> Syn
         {name: np.where(index >= 0, index + first[name], -1)[which] for name, index in moments.index.items()},
         {name: skew[which] for name, skew in moments.skew_ns.items()},
     )
-
-
-def _ended_early(
-    times: Mapping[str, sync.StreamTimes], lost: Collection[str], period_ns: Mapping[str, float]
-) -> list[Drop]:
-    """What devices that did not come back have missed, as far as any other stream goes on."""
-    others = [int(found.t_ns[-1]) for name, found in times.items() if name not in lost]
-    if not others:
-        return []
-    end_ns, drops = max(others), []
-    for name in lost:
-        if name not in times:
-            continue
-        last, t_last = int(times[name].number[-1]), int(times[name].t_ns[-1])
-        count = int((end_ns - t_last) / period_ns[name] + 0.5)
-        drops += [Drop(name, last + k, t_last + round(k * period_ns[name]), UNPLUGGED) for k in range(1, count + 1)]
-    return drops
-
-
-def _prolonged(moments: Sync, times: Mapping[str, sync.StreamTimes], missing_ns: Sequence[int], ledger: Ledger) -> Sync:
-    """Moments that go on after the reference was lost: it has no frame there, the other streams have."""
-    t_ns = np.sort(np.concatenate([moments.t_ns, np.array(missing_ns, dtype=np.int64)]))
-    index, skew = {}, {}
-    for name, found in times.items():
-        index[name], skew[name] = sync.nearest(t_ns, found.t_ns, 0.5 * ledger.period_ns[ledger.reference])
-    own = np.isin(t_ns, times[ledger.reference].t_ns)
-    index[ledger.reference] = np.where(own, index[ledger.reference], -1)
-    skew[ledger.reference] = np.zeros_like(t_ns)
-    return Sync(t_ns, index, skew)

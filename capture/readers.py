@@ -13,12 +13,14 @@ from capture.continuity import Continuity
 from capture.device import Device
 from capture.timekeeper import Timekeeper
 from hoi_core.errors import DeviceError, HoiError
+from hoi_core.sequence import NOT_DELIVERED, UNPLUGGED
 from hoi_core.types import Frame
 
 log = logging.getLogger(__name__)
 
 _READ_S = 0.2
 _REOPEN_S = 0.5
+_FLUSH_S = 1.0
 STALE_S = 1.0
 """A device without a frame for so long is shown as silent."""
 
@@ -63,6 +65,7 @@ class Reader(threading.Thread):
         self._continuity = Continuity(device.streams)
         self._epochs_told = 0
         self._ending = threading.Event()
+        self._wanted, self._flushed = threading.Event(), threading.Event()
 
     @property
     def gone(self) -> bool:
@@ -91,6 +94,22 @@ class Reader(threading.Thread):
         if self.is_alive():
             self.join(timeout=5.0)
 
+    def flush(self) -> None:
+        """Have what is held back after a reset of the device handed on now; waits for the reading thread."""
+        if not self._continuity.holding or not self.is_alive():
+            return
+        self._flushed.clear()
+        self._wanted.set()
+        self._flushed.wait(_FLUSH_S)
+
+    @property
+    def ended(self) -> str:
+        """Why the device delivers no more, as in the drop table; empty while it does, and for a file."""
+        if self.error is not None:
+            return UNPLUGGED
+        silent = time.monotonic() - self.last_frame_s > STALE_S
+        return NOT_DELIVERED if silent and self.device.live else ""
+
     def state(self) -> DeviceState:
         """How the device is doing."""
         info = self.device.streams[0]
@@ -108,8 +127,16 @@ class Reader(threading.Thread):
                 for frame in self.device.read(_READ_S):
                     self.last_frame_s = time.monotonic()
                     self._hand_on(self._continuity.continue_(frame))
+                if self._wanted.is_set():
+                    self._hand_on(self._continuity.flush())
+                    self._told_all()
         finally:
             self._hand_on(self._continuity.flush())
+            self._told_all()
+
+    def _told_all(self) -> None:
+        self._wanted.clear()
+        self._flushed.set()
 
     def _hand_on(self, frames: Sequence[Frame]) -> None:
         epochs = self._continuity.epochs

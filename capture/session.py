@@ -6,13 +6,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from capture import sync, view_figures
+from capture.absence import Start
 from capture.annotatable import Verdict
 from capture.consent import require_consent
 from capture.device import Rig, StagedRig, streams_of
@@ -254,20 +255,28 @@ class CaptureSession:
             rate = writer.bytes / elapsed if elapsed > 2.0 else bytes_per_s(self.streams)
             return explained(error, self.root, rate, seconds - elapsed if seconds else None)
 
-        recorder = Recorder(
-            writer,
-            [device.streams for device in self.rig.devices],
-            self._time,
-            explain=explain,
-        )
         if self._started and isinstance(self.rig, StagedRig):
             # The simulated hand comes in from the start, not from wherever the preview has got to.
             self.rig.rewind()
         self._watch.watcher.begin_take()
+        streams = [device.streams for device in self.rig.devices]
+        lost = [reader for reader in self._readers if reader.error is not None]
+        # A device that is away already counts as lost in this take too.
+        losses = sum(reader.losses for reader in self._readers) - len(lost)
         with self._lock:
-            self._take = _Take(
-                recorder, header, began_s, until_s, whole, self._duplicates(), sum(r.losses for r in self._readers)
-            )
+            recorder = Recorder(writer, streams, self._time, explain=explain, start=self._start_of_take(lost))
+            self._take = _Take(recorder, header, began_s, until_s, whole, self._duplicates(), losses)
+
+    def _start_of_take(self, lost: Sequence[Reader]) -> Start:
+        """What was before the take, so that what it misses from its first moment on can be listed."""
+        if not self._started:
+            return Start()
+        before = {
+            name: (live.latest.frame_number, live.latest.t_device_ns)
+            for name, live in self._live.items()
+            if live.latest is not None
+        }
+        return Start(time.monotonic_ns(), before, [stream for reader in lost for stream in reader.streams])
 
     def stop_recording(self, *, complete: bool = True) -> RecordReport:
         """End the recording and close its file; waits for frames on their way (0.3 s) and for the disk.
@@ -283,6 +292,8 @@ class CaptureSession:
             raise DeviceError("nothing is being recorded.", "Start a recording first.")
         if self._take.recorder.error is None and not self.finished and not self.all_lost:
             time.sleep(DRAIN_S)
+        for reader in self._readers:
+            reader.flush()
         with self._lock:
             take, self._take = self._take, None
         gone = [reader for reader in self._readers if reader.error is not None]
@@ -290,8 +301,8 @@ class CaptureSession:
         verdict = self._watch.watcher.take_verdict(self._skew_ms(), take.recorder.drop_count)
         report: RecordReport | None = None
         try:
-            lost = [stream for reader in gone for stream in reader.streams]
-            take.recorder.close(complete=complete, whole=take.whole and complete, lost=lost)
+            ended = {stream: reader.ended for reader in self._readers if reader.ended for stream in reader.streams}
+            take.recorder.close(complete=complete, whole=take.whole and complete, ended=ended)
             complete = complete and take.recorder.error is None
         except BaseException:
             complete = False
@@ -303,11 +314,20 @@ class CaptureSession:
                 losses=sum(reader.losses for reader in self._readers) - take.losses_before,
                 stopped_early=not complete and time.monotonic() < take.until_s,
             )
-            enter(self.root, take.header, report, complete=complete)
+            self._enter(take, report, complete=complete)
         if not report.moments:
             raise (gone[0].error if gone and gone[0].error else no_frames(take.recorder.reference))
         label_simulated(self.rig, report.path.parent)
         return report
+
+    def _enter(self, take: _Take, report: RecordReport, *, complete: bool) -> None:
+        try:
+            enter(self.root, take.header, report, complete=complete)
+        except StorageError as error:
+            if take.recorder.error is None:
+                raise
+            # What went wrong first says more, such as how much space is needed.
+            log.warning("%s is not in the tables: %s", take.header.sequence, error)
 
     def verdict(self) -> Verdict:
         """Whether what the cameras see can be annotated; below a millisecond."""
@@ -333,11 +353,13 @@ class CaptureSession:
         )
 
     def _deliver(self, frame: Frame) -> None:
+        # What was held back after a reset came in time if it arrived in time.
+        arrived_s = min(time.monotonic(), frame.t_host_ns * 1e-9)
         with self._lock:
             take = self._take
-            if take is not None and time.monotonic() < take.until_s + DRAIN_S:
+            if take is not None and arrived_s < take.until_s + DRAIN_S:
                 take.recorder.put(frame)
-        self._live[frame.stream].add(frame)
+            self._live[frame.stream].add(frame)
         self._watch.offer(frame)
 
     def _fill(self) -> float:

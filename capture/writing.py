@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from capture.absence import Start
 from capture.annotatable import Verdict
 from capture.ledger import Books, Ledger
 from capture.motion import MotionTrack, settled
@@ -72,6 +73,7 @@ class Recorder:
         timekeeper: knows each stream's clock, and where numbers or times were continued.
         ring_s: how long the disk may pause before frames are refused, s.
         explain: says more about a disk that fills up.
+        start: how the recording begins; default is with the rig's first frame.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Recorder:
         timekeeper: Timekeeper,
         ring_s: float = RING_S,
         explain: Callable[[StorageError], StorageError] | None = None,
+        start: Start | None = None,
     ) -> None:
         self.error: HoiError | None = None
         self._writer = writer
@@ -91,7 +94,7 @@ class Recorder:
         self._clocks_written: Mapping[str, Clock] = {}
         self._began: dict[str, int] = {}
         self._rings = Rings(devices, ring_s)
-        self._ledger = Ledger(self._streams)
+        self._ledger = Ledger(self._streams, start)
         self._motion = MotionTrack()
         self._marks: list[tuple[int, str]] = []
         self._moments: Sync | None = None
@@ -138,13 +141,13 @@ class Recorder:
         # The common clock is the host's monotonic one.
         self._marks.append((time.monotonic_ns(), text))
 
-    def close(self, *, complete: bool = True, whole: bool = False, lost: Collection[str] = ()) -> None:
+    def close(self, *, complete: bool = True, whole: bool = False, ended: Mapping[str, str] | None = None) -> None:
         """Write what is queued, the final clocks, moments and drops, and close the file.
 
         Args:
             complete: whether the recording is as long as it was meant to be.
             whole: whether all streams begin and end with the same moment.
-            lost: streams of devices that are gone.
+            ended: streams that deliver no more, and why.
 
         Raises:
             StorageError: something could not be written; what was flushed before is kept.
@@ -154,7 +157,7 @@ class Recorder:
         finished = False
         try:
             if self.error is None:
-                self._finish(whole=whole, lost=lost)
+                self._finish(whole=whole, ended=ended)
                 finished = True
         finally:
             self._writer.close(complete=complete and finished)
@@ -193,12 +196,12 @@ class Recorder:
             return
         self._write(books, epochs, replace=False)
 
-    def _finish(self, *, whole: bool, lost: Collection[str]) -> None:
+    def _finish(self, *, whole: bool, ended: Mapping[str, str] | None) -> None:
         epochs = self._own_epochs()
         self._write_marks()
         columns = {info.name: self._writer.columns(info.name) for info in self._streams}
         clocks = settled(self._timekeeper.fit(), self._motion, self.reference)
-        books = self._ledger.finish(clocks, columns, whole=whole, epochs=epochs, lost=lost)
+        books = self._ledger.finish(clocks, columns, whole=whole, epochs=epochs, ended=ended)
         if books is None:
             return
         self._write(books, epochs, replace=True)

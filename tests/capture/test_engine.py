@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture import disk, stopping
+from capture.absence import Start
 from capture.ledger import Ledger
 from capture.ring import Rings
 from hoi_core.errors import StorageError
@@ -108,7 +109,7 @@ def test_reasons_come_from_what_is_known():
         "right/color": [*range(8), *range(20, 25)],
     }
     epochs = [Epoch("right/color", 20, 20, 0, "unplugged")]
-    books = ledger.finish(CLOCKS, columns(numbers), whole=False, epochs=epochs, lost=["right/color"])
+    books = ledger.finish(CLOCKS, columns(numbers), whole=False, epochs=epochs, ended={"right/color": UNPLUGGED})
     found = {(d.stream, d.frame_number): d.reason for d in books.drops}
     expected = {("left/color", 5): QUEUE_FULL, ("left/color", 30): QUEUE_FULL, ("left/color", 9): NOT_DELIVERED}
     expected |= {("right/color", n): UNPLUGGED for n in (*range(8, 20), *range(25, 30))}
@@ -158,3 +159,74 @@ def test_the_first_signal_stops_and_the_second_is_the_system_s():
             assert seen == ["second"]
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def missed(books, stream: str) -> list[tuple[int, str]]:
+    return [(d.frame_number, d.reason) for d in books.drops if d.stream == stream]
+
+
+def test_a_device_that_was_lost_when_the_take_began_misses_frames_from_its_first_moment_on():
+    # The right camera was lost after its frame 69 and came back with 130; the take began with the left one's 100.
+    start = Start(99 * PERIOD_NS, {"left/color": (99, 99 * PERIOD_NS), "right/color": (69, 69 * PERIOD_NS)})
+    ledger = Ledger([LEFT, RIGHT], replace(start, lost=["right/color"]))
+    numbers = {"left/color": [*range(100, 200)], "right/color": [*range(130, 200)]}
+    epochs = [Epoch("right/color", 130, 130, 0, "unplugged")]
+    books = ledger.finish(CLOCKS, columns(numbers), whole=False, epochs=epochs)
+    assert missed(books, "right/color") == [(n, UNPLUGGED) for n in range(100, 130)]
+    assert [d.t_ns for d in books.drops] == [n * PERIOD_NS for n in range(100, 130)]
+    assert missed(books, "left/color") == []
+
+
+def test_the_reference_that_was_lost_when_the_take_began_has_moments_from_its_start():
+    start = Start(99 * PERIOD_NS, {"left/color": (69, 69 * PERIOD_NS), "right/color": (99, 99 * PERIOD_NS)})
+    ledger = Ledger([LEFT, RIGHT], replace(start, lost=["left/color"]))
+    numbers = {"left/color": [*range(130, 150)], "right/color": [*range(100, 150)]}
+    books = ledger.finish(CLOCKS, columns(numbers), whole=False, epochs=[Epoch("left/color", 130, 130, 0, "unplugged")])
+    assert missed(books, "left/color") == [(n, UNPLUGGED) for n in range(100, 130)]
+    assert books.moments.index["left/color"].tolist() == [-1] * 30 + [*range(20)]
+    assert books.moments.index["right/color"].tolist() == [*range(50)]
+
+
+@pytest.mark.parametrize("lost", ["left/color", "right/color"])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_device_that_was_lost_all_the_take_misses_every_frame_of_it(lost, known):
+    there = "left/color" if lost == "right/color" else "right/color"
+    before = {there: (99, 99 * PERIOD_NS)} | ({lost: (69, 69 * PERIOD_NS)} if known else {})
+    ledger = Ledger([LEFT, RIGHT], Start(99 * PERIOD_NS, before, [lost]))
+    clocks = CLOCKS if known else {there: CLOCKS[there]}
+    books = ledger.finish(
+        clocks, columns({there: [*range(100, 150)], lost: []}), whole=False, epochs=[], ended={lost: UNPLUGGED}
+    )
+    first = 100 if known else 0  # what never delivered is counted from 0
+    assert missed(books, lost) == [(n, UNPLUGGED) for n in range(first, first + 50)]
+    assert books.moments.index[there].tolist() == [*range(50)]
+    np.testing.assert_allclose([d.t_ns for d in books.drops], books.moments.t_ns, atol=100)
+
+
+@given(
+    gap=st.integers(0, 40),
+    first=st.integers(100, 120),
+    ppm=st.floats(-150.0, 150.0),
+)
+@settings(max_examples=30, deadline=None)
+def test_whatever_a_camera_that_goes_on_counting_misses_at_the_start_is_listed_exactly(gap, first, ppm):
+    """A gap of numbers over the start of a take: of it, what lies in the take is missing."""
+    start = Start(99 * PERIOD_NS, {"left/color": (99, 99 * PERIOD_NS), "right/color": (first - gap - 1, 0)})
+    t_before = (first - gap - 1) * PERIOD_NS
+    start = replace(start, before={**start.before, "right/color": (first - gap - 1, t_before)})
+    clocks = {**CLOCKS, "right/color": Clock.line(100 * PERIOD_NS, 1_000_000, ppm)}
+    numbers = {"left/color": [*range(100, 160)], "right/color": [*range(first, 160)]}
+    books = Ledger([LEFT, RIGHT], start).finish(clocks, columns(numbers), whole=False, epochs=[])
+    assert [n for n, _ in missed(books, "right/color")] == [n for n in range(100, first) if n >= first - gap]
+
+
+def test_the_silence_of_a_camera_over_ten_minutes_is_counted_by_its_own_rate():
+    # 150 ppm are 2.7 frames in ten minutes.
+    clocks = {**CLOCKS, "right/color": Clock.line(0, 0, 150.0)}
+    numbers = {"left/color": [*range(18_100)], "right/color": [*range(100)]}
+    books = Ledger([LEFT, RIGHT]).finish(
+        clocks, columns(numbers), whole=False, epochs=[], ended={"right/color": NOT_DELIVERED}
+    )
+    end_ns = 18_099 * PERIOD_NS
+    expected = round(end_ns / (PERIOD_NS * (1.0 + 150e-6)))
+    assert missed(books, "right/color") == [(n, NOT_DELIVERED) for n in range(100, expected + 1)]

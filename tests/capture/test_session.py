@@ -205,3 +205,73 @@ def test_a_take_that_does_not_fit_is_refused_before_it_begins(session, tmp_path,
         session.start_recording(CaptureHeader("seq_001"))
     assert not session.recording
     assert list_sequences(tmp_path) == []
+
+
+def test_frames_held_back_after_a_reset_are_written_when_the_take_stops_right_then(rigs, tmp_path):
+    left, right = rigs.FakeDevice("left", 10**6), rigs.FakeDevice("right", 10**6, pause_s=0.005)
+    right.begin_ns = left.begin_ns
+    plain, resets_at, held = right.read, threading.Event(), []
+
+    def restarted(timeout_s):
+        """From some moment on it counts anew, delivers a few frames, and then nothing for now."""
+        if len(held) >= 5:
+            threading.Event().wait(0.005)
+            return []
+        frames = plain(timeout_s)
+        if not resets_at.is_set():
+            return frames
+        held.extend(frames)
+        return [replace(f, frame_number=n, t_device_ns=n * rigs.PERIOD_NS) for n, f in enumerate(held, 1)][-1:]
+
+    right.read = restarted
+    session = CaptureSession(rigs.FakeRig(left, right, whole=False), tmp_path)
+    session.start()
+    until(lambda: session.latest("left/color") and right.n > 70)
+    session.start_recording(CaptureHeader("seq_001"))
+    until(lambda: session.counts["right/color"] > 20)
+    resets_at.set()
+    until(lambda: len(held) == 5)
+    session.stop_recording()
+    session.stop()
+    with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
+        images = capture.views["right"].color
+        np.testing.assert_array_equal(images[-1], held[-1].image)
+        assert images.frame_number[-5:].tolist() == [f.frame_number for f in held]
+
+
+def test_a_camera_lost_before_the_take_is_in_the_drop_table_from_the_take_s_start(rigs, tmp_path):
+    left = rigs.FakeDevice("left", 10**6, pause_s=0.005)
+    right = rigs.FakeDevice("right", 30, DeviceError("camera right was unplugged."), pause_s=0.005)
+    right.begin_ns = left.begin_ns
+    session = CaptureSession(rigs.FakeRig(left, right, whole=False), tmp_path)
+    session.start()
+    until(lambda: session.devices()[1].state == "lost" and left.n > 60)
+    session.start_recording(CaptureHeader("seq_001"))
+    until(lambda: session.counts["left/color"] > 40)
+    report = session.stop_recording()
+    session.stop()
+    assert report.losses == 1
+    assert report.frames["right/color"] == 0
+    with open_capture(sequence_dir(tmp_path, "seq_001")) as capture:
+        numbers = capture.views["left"].color.frame_number.tolist()
+        # Both count alike: what the left camera has, the right one misses.
+        assert [(d.stream, d.frame_number, d.reason) for d in capture.drops] == [
+            ("right/color", n, UNPLUGGED) for n in numbers
+        ]
+        assert len(capture.sync) == len(numbers)
+        assert not capture.complete
+
+
+def test_a_disk_so_full_that_not_even_the_table_fits_names_the_space_needed(rigs, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise StorageError("no space left.", "Free some.")
+
+    session = CaptureSession(rigs.FakeRig(rigs.FakeDevice("left", 10**6), whole=False), tmp_path)
+    session.start()
+    session.start_recording(CaptureHeader("seq_001"))
+    monkeypatch.setattr(CaptureWriter, "flush", full)
+    monkeypatch.setattr("capture.writing.register_recording", full)
+    until(lambda: session.error is not None)
+    with pytest.raises(StorageError, match="a further minute need"):
+        session.stop_recording()
+    session.stop()
