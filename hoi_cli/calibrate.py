@@ -6,7 +6,8 @@ Example: hoi-calibrate --board board.toml --images left=shots/left right=shots/r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,12 +15,11 @@ from typing import TYPE_CHECKING, Literal
 from hoi_cli._run import Common, run, with_data, write_json
 
 if TYPE_CHECKING:
-    from capture.calibrate import Board, Calibration, LiveCollector, Options, Shot
+    from capture.calibrate import Board, Calibration, Guidance, LiveCollector, Options, Shot
     from capture.rig import Rig
-    from capture.session import CaptureSession
     from hoi_core.types import U8, Camera
 
-_PAUSE_S = 0.005
+_PAUSE_S = 0.005  # until the next look for new frames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +129,20 @@ def _from_images(config: Config, board: Board, root: Path) -> None:
 
 
 def _live(config: Config, board: Board, root: Path) -> None:
+    from hoi_core import log
+    from hoi_core.errors import CalibrationError
+
     rig = _open(config, board, root)
-    try:
-        collector = _collect(config, board, root, rig)
-    finally:
-        rig.stop()
+    collector: LiveCollector | None = None
+    with log.progress() as bar, closing(_looks(config, board, root, rig)) as looks:
+        task = bar.add_task("show the board", total=100)
+        for collector, guidance in looks:  # noqa: B007 - the last one is used below
+            text = f"{guidance.shots} shots. {guidance.text}"
+            bar.update(task, completed=round(100 * guidance.progress), description=text)
+            if guidance.ready:
+                break
+    if collector is None:
+        raise CalibrationError(f"no images of all cameras within {config.seconds:g} s.", "Look longer with --seconds.")
     calibration = _solve(config, board, collector.collector.shots, collector.factory)
     _finish(config, root, calibration, _truth(rig, calibration))
 
@@ -146,39 +155,28 @@ def _open(config: Config, board: Board, root: Path) -> Rig:
     return open_rig(config.rig, root)
 
 
-def _collect(config: Config, board: Board, root: Path, rig: Rig) -> LiveCollector:
+def _looks(config: Config, board: Board, root: Path, rig: Rig) -> Generator[tuple[LiveCollector, Guidance], None, None]:
+    """Look at the board until the time is up; the rig is released at the end."""
     import time
 
     from capture.calibrate import LiveCollector
     from capture.session import CaptureSession
-    from hoi_core import log
 
     session = CaptureSession(rig, root)
     session.start()
     try:
         collector = LiveCollector(session, board)
-        until = time.monotonic() + config.seconds
-        with log.progress() as bar:
-            task = bar.add_task("show the board", total=100)
-            while time.monotonic() < until:
-                guidance = collector.step()
-                if guidance is None:
-                    _raise_errors(session)
-                    time.sleep(_PAUSE_S)
-                    continue
-                text = f"{guidance.shots} shots. {guidance.text}"
-                bar.update(task, completed=round(100 * guidance.progress), description=text)
-                if guidance.ready:
-                    break
+        until_s = time.monotonic() + config.seconds
+        while time.monotonic() < until_s:
+            guidance = collector.step()
+            if guidance is not None:
+                yield collector, guidance
+            elif (error := session.take_error()) is not None:
+                raise error
+            else:
+                time.sleep(_PAUSE_S)
     finally:
         session.stop()
-    return collector
-
-
-def _raise_errors(session: CaptureSession) -> None:
-    error = session.take_error()
-    if error is not None:
-        raise error
 
 
 def _solve(config: Config, board: Board, shots: Sequence[Shot], factory: Mapping[str, Camera]) -> Calibration:
@@ -192,7 +190,7 @@ def _solve(config: Config, board: Board, shots: Sequence[Shot], factory: Mapping
 
 def _truth(rig: Rig, calibration: Calibration) -> dict[str, tuple[float, float]]:
     """Errors against the simulated rig's truth; empty for a real rig."""
-    from capture.calibrate.truth import pose_errors
+    from capture.calibrate.judge import pose_errors
     from capture.device import StagedRig, image_streams, streams_of
 
     if not isinstance(rig, StagedRig):
@@ -265,34 +263,8 @@ def _check_images(config: Config, board: Board, root: Path) -> dict[str, U8]:
     if config.images:
         _, files = match_folders(_folders(config))[-1]
         return {view: read_image(path) for view, path in files.items()}
-    rig = _open(config, board, root)
-    try:
-        images = _still_images(config, board, root, rig)
-    finally:
-        rig.stop()
-    if not images:
-        raise CalibrationError("the board was not held still where two cameras see it.", "Try again.")
-    return images
-
-
-def _still_images(config: Config, board: Board, root: Path, rig: Rig) -> dict[str, U8]:
-    import time
-
-    from capture.calibrate import LiveCollector
-    from capture.session import CaptureSession
-
-    session = CaptureSession(rig, root)
-    session.start()
-    try:
-        collector = LiveCollector(session, board)
-        until = time.monotonic() + config.seconds
-        while time.monotonic() < until:
-            guidance = collector.step()
-            if guidance is not None and guidance.accepted:
+    with closing(_looks(config, board, root, _open(config, board, root))) as looks:
+        for collector, guidance in looks:
+            if guidance.accepted:
                 return collector.looked_at
-            if guidance is None:
-                _raise_errors(session)
-                time.sleep(_PAUSE_S)
-    finally:
-        session.stop()
-    return {}
+    raise CalibrationError("the board was not held still where two cameras see it.", "Try again.")

@@ -1,4 +1,10 @@
-"""Calibration of a rig with a ChArUco board: detect, collect, solve, judge, store, check."""
+"""Calibration of a rig with a ChArUco board.
+
+In the order in which things happen: `board`, `printing`; `detect`; shots from a preview (`live`, `collect`) or from
+files (`images`, and `diagnose` for boards that are not found); `solve`, which sets up a `problem`, starts it (`start`),
+adjusts it (`bundle`, `lens`), adds coarse sensors (`coarse`), judges and refuses (`judge`, `refuse`); the `result`, its
+`store` and `report`; and the daily `check`.
+"""
 
 from capture.calibrate.board import Board
 from capture.calibrate.check import CheckResult, check_calibration

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 
 from capture.calibrate import lens as optics
+from capture.calibrate import refuse
 from capture.calibrate.board import Board
-from capture.calibrate.bundle import Corners, Freedom, Scene, adjust, errors_px, pose_numbers, rms_px
+from capture.calibrate.bundle import Scene, adjust, errors_px, pose_numbers, rms_px
 from capture.calibrate.detect import detect
-from capture.calibrate.result import Calibration
+from capture.calibrate.problem import Problem
+from capture.calibrate.result import Calibration, Options, Shot
 from capture.calibrate.start import board_pose
 from hoi_core import camera as cam
 from hoi_core.errors import CalibrationError
@@ -54,35 +56,22 @@ def check_calibration(
     cameras = calibration.cameras if isinstance(calibration, Calibration) else calibration
     found = {view: detect(board, image) for view, image in images.items() if view in cameras}
     seen = {view: detection for view, detection in found.items() if detection is not None}
-    for view, detection in seen.items():
-        size = (cameras[view].width, cameras[view].height)
-        if detection.size != size:
-            raise CalibrationError(
-                f"expected an image of {view} of {size[0]}x{size[1]} px, got {detection.size[0]}x{detection.size[1]}.",
-                "Stream as when the rig was calibrated.",
-            )
     if len(seen) < 2:
         raise CalibrationError(
             f"expected the board in two views, found it in {', '.join(seen) or 'none'}.",
             "Hold it still where two cameras see all of it.",
         )
-    views = tuple(seen)
+    shot, views = Shot(seen), tuple(seen)
+    problem = Problem(board, views, (shot,), refuse.wrong_sizes([shot], cameras), cameras, Options(intrinsics="fixed"))
     lenses = np.stack([optics.to_numbers(cameras[view]) for view in views])
     poses = {view: board_pose(board, seen[view], lenses[v]) for v, view in enumerate(views)}
-    corners = Corners(
-        np.concatenate([np.full(len(seen[view].ids), v) for v, view in enumerate(views)]),
-        np.zeros(sum(len(d.ids) for d in seen.values()), dtype=np.int64),
-        np.concatenate([board.corners_m[seen[view].ids] for view in views]),
-        np.concatenate([seen[view].corners_px for view in views]),
-    )
+    corners = problem.corners(views, [0])
     in_world = {view: cameras[view].T_world_cam @ T for view, T in poses.items() if T is not None}
     T_cam_world = np.stack([cam.inverse_rigid(cameras[view].T_world_cam) for view in views])
     start = pose_numbers(next(iter(in_world.values()), np.eye(4)))
     scene = Scene(lenses, pose_numbers(T_cam_world), start[None])
-    nothing = np.zeros((len(views), optics.COUNT))
-    only_board = Freedom(
-        nothing > 0, np.zeros(len(views), dtype=bool), np.ones(1, dtype=bool), nothing, nothing + np.inf
-    )
+    freedom = problem.freedom(views)
+    only_board = replace(freedom, cameras=np.zeros_like(freedom.cameras))
     scene, _ = adjust(scene, corners, only_board, rounds=0)
     errors = errors_px(scene, corners)
     view_px = {view: rms_px(errors[corners.view == v]) for v, view in enumerate(views)}

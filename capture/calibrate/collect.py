@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from capture.calibrate.board import Board
-from capture.calibrate.coarse import COARSE_PX
-from capture.calibrate.detect import Detection, detect, make_detector, to_gray
+from capture.calibrate.detect import COARSE_PX, Detection, detect, make_detector, to_gray
 from capture.calibrate.result import DepthPoints, Shot
 from hoi_core.types import F64, I64, U8, Camera
 
@@ -110,15 +109,6 @@ class Collector:
         if accepted:
             self._accept(found, coarse, depth or {}, outlines)
         return self._guidance(found, searched, accepted=accepted, still=still)
-
-    def drop_last(self) -> None:
-        """Forget the last accepted shot."""
-        if self._shots:
-            shot = self._shots.pop()
-            self._outlines.pop()
-            for view, detection in shot.detections.items():
-                self._coverage[view] -= _cells(detection)
-                self._normals[view].pop()
 
     def _still(self, found: Mapping[str, Detection]) -> bool:
         if not found or not set(found) <= set(self._last):

@@ -12,6 +12,8 @@ from hoi_core.types import F64, I64, U8
 
 FEWEST_CORNERS = 8
 """With fewer corners a board's pose is too uncertain to be of use."""
+COARSE_PX = 256
+"""Images narrower than this are of coarse sensors: a marker's bits are a pixel wide, so nobody looks for corners."""
 
 
 @dataclass(frozen=True)

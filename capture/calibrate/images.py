@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from capture.calibrate.board import Board
-from capture.calibrate.coarse import COARSE_PX
-from capture.calibrate.detect import detect, make_detector
+from capture.calibrate.detect import COARSE_PX, detect, make_detector
 from capture.calibrate.diagnose import diagnose, wrong_marker_size
 from capture.calibrate.result import Shot
 from hoi_core.errors import CalibrationError

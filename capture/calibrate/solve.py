@@ -9,12 +9,11 @@ from itertools import combinations
 
 import numpy as np
 
-from capture.calibrate import figures as judge
+from capture.calibrate import judge, refuse
 from capture.calibrate import lens as optics
-from capture.calibrate import refuse
 from capture.calibrate.board import Board
 from capture.calibrate.bundle import errors_px, pose_matrix
-from capture.calibrate.coarse import CoarseView, solve_coarse
+from capture.calibrate.coarse.place import CoarseView, require_images, solve_coarse
 from capture.calibrate.problem import Problem, Solution, solve_start, solve_views
 from capture.calibrate.result import Calibration, Figures, Options, Shot, ViewResiduals
 from hoi_core import camera as cam
@@ -47,6 +46,7 @@ def calibrate(
     options = options or Options()
     factory = dict(factory or {})
     problem = make_problem(board, shots, factory, options)
+    require_images(problem)
     start, alone = solve_start(problem)
     solution = solve_views(problem, problem.views, range(len(problem.shots)), start)
     refuse.same_place(_cameras(problem, solution))

@@ -12,7 +12,7 @@ from pathlib import Path
 from hoi_core.sequence._files import _never_closed
 
 _FRESH_S = 10.0
-"""A recorder flushes many times in this: a file that is marked as open and has not changed since belongs to a dead one."""
+"""A recorder flushes many times in this: a file marked as open that has not changed since belongs to a dead one."""
 
 
 def opened(paths: Sequence[Path]) -> dict[Path, str]:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from capture.calibrate import Board, Collector, Options, Shot, calibrate, check_calibration, detect
-from capture.calibrate.coarse_align import align
+from capture.calibrate.coarse.align import align
 from hoi_core import camera as cam
 from hoi_core import rotation
 from hoi_core.errors import CalibrationError
@@ -46,6 +46,7 @@ def test_a_coarse_sensor_finds_its_place(coarse_images):
     assert found.blur_px == pytest.approx(0.5, abs=0.15)
 
 
+@pytest.mark.slow
 def test_a_coarse_sensor_is_calibrated_with_the_others(coarse_images):
     fine = {view: TRUE[view] for view in ("left", "right")}
     shots = [
@@ -96,9 +97,7 @@ class TestCollector:
         assert not repeated.accepted
         assert not collector.add(moved).accepted
         assert "still" in collector.add(first).text
-        collector.drop_last()
-        assert collector.shots == ()
-        assert collector.add(first).views["left"].coverage.sum() == 0 or collector.shots
+        assert len(collector.shots) == 1
 
     def test_says_who_does_not_see_the_board(self):
         collector = Collector(BOARD, ("left", "right"))

@@ -1,4 +1,4 @@
-"""Add coarse sensors to a solved rig: views that have images of the board but are too coarse for its corners."""
+"""Add coarse sensors to a solved rig, and say how well each half of the images agrees with the other."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from capture.calibrate.bundle import pose_matrix
-from capture.calibrate.coarse_align import CoarseResult, align
+from capture.calibrate.coarse.align import CoarseResult, align
 from capture.calibrate.problem import Problem, Solution
 from hoi_core import camera as cam
 from hoi_core.errors import CalibrationError
 from hoi_core.types import F64, U8, Camera
 
-COARSE_PX = 256
-"""Images narrower than this are of coarse sensors."""
+# Its pose and lens have 16 numbers, and each half of the images must still find them.
 _FEWEST = 6
 
 
@@ -29,31 +28,43 @@ class CoarseView:
     """How far the middle of the boards moves between the poses from one half of its images and the other, mm."""
 
 
-def is_coarse(camera: Camera) -> bool:
-    """Whether a camera's pixels are too coarse for the board's markers."""
-    return camera.width < COARSE_PX
+def require_images(problem: Problem) -> None:
+    """Refuse what the coarse sensors of the shots lack, before anything is solved.
+
+    Raises:
+        CalibrationError: no factory lens, images of the wrong size, or too few.
+    """
+    for view in _views(problem):
+        factory = problem.factory.get(view)
+        if factory is None:
+            raise CalibrationError(
+                f"expected the lens of {view}, whose pixels are too coarse to calibrate it from nothing.",
+                "Give its focal length and size in the rig file.",
+            )
+        images = [shot.images[view] for shot in problem.shots if view in shot.images]
+        _check_size(view, images, factory)
+        _check_count(view, images, problem.options.min_shots)
 
 
 def solve_coarse(problem: Problem, solution: Solution) -> dict[str, CoarseView]:
-    """Place all coarse sensors of the shots.
+    """Place all coarse sensors of the shots, for which `require_images` holds.
 
     Raises:
-        CalibrationError: no factory lens, images of the wrong size, or the boards are not found in them.
+        CalibrationError: the boards are not found in their images.
     """
-    views = dict.fromkeys(view for shot in problem.shots for view in shot.images)
-    return {view: _place(problem, solution, view) for view in views if view not in problem.views}
+    return {view: _place(problem, solution, view) for view in _views(problem)}
+
+
+def _views(problem: Problem) -> list[str]:
+    named = dict.fromkeys(view for shot in problem.shots for view in shot.images)
+    return [view for view in named if view not in problem.views]
 
 
 def _place(problem: Problem, solution: Solution, view: str) -> CoarseView:
-    factory = problem.factory.get(view)
-    if factory is None:
-        raise CalibrationError(
-            f"expected the lens of {view}, whose pixels are too coarse to calibrate it from nothing.",
-            "Give its focal length and size in the rig file.",
-        )
+    factory = problem.factory[view]
     used = [s for s in solution.shots if view in problem.shots[s].images and np.abs(solution.scene.boards[s]).sum() > 0]
     images = [problem.shots[s].images[view] for s in used]
-    _check(view, images, factory, problem.options.min_shots)
+    _check_count(view, images, problem.options.min_shots)
     T_ref_board = pose_matrix(solution.scene.boards[used])
     fixed = problem.options.intrinsics == "fixed"
     whole = align(problem.board, images, T_ref_board, factory, fixed_lens=fixed)
@@ -69,7 +80,7 @@ def _place(problem: Problem, solution: Solution, view: str) -> CoarseView:
     return CoarseView(whole, float(1e3 * np.linalg.norm(back - middle)))
 
 
-def _check(view: str, images: Sequence[U8], factory: Camera, fewest: int) -> None:
+def _check_size(view: str, images: Sequence[U8], factory: Camera) -> None:
     size = (factory.height, factory.width)
     for image in images:
         if image.shape != size:
@@ -77,6 +88,9 @@ def _check(view: str, images: Sequence[U8], factory: Camera, fewest: int) -> Non
                 f"expected images of {view} to have {size[1]}x{size[0]} px, got {image.shape[1]}x{image.shape[0]}.",
                 "Use images as the sensor delivers them.",
             )
+
+
+def _check_count(view: str, images: Sequence[U8], fewest: int) -> None:
     if len(images) < max(_FEWEST, fewest):
         raise CalibrationError(
             f"expected at least {max(_FEWEST, fewest)} images of {view} with the board, got {len(images)}.",

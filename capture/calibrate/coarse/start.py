@@ -9,7 +9,7 @@ import numpy as np
 
 from capture.calibrate.board import Board
 from capture.calibrate.bundle import pose_matrix
-from capture.calibrate.coarse_view import Lens, Prediction, texture_of
+from capture.calibrate.coarse.predict import Lens, Prediction, texture_of
 from capture.calibrate.detect import detect
 from hoi_core import camera as cam
 from hoi_core.errors import CalibrationError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -11,7 +11,8 @@ import numpy as np
 from capture.calibrate.bundle import Scene, adjust, errors_px, pose_matrix, rms_px, without_lenses
 from capture.calibrate.problem import Problem, Solution, solve_views, sub_scene
 from hoi_core import camera as cam
-from hoi_core.types import F64
+from hoi_core import rotation
+from hoi_core.types import F64, Camera
 
 _FEWEST_POINTS = 50
 
@@ -116,3 +117,26 @@ def plane_against_depth(problem: Problem, solution: Solution, view: str) -> tupl
     if not distances:
         return float("nan"), float("nan")
     return float(1e3 * np.median(np.concatenate(distances))), float(np.median(ratios))
+
+
+def pose_errors(found: Mapping[str, Camera], true: Mapping[str, Camera]) -> dict[str, tuple[float, float]]:
+    """How far poses are from the truth of a simulated rig, relative to the first view of `found`.
+
+    Args:
+        found: view -> camera; the first is the reference.
+        true: view -> camera, in any world.
+
+    Returns:
+        view -> (mm, degrees), without the reference.
+    """
+    reference = next(iter(found))
+    out = {}
+    for view in found:
+        if view == reference or view not in true:
+            continue
+        a, b = (cam.inverse_rigid(c[reference].T_world_cam) @ c[view].T_world_cam for c in (found, true))
+        out[view] = (
+            float(1e3 * np.linalg.norm(a[:3, 3] - b[:3, 3])),
+            float(np.rad2deg(rotation.geodesic_angle(a[:3, :3], b[:3, :3]))),
+        )
+    return out

@@ -11,8 +11,8 @@ import numpy as np
 from capture.calibrate import lens as optics
 from capture.calibrate.board import Board
 from capture.calibrate.bundle import pose_matrix
-from capture.calibrate.coarse_start import first_pose
-from capture.calibrate.coarse_view import Lens, Prediction, texture_of
+from capture.calibrate.coarse.predict import Lens, Prediction, texture_of
+from capture.calibrate.coarse.start import first_pose
 from hoi_core import camera as cam
 from hoi_core import rotation
 from hoi_core.errors import CalibrationError
