@@ -10,6 +10,7 @@ are told apart. `--trace` prints what every thread was doing in each interval of
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import sys
@@ -42,7 +43,18 @@ class GapTrace(threading.Thread):
         super().__init__(daemon=True)
         self._stamps_s, self._limit_s = stamps_s, limit_s
         self._window = threading.get_ident()
+        self._collects_since = 0.0
         self.found: list[str] = []
+        gc.callbacks.append(self.collecting)
+
+    def collecting(self, phase: str, info: dict[str, int]) -> None:
+        """Note a collection of garbage that takes long: no thread runs meanwhile."""
+        now = time.perf_counter()
+        if phase == "start":
+            self._collects_since = now
+        elif now - self._collects_since > 0.01:
+            took_ms = 1e3 * (now - self._collects_since)
+            self.found.append(f"garbage of generation {info['generation']} was collected for {took_ms:.0f} ms")
 
     def run(self) -> None:
         """Look every few milliseconds; a look that is late itself tells of a lock that no thread could get."""
@@ -102,6 +114,7 @@ def make_window(root: Path, seconds: float, size: tuple[int, int]) -> CaptureWin
     from gui import theme
     from gui.capture_window import CaptureWindow, CaptureWindowConfig
     from gui.dataset_lab import DatasetLab
+    from gui.smooth import keep_smooth
 
     def open_session(rig: str) -> CaptureSession:
         opened = open_rig(rig, root, live=True, seconds=6.0)
@@ -110,6 +123,7 @@ def make_window(root: Path, seconds: float, size: tuple[int, int]) -> CaptureWin
 
     config = CaptureWindowConfig(root, participant="p01", objects=("o01",), seconds=seconds)
     window = CaptureWindow(DatasetLab(root, open_session), config, theme.DARK)
+    keep_smooth(window.host)
     window.resize(*size)
     window.show()
     return window
@@ -125,9 +139,11 @@ def measure(window: CaptureWindow, *, trace: bool = False) -> tuple[dict[str, di
     timer.setTimerType(Qt.PreciseTimer)
     timer.timeout.connect(lambda: stamps.append(time.perf_counter()))
     timer.start(_TIMER_MS)
-    tracer = GapTrace(stamps)
+    found: list[str] = []
     if trace:
+        tracer = GapTrace(stamps)
         tracer.start()
+        found = tracer.found
     begin = time.monotonic()
     wait(lambda: time.monotonic() - begin > 3.0)
     changes = [("preview", 0)]
@@ -143,7 +159,7 @@ def measure(window: CaptureWindow, *, trace: bool = False) -> tuple[dict[str, di
         "recording": stamps[starts["countdown"] : starts["saving"]],
         "saving": stamps[starts["saving"] : starts["ready"] + 2],
     }
-    for words in tracer.found:
+    for words in found:
         print(words)
     return {name: percentiles(part) for name, part in parts.items()}, len(reports[0].drops)  # type: ignore[attr-defined]
 

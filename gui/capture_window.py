@@ -29,6 +29,7 @@ from .qt import QtCore, QtGui, QtWidgets, application
 from .rail import Rail
 from .session_host import SessionHost
 from .sessions import CaptureSession, data_path
+from .smooth import keep_smooth
 from .take_director import TakeDirector
 from .take_flow import BUSY, FlowState, TakeFlow
 from .take_reviews import TakeReviews
@@ -368,6 +369,7 @@ def main(open_session: Callable[[str], CaptureSession], config: CaptureWindowCon
     colours = themes.apply(app, themes.remembered_mode(config.theme))
     window = CaptureWindow(DatasetLab(config.root, open_session), config, colours)
     show_unexpected(window.banner)
+    keep_smooth(window.host)
     with stop_on_signals() as stop:
         # Python hears of a signal when it next runs: at the latest when this timer fires.
         awake = QtCore.QTimer(window)

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from capture.annotatable import SKEW_MS
+
 from .sessions import Health
 
 Level = Literal["good", "warn", "bad", "idle"]
@@ -44,9 +46,21 @@ def level_above(value: float, good: float, warn: float) -> Level:
     return level_below(-value, -good, -warn)
 
 
-def stream_light(name: str, fps: float, nominal: float) -> Level:
+def rate_level(fps: float, nominal: float) -> Level:
     """Judge the rate of one stream against its nominal rate, frames per second."""
-    return "idle" if nominal <= 0 else level_above(fps / nominal, 0.93, 0.75) if fps > 0 else "bad"
+    if nominal <= 0 or math.isnan(fps):
+        return "idle"
+    return level_above(fps / nominal, 0.93, 0.75) if fps > 0 else "bad"
+
+
+def skew_level(skew_ms: float) -> Level:
+    """Judge the distance in time of the views' frames, by the limits of the judgement of a take."""
+    return level_below(skew_ms, *SKEW_MS)
+
+
+def fill_level(share: float) -> Level:
+    """Judge the share of depth pixels with a measurement, over a whole image."""
+    return level_above(share, 0.7, 0.45)
 
 
 def worst(levels: list[Level]) -> Level:
@@ -72,7 +86,7 @@ def lights(health: Health, nominal_fps: Mapping[str, float]) -> list[Light]:
         The lights of the health bar, in their order.
     """
     rates = [health.fps.get(name, 0.0) for name in nominal_fps]
-    rate_levels = [stream_light(name, health.fps.get(name, 0.0), fps) for name, fps in nominal_fps.items()]
+    rate_levels = [rate_level(health.fps.get(name, 0.0), fps) for name, fps in nominal_fps.items()]
     slowest = min(rates, default=math.nan)
     fill = min(health.depth_fill.values(), default=math.nan)
     exposures = [value / 1000 for value in health.exposure_us.values() if not math.isnan(value)]
@@ -88,7 +102,7 @@ def lights(health: Health, nominal_fps: Mapping[str, float]) -> list[Light]:
         (
             "Sync skew",
             "–" if math.isnan(health.skew_ms) else f"{health.skew_ms:.1f} ms",
-            level_below(health.skew_ms, 8.0, 17.0),
+            skew_level(health.skew_ms),
             "Median distance in time between the frames paired across streams; 33 ms is a whole frame.",
         ),
         (
@@ -112,7 +126,7 @@ def lights(health: Health, nominal_fps: Mapping[str, float]) -> list[Light]:
         (
             "Depth fill",
             "–" if math.isnan(fill) else f"{100 * fill:.0f} %",
-            level_above(fill, 0.7, 0.45),
+            fill_level(fill),
             "Share of depth pixels with a measurement, in the worse view. Low: too near, too far, too shiny.",
         ),
         (

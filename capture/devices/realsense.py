@@ -309,7 +309,7 @@ class RealSense(BaseDevice):
     def _check_alive(self, *, connected: bool) -> None:
         name = f"camera {self.config.view} ({self.info.serial})"
         if not connected and not self._plugged_in():
-            raise DeviceError(f"{name} was unplugged.", "What was recorded is kept; plug it in and record again.")
+            raise DeviceError(f"{name} was unplugged.", "Plug it in again: it is taken back, and a recording goes on.")
         # One imager can stop while the other goes on; of a file, one stream may simply be shorter.
         seen = self._last_seen.values()
         silent = time.monotonic() - (min(seen) if self.live else max(seen))

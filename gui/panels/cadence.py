@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gui.health import Level, level_below, stream_light, worst
+from gui.health import Level, level_below, rate_level, worst
 from gui.qt import Qt, QtCore, QtGui, QtWidgets
 from gui.theme import Theme, colour
 
@@ -74,8 +74,18 @@ def cadence_level(report: StreamReport) -> Level:
     period_ms = 1000.0 / max(report.nominal_fps, 1e-3)
     rate = report.fps if math.isfinite(report.fps) else 0.0
     levels: list[Level] = [
-        stream_light(report.stream, rate, report.nominal_fps),
-        level_below(report.jitter_ms / period_ms, 0.1, 0.35),
-        level_below(report.longest_gap_ms / period_ms, 2.2, 6.2),
+        rate_level(rate, report.nominal_fps),
+        jitter_level(report.jitter_ms / period_ms),
+        gap_level(report.longest_gap_ms / period_ms),
     ]
     return worst(levels)
+
+
+def jitter_level(periods: float) -> Level:
+    """Judge the scatter of a stream's intervals, in its periods."""
+    return level_below(periods, 0.1, 0.35)
+
+
+def gap_level(periods: float) -> Level:
+    """Judge the longest gap of a stream, in its periods."""
+    return level_below(periods, 2.2, 6.2)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gui.feed import Picture, Wanted
-from gui.health import stream_light
+from gui.health import rate_level
 from gui.image_view import CAPTION_PX, ImageView
 from gui.pictures import MODE_NAMES, source, title
 from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
@@ -189,7 +189,7 @@ class LiveViews(QtWidgets.QWidget):
             return
         size = f"{info.shape[1]} × {info.shape[0]}"
         words = f"{rate:.0f} fps" if n >= len(self.large) else f"{size}  ·  {rate:.1f} fps"
-        view.set_state(stream_light(info.name, rate, info.fps), words)
+        view.set_state(rate_level(rate, info.fps), words)
 
     def ask(self) -> None:
         """Tell again what there is room for."""

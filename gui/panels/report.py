@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from gui.health import Level, level_above, level_below
-from gui.panels.cadence import CadenceBar
+from gui.health import Level, fill_level, level_above, level_below, rate_level, skew_level
+from gui.panels.cadence import CadenceBar, gap_level, jitter_level
 from gui.panels.verdict import VerdictStrip, level_of
 from gui.qt import Qt, QtWidgets
 from gui.theme import Theme, set_level, set_property
@@ -135,8 +135,8 @@ def tiles(report: TakeReport) -> list[tuple[str, str, str, Level]]:
         ("Length", f"{report.seconds:.1f} s", f"{report.moments} moments", "idle"),
         ("Paired", f"{100 * paired:.1f} %", f"{report.paired} of {report.moments}", level_above(paired, 0.98, 0.9)),
         ("Missing", f"{missing}", f"{100 * share:.2f} % of frames", level_below(share, _FEW_DROPS, _SOME_DROPS)),
-        ("Skew", _unit(middle, "ms"), f"95 % below {_unit(p95, 'ms')}", level_below(p95, 8.0, 17.0)),
-        ("Depth fill", _unit(100 * fill, "%", 0), "worse view", level_above(fill, 0.7, 0.45)),
+        ("Skew", _unit(middle, "ms"), f"95 % below {_unit(p95, 'ms')}", skew_level(p95)),
+        ("Depth fill", _unit(100 * fill, "%", 0), "worse view", fill_level(fill)),
         ("Exposure", *lock),
         ("Disk", f"{report.megabytes:.0f} MB", f"{_unit(report.megabytes_per_minute, 'MB/min', 0)}", "idle"),
     ]
@@ -147,12 +147,11 @@ def cells(stream: StreamReport) -> list[tuple[str, Level, str]]:
     period_ms = 1000.0 / max(stream.nominal_fps, 1e-3)
     drops = ", ".join(f"{count} {reason}" for reason, count in stream.drops.items() if count)
     missing = sum(stream.drops.values())
-    rate = stream.fps / stream.nominal_fps if stream.nominal_fps > 0 else math.nan
     return [
         (stream.stream, "idle", f"{stream.frames} frames"),
-        (_number(stream.fps), level_above(rate, 0.93, 0.75), f"{stream.nominal_fps:g} were asked for"),
-        (_unit(stream.jitter_ms, "ms"), level_below(stream.jitter_ms / period_ms, 0.1, 0.35), "95 % of intervals"),
-        (_unit(stream.longest_gap_ms, "ms", 0), level_below(stream.longest_gap_ms / period_ms, 2.2, 6.2), ""),
+        (_number(stream.fps), rate_level(stream.fps, stream.nominal_fps), f"{stream.nominal_fps:g} were asked for"),
+        (_unit(stream.jitter_ms, "ms"), jitter_level(stream.jitter_ms / period_ms), "95 % of intervals"),
+        (_unit(stream.longest_gap_ms, "ms", 0), gap_level(stream.longest_gap_ms / period_ms), ""),
         (
             drops or "none",
             level_below(missing / max(stream.frames + missing, 1), _FEW_DROPS, _SOME_DROPS),

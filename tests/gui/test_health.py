@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gui.health import level_above, level_below, lights, stream_light, worst
+from gui.health import level_above, level_below, lights, rate_level, worst
 from gui.panels.record_panel import clock
 
 GOOD = SimpleNamespace(
@@ -59,7 +59,7 @@ def test_each_fault_is_seen(changes, name, level):
 def test_levels():
     assert [level_below(x, 1, 2) for x in (1, 2, 3)] == ["good", "warn", "bad"]
     assert [level_above(x, 2, 1) for x in (2, 1, 0)] == ["good", "warn", "bad"]
-    assert stream_light("a", 0.0, 30.0) == "bad"
+    assert rate_level(0.0, 30.0) == "bad"
     assert worst(["good", "warn", "idle"]) == "warn"
     assert worst([]) == "idle"
 
