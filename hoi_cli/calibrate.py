@@ -1,6 +1,7 @@
 """Calibrate the cameras of a rig with a ChArUco board: live, or from images.
 
 Example: hoi-calibrate --rig my_rig
+
 Example: hoi-calibrate --board board.toml --images left=shots/left right=shots/right
 """
 

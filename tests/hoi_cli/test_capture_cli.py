@@ -1,8 +1,11 @@
 """hoi-capture from the terminal with the simulated rig, and what it refuses."""
 
 import json
+import signal
 import subprocess
 import sys
+import threading
+import time
 from datetime import date
 
 import numpy as np
@@ -12,7 +15,7 @@ from capture import rig
 from capture.consent import Consent, set_consent
 from capture.protocol import coverage, next_take, plan
 from hoi_cli import capture, data, devices
-from hoi_core.sequence import open_annotation, open_capture, open_truth, read_table, sequence_dir
+from hoi_core.sequence import check_sequence, open_annotation, open_capture, open_truth, read_table, sequence_dir
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +135,7 @@ def test_without_consent_nothing_is_opened(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(rig, "open_rig", lambda *_args, **_options: pytest.fail("the rig was opened"))
     assert capture.main(["--headless", "--data", str(tmp_path)]) == 2
     assert "no consent of p01" in capsys.readouterr().err
-    assert not (tmp_path / "sequences").exists() or not list((tmp_path / "sequences").iterdir())
+    assert not list(tmp_path.glob("sequences/*"))
 
 
 def test_unknown_rigs_and_bad_options_are_one_line(tmp_path, capsys):
@@ -180,3 +183,36 @@ def test_devices_lists_what_rig_files_may_name(capsys, tmp_path):
     out = capsys.readouterr().out
     assert "realsense" in out
     assert "simulated" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_ends_a_headless_take_and_keeps_it(tmp_path, number, code):
+    """The command itself, in a process of its own."""
+    (tmp_path / "rigs").mkdir()
+    (tmp_path / "rigs" / "short.yaml").write_text(
+        "name: short\ndevices:\n  - type: simulated\n    seconds: 120\n    drawn_s: 0.5\n"
+    )
+    command = [sys.executable, "-c", "import sys; from hoi_cli.capture import main; sys.exit(main())"]
+    command += ["--headless", "--rig", "short", "--seconds", "120", "--sequence", "seq_001", "--data", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    folder = sequence_dir(tmp_path, "seq_001")
+    try:
+        deadline = time.monotonic() + 120.0
+        while not (folder / "capture.h5").exists() or (folder / "capture.h5").stat().st_size < 3_000_000:
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline, "it did not begin to record"
+            threading.Event().wait(0.02)
+        process.send_signal(number)
+        said = process.communicate(timeout=60.0)[1]
+    finally:
+        process.kill()
+    assert process.returncode == code, said
+    assert "kept what was recorded as seq_001" in " ".join(said.split())
+    with open_capture(folder) as recording:
+        assert (recording.complete, recording.never_closed) == (False, False)
+        assert recording.views["left"].color[-1].shape == (480, 640, 3)
+        assert len(recording.sync) > 0
+        assert recording.drops == []
+    assert check_sequence(folder) == []
+    assert read_table(tmp_path, "protocol").loc[0, "status"] == "incomplete"
