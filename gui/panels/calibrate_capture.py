@@ -29,7 +29,7 @@ _TIPS = (
     "Cells of the grid turn green where the board was seen: fill them in every picture.",
     "Near, so that the board fills a view; then far.",
     "Tilted to the left and right, up and down, by about 30 to 45 degrees.",
-    "Held still for half a second: then a shot is taken automatically.",
+    "Held still for a moment: then a shot is taken automatically.",
 )
 
 
