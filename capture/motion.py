@@ -19,6 +19,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from hoi_core.sequence import Clock
 from hoi_core.types import F32, F64
@@ -36,16 +37,21 @@ _SHORTEST_S = 3.0
 _RANGE_S = 0.12
 _COARSE_S, _FINE_S = 0.006, 0.0005
 _RIDGE = 1e-3
-_PCA_FRAMES = 900
+_ALIKE = np.log(1e-9)
+"""Logarithm for two views that are the same."""
+_PCA_FRAMES = 400
+"""So many images show in which directions cells vary; the time to work that out grows with their cube."""
 _APART_S = 0.02
 _LEAST_RISE = 4.0
 """The highest peak must rise so many deviations above the rest of the curve."""
-_SURE_NS = 1.7e6
-_SIGNIFICANT = 2.0
-_SIGMA_SCALE = 1.8
+_SURE_NS = 0.8e6
+"""So that two milliseconds are two and a half deviations."""
+_SIGNIFICANT = 1.5
+_SIGMA_SCALE = 3.2
+"""Two views see different sides of what moves: the likelihood, which knows noise only, is that much too sure."""
 _SHARED = 0.8
-_FLOOR_NS = 0.8e6
-"""Two views see different sides of what moves: more of the same motion does not tell better."""
+_FLOOR_NS = 0.4e6
+_HALVES = 2
 _FULL_BLOCKS = 2
 
 
@@ -79,7 +85,7 @@ class ViewOffset:
     sigma_ns: float
     """Standard deviation of that, ns; infinite where the motion does not tell."""
     sure: bool
-    """Whether the motion tells the offset to two milliseconds."""
+    """Whether the motion tells the offset to two milliseconds; otherwise it is not to be used."""
 
 
 @dataclass
@@ -173,8 +179,28 @@ def estimate(track: MotionTrack, clocks: Mapping[str, Clock], reference: str) ->
     spans_ns = [block.times[reference][-1] - block.times[reference][0] for block in blocks]
     if max(spans_ns) < _SHORTEST_S * 1e9:
         return {}
-    origin_ns = int(clocks[reference].to_common_ns(np.array(blocks[0].times[reference][:1], dtype=np.int64))[0])
     plain = {name: replace(clocks[name], motion_offset_ns=0) for name in names}
+    whole = _told(blocks, plain, reference)
+    if len(blocks) < _HALVES:
+        return whole
+    middle = (len(blocks) + 1) // 2
+    first, second = (_told(half, plain, reference) for half in (blocks[:middle], blocks[middle:]))
+    return {name: _checked(found, first.get(name), second.get(name)) for name, found in whole.items()}
+
+
+def _checked(found: ViewOffset, first: ViewOffset | None, second: ViewOffset | None) -> ViewOffset:
+    """An estimate no surer than the two halves of the recording agree on it."""
+    if first is None or second is None or not np.isfinite(first.sigma_ns + second.sigma_ns):
+        return found
+    apart_ns = 0.5 * abs(first.offset_ns - second.offset_ns)
+    sigma_ns = max(found.sigma_ns, apart_ns)
+    return ViewOffset(found.offset_ns, sigma_ns, found.sure and sigma_ns < _SURE_NS)
+
+
+def _told(blocks: Sequence[_Block], plain: Mapping[str, Clock], reference: str) -> dict[str, ViewOffset]:
+    """What some blocks tell of the offsets to the reference."""
+    names = list(plain)
+    origin_ns = int(plain[reference].to_common_ns(np.array(blocks[0].times[reference][:1], dtype=np.int64))[0])
     parts = {name: _parts(blocks, name, plain[name], origin_ns) for name in names}
     windows = [_common_window([parts[name][k] for name in names]) for k in range(len(blocks))]
     found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
@@ -252,9 +278,8 @@ def applied(clocks: Mapping[str, Clock], offsets: Mapping[str, ViewOffset], refe
     for name, found in offsets.items():
         if not found.sure:
             continue
-        # What is doubtful must be the larger to be believed: most rigs deliver alike.
-        needed_ns = _SIGNIFICANT * found.sigma_ns * max(found.sigma_ns / _FLOOR_NS, 1.0)
-        significant = abs(found.offset_ns) > needed_ns
+        # Most rigs deliver alike: what may be chance is not applied.
+        significant = abs(found.offset_ns) > _SIGNIFICANT * found.sigma_ns
         shift[name.split("/", 1)[0]] = (found.offset_ns if significant else 0, found.sigma_ns)
     latest = max((offset for offset, _ in shift.values()), default=0)
     return {
@@ -328,11 +353,14 @@ def _change(cells: F32) -> F32:
 
 
 def _basis(series: Sequence[F32], count: int) -> F64:
-    """Directions in which cells vary most. `-> (C, count)`."""
+    """Directions in which cells vary most. `-> (C, count)`, fewer where there are fewer images."""
     stacked = np.concatenate(series)
-    few = stacked[:: max(len(stacked) // _PCA_FRAMES, 1)].astype(np.float64)
-    _, vectors = np.linalg.eigh(few.T @ few)
-    return np.asarray(vectors[:, ::-1][:, :count], dtype=np.float64)
+    few = stacked[:: -(-len(stacked) // _PCA_FRAMES)].astype(np.float64)
+    # There are fewer images than cells: the images' products tell the same as the cells', in a small part of the time.
+    first = max(len(few) - count, 0)
+    values, vectors = linalg.eigh(few @ few.T, subset_by_index=(first, len(few) - 1), check_finite=False)
+    good = values > 1e-9 * max(float(values[-1]), 1e-300)
+    return np.asarray((few.T @ vectors[:, good] / np.sqrt(values[good]))[:, ::-1], dtype=np.float64)
 
 
 def _on(values: F32, basis: F64) -> F64:
@@ -378,26 +406,36 @@ def _offset(a: _Spectra, b: _Spectra, band: _Band) -> tuple[float, float, float]
     # Real numbers that vary independently; the weights leave fewer of them.
     count = 2.0 * weight.sum() ** 2 / (weight**2).sum() * (1.0 - _TAPER)
 
-    def likelihood(shifts_s: F64) -> F64:
-        out = []
+    def likelihood(shifts_s: F64, kind: type[np.floating]) -> F64:
+        """Real parts of the products alone, as those of twice as many rows of real numbers."""
+        ours, theirs = first.astype(np.result_type(kind, np.complex64)), _in_parts(second).astype(kind)
+        identity, out = np.eye(min(ours.shape[1], theirs.shape[1])), []
         for shift_s in shifts_s:
-            turned = first.conj() * (weight * np.exp(2j * np.pi * hz * shift_s))[:, None]
-            shared = np.linalg.svd((turned.T @ second).real, compute_uv=False)
-            out.append(-0.5 * count * np.log(np.maximum(1.0 - shared**2, 1e-9)).sum())
+            turn = (weight * np.exp(-2j * np.pi * hz * shift_s)).astype(ours.dtype)
+            product = np.asarray(_in_parts(ours * turn[:, None]).T @ theirs, dtype=np.float64)
+            squares = product @ product.T if len(product) <= product.shape[1] else product.T @ product
+            # The sum of log(1 - r^2) over the canonical correlations r, without working them out.
+            sign, value = np.linalg.slogdet(identity - squares)
+            out.append(-0.5 * count * (value if sign > 0 else _ALIKE * len(identity)))
         return np.array(out)
 
     grid = np.arange(-_RANGE_S, _RANGE_S + 0.5 * _COARSE_S, _COARSE_S)
-    coarse_curve = likelihood(grid)
+    coarse_curve = likelihood(grid, np.float32)
     best = float(grid[int(np.argmax(coarse_curve))])
     far = coarse_curve[np.abs(grid - best) > _APART_S]
     spread = 1.4826 * float(np.median(np.abs(far - np.median(far)))) + 1e-9
     rise = float(coarse_curve.max() - np.median(far)) / spread
     near = np.asarray(best + np.arange(-4, 5) * _FINE_S, dtype=np.float64)
-    bend, slope, _ = np.polyfit(near - best, likelihood(near), 2)
+    bend, slope, _ = np.polyfit(near - best, likelihood(near, np.float64), 2)
     if bend >= 0 or abs(best) > _RANGE_S - _APART_S:
         return best, np.inf, rise
     peak = best + float(np.clip(-0.5 * slope / bend, -_COARSE_S, _COARSE_S))
     return peak, float(1.0 / np.sqrt(-2.0 * bend)), rise
+
+
+def _in_parts(rows: NDArray[np.complexfloating]) -> NDArray[np.floating]:
+    """Real parts above imaginary parts. `(R, K) -> (2 R, K)`."""
+    return np.concatenate([rows.real, rows.imag])
 
 
 def _white(rows: NDArray[np.complex128], weight: F64) -> NDArray[np.complex128]:
