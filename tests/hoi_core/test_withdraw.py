@@ -25,11 +25,10 @@ from hoi_core.sequence import (
     register_recording,
     set_row,
 )
-from hoi_core.sequence import withdraw as module
-from hoi_core.sequence._erase import without
-from hoi_core.sequence._mentions import Words, mentioned
-from hoi_core.sequence._withdraw_journal import JOURNAL
-from hoi_core.sequence.withdraw import holdings, withdraw
+from hoi_core.sequence.withdraw import delete, holdings, withdraw
+from hoi_core.sequence.withdraw.erase import without
+from hoi_core.sequence.withdraw.journal import JOURNAL, Journal
+from hoi_core.sequence.withdraw.mentions import Words, mentioned
 from hoi_core.types import Camera, Frame, StreamInfo
 
 INFO = StreamInfo("left/color", "camera", (6, 8, 3), "uint8", 30.0, Camera(8, 6, 7, 7, 4, 3), "1")
@@ -219,7 +218,7 @@ def test_a_crash_at_any_point_is_taken_up_again(root, monkeypatch, after):
         words = ("p01", *HIS, capture.content_hash())
     expected = {item.path for item in holdings(root, "p01").items if item.kind in ("recording", "derived")}
     calls = [0]
-    real = module.Journal.note
+    real = Journal.note
 
     def crash(self, entry):
         calls[0] += 1
@@ -227,7 +226,7 @@ def test_a_crash_at_any_point_is_taken_up_again(root, monkeypatch, after):
             raise KeyboardInterrupt
         real(self, entry)
 
-    monkeypatch.setattr(module.Journal, "note", crash)
+    monkeypatch.setattr(Journal, "note", crash)
     with pytest.raises(KeyboardInterrupt):
         withdraw(root, "p01")
     assert (root / JOURNAL).exists()
@@ -248,7 +247,7 @@ def holdings_hashes(certificate):
 
 def test_a_crash_after_the_tables_still_knows_the_sequences(root, monkeypatch):
     plant(root)
-    monkeypatch.setattr(module, "_verify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(delete, "_verify", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         withdraw(root, "p01")
     monkeypatch.undo()

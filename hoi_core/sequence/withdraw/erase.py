@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from hoi_core.sequence import _table_text
-from hoi_core.sequence._mentions import Words
+from hoi_core.sequence.withdraw.mentions import Words
 
 _TABLES = (".csv", ".tsv")
 _LINES = (".txt", ".list", ".lst", ".md", ".log", ".jsonl", ".ndjson", ".yaml", ".yml", ".obj", ".mtl", ".html")
