@@ -353,14 +353,16 @@ def _change(cells: F32) -> F32:
 
 
 def _basis(series: Sequence[F32], count: int) -> F64:
-    """Directions in which cells vary most. `-> (C, count)`, fewer where there are fewer images."""
+    """Directions in which cells vary most, zero beyond those in which they vary at all. `-> (C, count)`."""
     stacked = np.concatenate(series)
     few = stacked[:: -(-len(stacked) // _PCA_FRAMES)].astype(np.float64)
     # There are fewer images than cells: the images' products tell the same as the cells', in a small part of the time.
-    first = max(len(few) - count, 0)
-    values, vectors = linalg.eigh(few @ few.T, subset_by_index=(first, len(few) - 1), check_finite=False)
-    good = values > 1e-9 * max(float(values[-1]), 1e-300)
-    return np.asarray((few.T @ vectors[:, good] / np.sqrt(values[good]))[:, ::-1], dtype=np.float64)
+    found = min(count, len(few))
+    values, vectors = linalg.eigh(few @ few.T, subset_by_index=(len(few) - found, len(few) - 1), check_finite=False)
+    basis = np.zeros((few.shape[1], count))
+    varies = values[::-1] > 1e-9 * float(values[-1])
+    basis[:, :found][:, varies] = (few.T @ vectors[:, ::-1] / np.sqrt(np.maximum(values[::-1], 1e-300)))[:, varies]
+    return basis
 
 
 def _on(values: F32, basis: F64) -> F64:
