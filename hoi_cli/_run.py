@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import tyro
 
@@ -35,6 +35,8 @@ class Common:
     """Folder of your MANO_RIGHT.pkl and MANO_LEFT.pkl; default $HOI_MANO, else the stand-in hand."""
     verbose: Verbose = False
     """Show log lines and tracebacks."""
+    makes_root: ClassVar[bool] = False
+    """Whether the command may begin with a dataset that is not there yet."""
 
 
 def run(
@@ -104,7 +106,7 @@ def with_data(command: str, data: Path | None) -> str:
     return f"{command} --data {shlex.quote(str(data))}" if data else command
 
 
-def write_json(path: Path | None, figures: Mapping[str, object] | list[Mapping[str, object]]) -> None:
+def write_json(path: Path | None, figures: Mapping[str, object] | Sequence[Mapping[str, object]]) -> None:
     """Write a command's figures for machines, where `--json FILE` asked for it; what is not finite becomes null.
 
     Raises:

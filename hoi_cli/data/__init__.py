@@ -27,7 +27,7 @@ def job(command: Common) -> None:
 
     module = importlib.import_module(type(command).__module__)
     root = data_root(command.data)
-    if not root.is_dir() and not getattr(module, "MAKES_ROOT", False):
+    if not root.is_dir() and not command.makes_root:
         raise DatasetError(
             f"expected a dataset folder {root}, found {'a file' if root.exists() else 'none'}.",
             "Record something with `hoi-capture --headless`, or point --data at your dataset.",

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import tyro
 
 from hoi_cli._run import Common, with_data, write_json
-
-MAKES_ROOT = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Common):
     """Enter the consent that a participant has signed; without --date, show what is on record."""
 
+    makes_root: ClassVar[bool] = True
     participant: tyro.conf.Positional[str]
     """Pseudonym."""
     date: str = ""

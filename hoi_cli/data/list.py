@@ -36,7 +36,7 @@ def job(command: Config, root: Path) -> None:
             f"{name:<10} {row['participant']:<6} {row['objects']:<7} {row['seconds']:>5.1f} {row['moments']:>7} "
             f"{row['drops']:>5}  {row['status']:<10} {row['labels']}"
         )
-    write_json(command.json, rows)  # type: ignore[arg-type]
+    write_json(command.json, rows)
     title = f"{len(rows)} sequence{'' if len(rows) == 1 else 's'} in {root}"
     following = f"hoi-annotate {rows[-1]['sequence']}" if rows else "hoi-capture --headless --rig simulated"
     if any("error" in row for row in rows):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hoi_cli._run import Common, with_data, write_json
 
 if TYPE_CHECKING:
     from capture.protocol import Cell, Coverage
 
-MAKES_ROOT = True
 _SIGNS = {"recorded": "x", "planned": ".", "incomplete": "!", "rejected": "r", "skipped": "-"}
 
 
@@ -20,6 +19,7 @@ _SIGNS = {"recorded": "x", "planned": ".", "incomplete": "!", "rejected": "r", "
 class Config(Common):
     """Show what of the protocol is recorded and what comes next; --init plans it, --reject opens a cell again."""
 
+    makes_root: ClassVar[bool] = True
     init: bool = False
     """Write a protocol into the tables; by default 20 participants with 5 of 100 objects each."""
     catalogue: str = "household"

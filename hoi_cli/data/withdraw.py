@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from hoi_cli._run import Common, with_data, write_json
+
+if TYPE_CHECKING:
+    from hoi_core.sequence.withdraw import Holdings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,20 +37,18 @@ def job(command: Config, root: Path) -> None:
     if command.yes:
         _delete(command, root)
         return
-    _list(command, root, holdings(root, command.participant, command.keep).items)
+    _list(command, root, holdings(root, command.participant, command.keep))
 
 
-def _list(command: Config, root: Path, items: tuple[object, ...]) -> None:
+def _list(command: Config, root: Path, found: Holdings) -> None:
     from dataclasses import asdict
 
     from hoi_core import log
-    from hoi_core.sequence.withdraw import Holding
 
-    found = [item for item in items if isinstance(item, Holding)]
-    write_json(command.json, {"participant": command.participant, "items": [asdict(item) for item in found]})
-    lines = [f"{item.kind:<9} {item.bytes / 1e6:>9.2f} MB  {item.path}: {item.what}" for item in found]
-    total = sum(item.bytes for item in found) / 1e6
-    lines.append(f"{len(found)} files hold {total:.1f} MB of {command.participant}; nothing was changed")
+    write_json(command.json, {"participant": command.participant, "items": [asdict(item) for item in found.items]})
+    lines = [f"{item.kind:<9} {item.bytes / 1e6:>9.2f} MB  {item.path}: {item.what}" for item in found.items]
+    total = f"{found.bytes / 1e6:.1f} MB of {command.participant}"
+    lines.append(f"{len(found.items)} files hold {total}; nothing was changed")
     following = with_data(f"hoi-data withdraw {command.participant} --yes", command.data)
     log.panel(f"everything of {command.participant} in {root}", lines, following)
 

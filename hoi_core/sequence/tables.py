@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Table = Literal["participants", "objects", "protocol"]
-TABLES: tuple[Table, ...] = ("participants", "objects", "protocol")
 
 COLUMNS: dict[Table, tuple[str, ...]] = {
     "participants": (

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -109,6 +111,26 @@ def push(camera: SoftwareD435, n: int, t_ms: float, lost: set[str] = frozenset()
     camera._sensors = {kind: Deaf(sensor) if kind in lost else sensor for kind, sensor in sensors.items()}
     camera.push(Shot(n, t_ms, "global_time"), color_image(n), depth_image(n))
     camera._sensors = sensors
+
+
+def record_left_to_file(rig: SoftwareRig, path: Path, count: int) -> None:
+    """Let librealsense's own recorder write pairs 0, 1, ... of the rig's left camera into a `.db3`."""
+    rig.devices[0].stop()
+    camera = next(d for d in rig.context.query_devices() if d.get_info(rs.camera_info.serial_number) == "901")
+    recorder = rs.recorder(str(path), camera)
+    sensors = recorder.query_sensors()
+    for sensor in sensors:
+        sensor.open(sensor.get_stream_profiles()[0])
+        sensor.start(lambda frame: None)
+    for n in range(count):
+        push(rig.cameras["left"], n, 1000.0 + n * 33.0)
+        # librealsense's recorder writes in a thread of its own, and drops what comes faster than that.
+        threading.Event().wait(0.03)
+    for sensor in sensors:
+        sensor.stop()
+        sensor.close()
+    del recorder, sensors, sensor
+    gc.collect()
 
 
 class FakeDevice:

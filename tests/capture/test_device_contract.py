@@ -1,6 +1,5 @@
 """Every device type of the folder and the worked example keep the contract; and the check notices who does not."""
 
-import gc
 import importlib.util
 import sys
 import threading
@@ -11,7 +10,6 @@ from types import MappingProxyType
 
 import cv2
 import numpy as np
-import pyrealsense2 as rs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -62,22 +60,8 @@ def test_realsense_and_playback_keep_the_contract(rigs, tmp_path):
     for n in range(3):
         rigs.push(rig.cameras["right"], n, 1000.0 + n * 33.0)
     assert device_problems(rig.devices[1], gather(rig.devices[1])) == []
-    rig.devices[0].stop()
     path = tmp_path / "left.db3"
-    camera = next(d for d in rig.context.query_devices() if d.get_info(rs.camera_info.serial_number) == "901")
-    recorder = rs.recorder(str(path), camera)
-    sensors = recorder.query_sensors()
-    for sensor in sensors:
-        sensor.open(sensor.get_stream_profiles()[0])
-        sensor.start(lambda frame: None)
-    for n in range(8):
-        rigs.push(rig.cameras["left"], n, 1000.0 + n * 33.0)
-        threading.Event().wait(0.03)
-    for sensor in sensors:
-        sensor.stop()
-        sensor.close()
-    del recorder, sensors, sensor
-    gc.collect()
+    rigs.record_left_to_file(rig, path, 8)
     with playback.open(playback.Config(str(path), "left", 64, 48)) as device:
         assert device_problems(device, gather(device)) == []
         assert not device.live

@@ -1,7 +1,6 @@
 """The streaming code on librealsense software devices."""
 
 import gc
-import threading
 from dataclasses import replace
 from itertools import pairwise
 
@@ -221,23 +220,8 @@ def test_a_frame_that_waited_counts_from_its_arrival(monkeypatch):
 def test_a_recorded_file_plays_through_the_same_code(rigs, rig, tmp_path):
     from capture.devices import playback
 
-    rig.devices[0].stop()
     path = tmp_path / "left.db3"
-    camera = next(d for d in rig.context.query_devices() if d.get_info(rs.camera_info.serial_number) == "901")
-    recorder = rs.recorder(str(path), camera)
-    sensors = recorder.query_sensors()
-    for sensor in sensors:
-        sensor.open(sensor.get_stream_profiles()[0])
-        sensor.start(lambda frame: None)
-    for n in range(12):
-        rigs.push(rig.cameras["left"], n, 1000.0 + n * 33.0)
-        # librealsense's recorder writes in a thread of its own, and drops what comes faster than that.
-        threading.Event().wait(0.03)
-    for sensor in sensors:
-        sensor.stop()
-        sensor.close()
-    del recorder, sensors, sensor
-    gc.collect()
+    rigs.record_left_to_file(rig, path, 12)
     with playback.open(playback.Config(str(path), "left", 64, 48)) as device:
         frames = []
         while not device.finished:
