@@ -13,6 +13,7 @@ from typing import Literal
 from hoi_core import __version__
 from hoi_core.errors import HoiError
 
+from .notice import sentence
 from .qt import QtCore, QtWidgets
 from .theme import Theme
 
@@ -63,7 +64,7 @@ class Banner(QtWidgets.QFrame):
             f"{type(error).__name__}: {error.message}\nhint: {error.hint}\n"
             f"hoi-toolkit {__version__}, Python {platform.python_version()}, {platform.platform()}"
         )
-        self._show("bad", _sentence(error.message), error.hint)
+        self._show("bad", sentence(error.message), error.hint)
         self.copy.show()
 
     def show_message(self, kind: Kind, title: str, hint: str = "", seconds: float = 0.0) -> None:
@@ -110,7 +111,3 @@ def show_unexpected(banner: Banner) -> None:
         banner.details += "\n" + "".join(traceback.format_exception(kind, error, trace))
 
     sys.excepthook = hook
-
-
-def _sentence(message: str) -> str:
-    return message[:1].upper() + message[1:]

@@ -274,9 +274,7 @@ class CalibratePage(QtWidgets.QWidget):
     def _checked_now(self, result: CheckResult) -> None:
         self.leave()
         kind: Kind = "good" if result.ok else "bad"
-        figures = f"{result.rms_px:.2f} px over all views, views disagree by {result.disagreement_mm:.1f} mm at most."
-        advice = "" if result.ok else "  A camera was moved: calibrate anew."
-        self.banner.show_message(kind, result.text, figures + advice)
+        self.banner.show_message(kind, result.text, "" if result.ok else "A camera was moved: calibrate again.")
 
     def _check_failed(self, error: HoiError) -> None:
         self.banner.show_error(error)

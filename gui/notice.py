@@ -8,6 +8,11 @@ from .qt import QtWidgets
 from .theme import set_property
 
 
+def sentence(message: str) -> str:
+    """A message as it stands by itself: with a capital first letter."""
+    return message[:1].upper() + message[1:]
+
+
 class Notice(QtWidgets.QFrame):
     """Hidden until there is something to say."""
 
@@ -33,6 +38,7 @@ class Notice(QtWidgets.QFrame):
 
     def show_text(self, title: str, hint: str = "") -> None:
         """Show, or change what is shown."""
+        title = sentence(title)
         if self.title.text() != title:
             self.title.setText(title)
         if self.hint.text() != hint:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import Counter
 
 from gui.lab import Cell, Consent, Desk
+from gui.notice import sentence
 from gui.panels.card import Card
 from gui.panels.coverage_matrix import STATUSES, CoverageMatrix, status_colours
 from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
@@ -163,7 +164,7 @@ class CoveragePage(QtWidgets.QWidget):
         """Show whether the participant of the chosen cell may be recorded."""
         chosen = self.matrix.selected
         if chosen is not None and chosen.participant == consent.participant:
-            self.values["Consent"].setText(consent.words[:1].upper() + consent.words[1:])
+            self.values["Consent"].setText(sentence(consent.words))
             set_level(self.values["Consent"], consent.level)
 
     def _take(self) -> None:

@@ -146,7 +146,7 @@ class RecordPage(QtWidgets.QWidget):
             return
         said = "; ".join(_said(device) for device in away)
         rest = "The other streams go on. " if len(away) < len(devices) else ""
-        self.lost.show_text(said[:1].upper() + said[1:], f"{rest}Plug it in again and it is taken back automatically.")
+        self.lost.show_text(said, f"{rest}Plug it in again and it is taken back automatically.")
 
 
 def _said(device: DeviceState) -> str:

@@ -25,6 +25,10 @@ _WORDS_PX = 100
 _LARGE_SHARE = (0.5, 0.78)
 # With fewer shots no calibration is tried; up to this many more are better, but a person may choose.
 _LEAST_SHOTS = 8
+_CHECK_TIPS = (
+    "Hold the board still where all cameras see it, large and not too oblique.",
+    "Then press Check now: the board's corners in all views are compared with the calibration.",
+)
 _TIPS = (
     "Cells of the grid turn green where the board was seen: fill them in every picture.",
     "Near, so that the board fills a view; then far.",
@@ -98,7 +102,12 @@ class CalibrateCapture(QtWidgets.QWidget):
         below = QtWidgets.QHBoxLayout()
         below.setSpacing(10)
         below.addLayout(self._sensors)
-        below.addWidget(_tips(), 1)
+        tips = Card("How to move the board")
+        self.tips = QtWidgets.QLabel()
+        self.tips.setWordWrap(True)
+        tips.column.addWidget(self.tips)
+        tips.column.addStretch(1)
+        below.addWidget(tips, 1)
         left.addLayout(below, 1)
         panel = QtWidgets.QFrame()
         panel.setObjectName("card")
@@ -128,6 +137,10 @@ class CalibrateCapture(QtWidgets.QWidget):
     def set_streams(self, streams: Mapping[str, StreamInfo], *, checking: bool) -> None:
         """Make a picture for each view: cameras large and side by side, sensors small in the panel."""
         self._checking = checking
+        self.tips.setText("\n".join(f"•  {tip}" for tip in (_CHECK_TIPS if checking else _TIPS)))
+        if checking:
+            # A sensor's few pixels show no corners to check.
+            streams = {name: info for name, info in streams.items() if info.kind != "sensor"}
         for view in self.views.values():
             view.setParent(None)
             view.deleteLater()
@@ -221,13 +234,3 @@ class CalibrateCapture(QtWidgets.QWidget):
         if on:
             self.words.setText("Paused.")
         self.paused.emit(on)
-
-
-def _tips() -> Card:
-    card = Card("How to move the board")
-    for text in _TIPS:
-        tip = QtWidgets.QLabel(f"•  {text}")
-        tip.setWordWrap(True)
-        card.column.addWidget(tip)
-    card.column.addStretch(1)
-    return card

@@ -161,7 +161,7 @@ def test_too_few_shots_are_refused_with_what_to_do(qtbot, page, session, monkeyp
     qtbot.waitUntil(lambda: page.step == "result")
     result = page.result_step
     assert result.calibration is None
-    assert result.refusal.title.text() == "expected 8 shots of each view, got 2 of right."
+    assert result.refusal.title.text() == "Expected 8 shots of each view, got 2 of right."
     assert result.refusal.hint.text() == "Show the board to right."
     assert result.save.isHidden()
     shots = len(page._collector.shots)

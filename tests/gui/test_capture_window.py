@@ -324,7 +324,7 @@ def test_modes_that_do_not_fit_are_said_with_the_reason(qtbot, window, lab, monk
 
     monkeypatch.setattr(lab, "bandwidth", refuse)
     window.devices.judge_bandwidth(capture_session)
-    qtbot.waitUntil(lambda: window.rig_page.bandwidth.title.text() == "two cameras need 400 MB/s.")
+    qtbot.waitUntil(lambda: window.rig_page.bandwidth.title.text() == "Two cameras need 400 MB/s.")
     assert window.rig_page.bandwidth.property("level") == "bad"
 
 
