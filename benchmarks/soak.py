@@ -30,7 +30,9 @@ from capture.simulation.faults import Faults, Stall, Unplug
 from hoi_core.sequence import CaptureHeader, check_sequence, open_capture, open_truth, sequence_dir
 
 _SAMPLE_S = 1.0
-_SETTLED = 0.2
+_SETTLED, _ENDING = 0.1, 0.9
+_MOST_GROWTH_MB = 64.0
+"""Memory counts as flat if it is so much higher at the end, after all faults, than after the start."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,18 @@ class Memory(threading.Thread):
         self._ending.set()
         self.join()
 
-    def growth_mb_per_minute(self) -> float:
-        """Slope of the samples, without the first fifth, in which caches and rings fill."""
-        t, size = np.array(self.megabytes[int(_SETTLED * len(self.megabytes)) :]).T
-        return float(np.polyfit(t / 60.0, size, 1)[0]) if len(t) > 2 else float("nan")
+    def figures(self) -> dict[str, float]:
+        """Megabytes after the start (median of the second tenth), at the end (of the last) and at most; slope."""
+        t, size = np.array(self.megabytes).T
+        share = t / t[-1]
+        begun = (share > _SETTLED) & (share < 2.0 * _SETTLED)
+        after = share > _SETTLED
+        return {
+            "memory_begun_mb": float(np.median(size[begun])),
+            "memory_ended_mb": float(np.median(size[share > _ENDING])),
+            "memory_most_mb": float(size.max()),
+            "memory_slope_mb_per_minute": float(np.polyfit(t[after] / 60.0, size[after], 1)[0]),
+        }
 
 
 def soak(config: Config, root: Path) -> dict[str, object]:
@@ -100,7 +110,8 @@ def soak(config: Config, root: Path) -> dict[str, object]:
     report = record(rig, header, root, seconds, segment_s=config.segment_minutes * 60.0)
     memory.end()
     figures = compare(root, report)
-    figures["growth_mb_per_minute"] = memory.growth_mb_per_minute()
+    figures |= memory.figures()
+    figures["flat"] = figures["memory_ended_mb"] - figures["memory_begun_mb"] < _MOST_GROWTH_MB  # type: ignore[operator]
     figures["memory_mb"] = [round(size, 1) for _, size in memory.megabytes[:: max(len(memory.megabytes) // 20, 1)]]
     if config.check_images:
         figures["problems"] = check_sequence(sequence_dir(root, "seq_001"))
@@ -149,7 +160,7 @@ def show(figures: dict[str, object]) -> None:
 
 
 def main(config: Config) -> None:
-    """Run, show, clean up; exit with 1 when the ledger is not the truth."""
+    """Run, show, clean up; exit with 1 when the ledger is not the truth, or memory grows."""
     root = Path(tempfile.mkdtemp(prefix="soak_", dir=config.folder))
     try:
         figures = soak(config, root)
@@ -158,7 +169,7 @@ def main(config: Config) -> None:
     show(figures)
     if config.json is not None:
         config.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf8")
-    if not figures["exact"] or figures["lost_by_us"]:
+    if not figures["exact"] or figures["lost_by_us"] or not figures["flat"]:
         raise SystemExit(1)
 
 

@@ -26,11 +26,18 @@ class Rings:
         self._ring = {info.name: k for k, streams in enumerate(devices) for info in streams}
         self._changed = threading.Condition()
         self._closed = False
+        self._highest = 0.0
 
     @property
     def fill(self) -> float:
         """Share in use of the fullest ring."""
         return max(len(frames) / room for frames, room in zip(self._frames, self._room, strict=True))
+
+    def take_highest(self) -> float:
+        """Greatest share in use since the last time that it was asked for."""
+        with self._changed:
+            highest, self._highest = self._highest, self.fill
+        return highest
 
     def put(self, frame: Frame) -> bool:
         """Add a frame; False when its ring is full or closed. Never waits for the writer."""
@@ -39,6 +46,7 @@ class Rings:
             if self._closed or len(self._frames[k]) >= self._room[k]:
                 return False
             self._frames[k].append(frame)
+            self._highest = max(self._highest, len(self._frames[k]) / self._room[k])
             self._changed.notify()
         return True
 

@@ -14,6 +14,7 @@ import numpy as np
 from capture.absence import Start
 from capture.annotatable import Verdict
 from capture.ledger import Books, Ledger
+from capture.memory import Backlog, give_back
 from capture.motion import MotionTrack, settled
 from capture.ring import RING_S, Rings
 from capture.timekeeper import Timekeeper
@@ -94,6 +95,7 @@ class Recorder:
         self._clocks_written: Mapping[str, Clock] = {}
         self._began: dict[str, int] = {}
         self._rings = Rings(devices, ring_s)
+        self._backlog = Backlog()
         self._ledger = Ledger(self._streams, start)
         self._motion = MotionTrack()
         self._marks: list[tuple[int, str]] = []
@@ -161,6 +163,7 @@ class Recorder:
                 finished = True
         finally:
             self._writer.close(complete=complete and finished)
+            give_back()
         if self.error is not None:
             raise self.error
 
@@ -191,6 +194,9 @@ class Recorder:
         """Moments and drops as far as they are certain, so that a killed recording has them too."""
         epochs = self._own_epochs()
         self._write_marks()
+        # A camera that was opened again has left the memory of its old frames.
+        returned = len(epochs) > len(self._epochs_written)
+        self._backlog.note(self._rings.take_highest(), self._rings.fill, changed=returned)
         books = self._ledger.tick(self._timekeeper.now(), epochs)
         if books is None:
             return

@@ -1,16 +1,18 @@
 """Rings, ledger, disk space, signals: what the recorder is made of."""
 
 import os
+import resource
 import signal
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture import disk, stopping
+from capture import disk, memory, stopping
 from capture.absence import Start
 from capture.ledger import Ledger
 from capture.ring import Rings
@@ -230,3 +232,55 @@ def test_the_silence_of_a_camera_over_ten_minutes_is_counted_by_its_own_rate():
     end_ns = 18_099 * PERIOD_NS
     expected = round(end_ns / (PERIOD_NS * (1.0 + 150e-6)))
     assert missed(books, "right/color") == [(n, NOT_DELIVERED) for n in range(100, expected + 1)]
+
+
+def test_memory_is_given_back_when_a_backlog_is_worked_off(monkeypatch):
+    now, given = [100.0], []
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(now[0]))
+    rings, backlog = Rings([[LEFT]], seconds=1.0), memory.Backlog()
+
+    def second(come: int, gone: int, *, changed: bool = False) -> None:
+        for n in range(come):
+            rings.put(frame("left/color", n))
+        for _ in range(gone):
+            rings.take()
+        now[0] += 1.0
+        backlog.note(rings.take_highest(), rings.fill, changed=changed)
+
+    second(2, 2)
+    assert given == []
+    second(20, 10)
+    assert given == []  # it still waits
+    second(0, 10)
+    assert given == [103.0]
+    second(20, 20)  # too soon after
+    assert given == [103.0]
+    for _ in range(6):
+        second(1, 1)
+    assert given == [103.0, 108.0]
+    second(0, 0, changed=True)
+    for _ in range(3):
+        second(1, 1)
+    assert given == [103.0, 108.0, 113.0]
+
+
+def test_freed_images_of_another_thread_leave_no_memory_behind():
+    def resident_mb() -> float:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() * 1e-6
+
+    def images() -> None:
+        # Small ones in between that stay keep the allocator from giving back by itself.
+        for _ in range(300):
+            kept.append(np.ones(600_000, np.uint8))
+            stay.append(bytearray(2000))
+
+    kept, stay = [], []
+    memory.give_back()
+    before = resident_mb()
+    maker = threading.Thread(target=images)
+    maker.start()
+    maker.join()
+    kept.clear()
+    memory.give_back()
+    assert resident_mb() < before + 20.0
