@@ -14,10 +14,9 @@ from statistics import median
 import numpy as np
 
 from capture.clock import ClockTracker
-from hoi_core.sequence import Clock, Epoch
+from hoi_core.sequence import UNPLUGGED, Clock, Epoch
 from hoi_core.types import Frame, StreamInfo
 
-UNPLUGGED = "unplugged"
 RESTARTED = "restarted"
 COUNTER_RESET = "counter reset"
 CLOCK_RESET = "clock reset"

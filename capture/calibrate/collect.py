@@ -15,14 +15,16 @@ from hoi_core.types import F64, I64, U8, Camera
 
 GRID = (4, 6)
 """Rows and columns of the coverage map."""
+# Four of these are held out to measure the error, sixteen are left to solve from.
 _ENOUGH_SHOTS = 20
+# The outermost cells are reached only by boards that are partly out of view.
 _ENOUGH_CELLS = 0.5
 _ENOUGH_TILT = 0.6
 # Corners that move less than this from one image to the next belong to a board that is held still.
 _STILL_SHARE = 0.5 / 640
 # A shot is new when the board's outline differs by this share of the image's width from all shots before.
 _NEW_SHARE = 0.04
-# Spread of the board's normals (both components) with which tilt counts as complete.
+# Spread of the board's normals (both components) with which tilt counts as complete: 15 degrees to either side.
 _FULL_TILT = 0.25
 
 

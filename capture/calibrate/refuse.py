@@ -12,8 +12,10 @@ from hoi_core import rotation
 from hoi_core.errors import CalibrationError
 from hoi_core.types import Camera
 
+# Housings are centimetres wide: cameras nearer than this, and turned alike, are one camera's images given twice.
 _SAME_PLACE_M = 0.002
 _SAME_ANGLE_RAD = 0.02
+# Joint solutions cost a little: where they cost this much, the views do not show the same board at the same time.
 _DISAGREE_FACTOR = 3.0
 
 

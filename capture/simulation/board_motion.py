@@ -15,20 +15,27 @@ from hoi_core.types import F64, Bool, Camera
 
 STILL_S = 0.45
 """How long the board is held still in each place."""
+# Twice the shots that a calibration needs: not every place is seen, still, by two cameras.
 _PLACES = 44
 _CANDIDATES = 6000
 _CHOICES = 80
 _MIDDLE_M = np.array([0.0, 0.0, 0.16])
+# An unhurried person.
 _SPEED_M_S = 0.40
 _TURN_RAD_S = 1.3
 _SHORTEST_S = 0.55
+# Close to the coarse sensor, whose pixels resolve the markers only there.
 _NEAR_SHARE = 0.35
 _NEAR_M = (0.17, 0.27)
+# Steeper, or smaller, markers are not found.
 _STEEPEST_RAD = np.deg2rad(58.0)
 _SMALLEST_MARKER_PX = 9.5
+# Regions of an image that are to be filled, across and down.
 _CELLS = (5, 4)
+# Of a stretched arm's hand.
 _TREMOR_M = 0.00015
 _TREMOR_RAD = 0.0003
+# Above the table.
 _LOWEST_M = 0.02
 
 

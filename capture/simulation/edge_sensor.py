@@ -70,4 +70,4 @@ class EdgeSensor(BaseDevice):
 
     @property
     def _name(self) -> str:
-        return self.streams[0].name.split("/", 1)[0]
+        return self.streams[0].view

@@ -9,10 +9,10 @@ import numpy as np
 
 from capture.simulation.clocks import DeviceClock
 from capture.simulation.faults import Faults
+from hoi_core.sequence.drops import UNPLUGGED
 
 DROPPED = "dropped"
 STALLED = "stalled"
-UNPLUGGED = "unplugged"
 OVERLOADED = "not made in time"
 """Why a frame never arrives, as the truth says it."""
 _BOOT_NS = 800_000_000

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from capture.device import BaseDevice
+from capture.device import BaseDevice, StagedRig, image_streams, streams_of
 from capture.device_contract import device_problems, module_problems
 from capture.devices import playback, video
 from capture.rig import DeviceRig, open_rig
@@ -48,6 +48,33 @@ def simulator():
     simulator.packet = module.packet
     yield simulator
     simulator.close()
+
+
+def test_streams_say_what_they_belong_to():
+    camera = Camera(4, 4, 1, 1, 0, 0)
+    streams = [
+        StreamInfo("pad/edge", "sensor", (4, 4), "uint8", 30.0, camera),
+        StreamInfo("pad/gray", "sensor", (4, 4), "uint8", 30.0, camera),
+        StreamInfo("right/depth", "camera", (4, 4), "uint16", 30.0, camera, "77", 0.001),
+        StreamInfo("right/color", "camera", (4, 4, 3), "uint8", 30.0, camera, "77"),
+        StreamInfo("left/gray", "camera", (4, 4), "uint8", 30.0, camera),
+        StreamInfo("left/color", "camera", (4, 4, 3), "uint8", 30.0, camera),
+    ]
+    assert [(info.view, info.content, info.device) for info in streams[1:4]] == [
+        ("pad", "gray", "pad"),
+        ("right", "depth", "77"),
+        ("right", "color", "77"),
+    ]
+    shown = {view: info.name for view, info in image_streams(streams).items()}
+    assert list(shown.items()) == [("left", "left/color"), ("right", "right/color"), ("pad", "pad/gray")]
+
+
+def test_only_the_simulated_rig_knows_its_truth(rigs, tmp_path):
+    assert not isinstance(rigs.SoftwareRig(0), StagedRig)
+    assert not isinstance(DeviceRig("lab", "", []), StagedRig)
+    with open_rig("simulated", tmp_path, seconds=0.5, drawn_s=0.5) as rig:
+        assert isinstance(rig, StagedRig)
+        assert set(rig.true_cameras) == {info.name for info in streams_of(rig)}
 
 
 @pytest.mark.parametrize("name", [*plugins.names(DEVICES), str(EXAMPLE)])

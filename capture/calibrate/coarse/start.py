@@ -15,8 +15,10 @@ from hoi_core import camera as cam
 from hoi_core.errors import CalibrationError
 from hoi_core.types import F32, F64, U8, Bool
 
+# A square of the board is three to seven pixels wide: the scale of its saddle points, and that of their crowd.
 _SADDLE_PX = 1.2
 _SPREAD_PX = 6.0
+# Inliers of the pose: middles of crowds are rough, corners are exact.
 _CENTRE_GATE_PX = 12.0
 _CORNER_GATE_PX = 1.5
 _FEWEST_CORNERS = 24
