@@ -8,31 +8,29 @@ coefficients, each frame at its own modelled time: so that a shift by a part of 
 different projections of one motion; canonical correlation finds the parts that they share. Its log-likelihood
 (Bach and Jordan 2005) as a function of the offset has its maximum at the offset, and its curvature tells how sure
 that is.
+
+Two calibrated depth cameras tell better, where they see the same surfaces: see `capture.depth_motion`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from capture.depth_motion import shift_between
+from capture.motion_track import LEAST_FRAMES, STILL, Block, MotionTrack, coarse
 from hoi_core.sequence import Clock
 from hoi_core.types import F32, F64
 
-_BLOCK_NS = 6_000_000_000
-_BLOCKS = 10
-"""So many seconds times six of a long recording are kept: those that have most motion."""
-_GRID = {True: (32, 24), False: (32, 32)}
+__all__ = ["MotionTrack", "ViewOffset", "applied", "coarse", "estimate", "settled"]
+
 _LONGEST_GAP_S = 0.3
 _TAPER = 0.1
-_STILL = 1.0
-"""Changes of a cell by so many grey levels are noise."""
-_LEAST_FRAMES = 60
 _SHORTEST_S = 3.0
 _RANGE_S = 0.12
 _COARSE_S, _FINE_S = 0.006, 0.0005
@@ -44,14 +42,14 @@ _PCA_FRAMES = 400
 _APART_S = 0.02
 _LEAST_RISE = 4.0
 """The highest peak must rise so many deviations above the rest of the curve."""
-_SURE_NS = 0.8e6
-"""So that two milliseconds are two and a half deviations."""
+_SURE_NS = 0.9e6
+"""So that two milliseconds are more than two deviations."""
 _SIGNIFICANT = 1.5
 _SIGMA_SCALE = 3.2
 """Two views see different sides of what moves: the likelihood, which knows noise only, is that much too sure."""
-_SHARED = 0.8
+_SHARED = 0.6
 _FLOOR_NS = 0.4e6
-_HALVES = 2
+_DISAGREE = 3.0
 _FULL_BLOCKS = 2
 
 
@@ -88,79 +86,6 @@ class ViewOffset:
     """Whether the motion tells the offset to two milliseconds; otherwise it is not to be used."""
 
 
-@dataclass
-class _Block:
-    """Six seconds of all streams."""
-
-    times: dict[str, list[int]] = field(default_factory=dict)
-    cells: dict[str, list[NDArray[np.float16]]] = field(default_factory=dict)
-
-    def energy(self) -> float:
-        """How much moves in the view in which least moves, grey levels."""
-        changes = []
-        for cells in self.cells.values():
-            stack = np.stack(cells).astype(np.float32)
-            change = np.abs(np.diff(stack, axis=0)) - _STILL
-            changes.append(float(np.maximum(change, 0.0).mean()) if len(stack) > 1 else 0.0)
-        return min(changes, default=0.0)
-
-
-class MotionTrack:
-    """What moves in the colour and gray streams, small enough to keep: at most two minutes, those with most motion.
-
-    Not thread-safe.
-    """
-
-    def __init__(self) -> None:
-        self._blocks: list[_Block] = []
-        self._energies: list[float] = []
-        self._current = _Block()
-        self._leader = ""
-
-    def add(self, stream: str, t_device_ns: int, image: NDArray[np.generic]) -> None:
-        """Take in an image; a few may be left out. Takes a tenth of a millisecond.
-
-        Args:
-            stream: its name; only `<view>/color` and `<sensor>/gray` count.
-            t_device_ns: mid-exposure on the device's (continued) clock, ns.
-            image: (H, W) or (H, W, 3) uint8.
-        """
-        if not stream.endswith(("/color", "/gray")):
-            return
-        self._leader = self._leader or stream
-        own = self._current.times.get(self._leader)
-        if stream == self._leader and own and t_device_ns - own[0] >= _BLOCK_NS:
-            self._keep()
-        self._current.times.setdefault(stream, []).append(t_device_ns)
-        self._current.cells.setdefault(stream, []).append(coarse(image))
-
-    @property
-    def streams(self) -> list[str]:
-        """Streams of which there are images."""
-        return sorted({name for block in self.blocks() for name in block.times})
-
-    def blocks(self) -> list[_Block]:
-        """All blocks, the unfinished one too."""
-        return [*self._blocks, self._current] if self._current.times else list(self._blocks)
-
-    def _keep(self) -> None:
-        self._blocks.append(self._current)
-        self._energies.append(self._current.energy())
-        self._current = _Block()
-        if len(self._blocks) > _BLOCKS:
-            least = int(np.argmin(self._energies))
-            del self._blocks[least], self._energies[least]
-
-
-def coarse(image: NDArray[np.generic]) -> NDArray[np.float16]:
-    """Mean grey levels of some 800 cells of an image, `(H, W) or (H, W, 3) -> (C,)`."""
-    step = max(image.shape[0] // 120, 1)
-    few = image[::step, ::step, 1] if image.ndim == 3 else image[::step, ::step]
-    size = _GRID[few.shape[1] > few.shape[0]]
-    cells = cv2.resize(np.ascontiguousarray(few).astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return np.asarray(cells, dtype=np.float16).ravel()
-
-
 def estimate(track: MotionTrack, clocks: Mapping[str, Clock], reference: str) -> dict[str, ViewOffset]:
     """The offset of every stream in the track relative to the reference.
 
@@ -179,28 +104,48 @@ def estimate(track: MotionTrack, clocks: Mapping[str, Clock], reference: str) ->
     spans_ns = [block.times[reference][-1] - block.times[reference][0] for block in blocks]
     if max(spans_ns) < _SHORTEST_S * 1e9:
         return {}
-    plain = {name: replace(clocks[name], motion_offset_ns=0) for name in names}
-    whole = _told(blocks, plain, reference)
-    if len(blocks) < _HALVES:
-        return whole
-    middle = (len(blocks) + 1) // 2
-    first, second = (_told(half, plain, reference) for half in (blocks[:middle], blocks[middle:]))
-    return {name: _checked(found, first.get(name), second.get(name)) for name, found in whole.items()}
+    plain = {name: replace(clock, motion_offset_ns=0) for name, clock in clocks.items()}
+    pairs = _pairs(blocks, names, plain)
+    if len(blocks) > 1:
+        middle = (len(blocks) + 1) // 2
+        halves = [_pairs(half, names, plain) for half in (blocks[:middle], blocks[middle:])]
+        pairs = {pair: _agreed(told, [half.get(pair) for half in halves]) for pair, told in pairs.items()}
+    return _network(_with_depth(pairs, track, plain), names, reference)
 
 
-def _checked(found: ViewOffset, first: ViewOffset | None, second: ViewOffset | None) -> ViewOffset:
+def _agreed(told: tuple[float, float], halves: Sequence[tuple[float, float] | None]) -> tuple[float, float]:
     """An estimate no surer than the two halves of the recording agree on it."""
-    if first is None or second is None or not np.isfinite(first.sigma_ns + second.sigma_ns):
-        return found
-    apart_ns = 0.5 * abs(first.offset_ns - second.offset_ns)
-    sigma_ns = max(found.sigma_ns, apart_ns)
-    return ViewOffset(found.offset_ns, sigma_ns, found.sure and sigma_ns < _SURE_NS)
+    known = [half[0] for half in halves if half is not None and np.isfinite(half[1])]
+    return (told[0], max(told[1], 0.5 * float(np.ptp(known)))) if len(known) > 1 else told
 
 
-def _told(blocks: Sequence[_Block], plain: Mapping[str, Clock], reference: str) -> dict[str, ViewOffset]:
-    """What some blocks tell of the offsets to the reference."""
-    names = list(plain)
-    origin_ns = int(plain[reference].to_common_ns(np.array(blocks[0].times[reference][:1], dtype=np.int64))[0])
+def _with_depth(
+    pairs: Mapping[tuple[str, str], tuple[float, float]], track: MotionTrack, clocks: Mapping[str, Clock]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """The pairs, those of calibrated depth cameras told by their depth too."""
+    out = dict(pairs)
+    for (a, b), (shift_s, sigma_s) in pairs.items():
+        first, second = (name.replace("/color", "/depth") for name in (a, b))
+        if not {first, second} <= track.depth_streams & clocks.keys() or not np.isfinite(sigma_s):
+            continue
+        films = track.films(first, second, clocks)
+        if not films[0]:
+            continue
+        found_s, depth_sigma_s = shift_between(*films, shift_s)
+        if np.isfinite(depth_sigma_s):
+            weight = 1.0 / (1.0 + (depth_sigma_s / sigma_s) ** 2)
+            both = (shift_s + weight * (found_s - shift_s), depth_sigma_s * float(np.sqrt(weight)))
+            agree = abs(found_s - shift_s) < _DISAGREE * float(np.hypot(sigma_s, depth_sigma_s))
+            out[a, b] = both if agree else (shift_s, float("inf"))
+    return out
+
+
+def _pairs(
+    blocks: Sequence[Block], names: Sequence[str], plain: Mapping[str, Clock]
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """How much later each second stream's clock runs than the first's, and the deviation, s."""
+    times = next(iter(blocks[0].times.items()))
+    origin_ns = int(plain[times[0]].to_common_ns(np.array(times[1][:1], dtype=np.int64))[0])
     parts = {name: _parts(blocks, name, plain[name], origin_ns) for name in names}
     windows = [_common_window([parts[name][k] for name in names]) for k in range(len(blocks))]
     found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
@@ -209,7 +154,7 @@ def _told(blocks: Sequence[_Block], plain: Mapping[str, Clock], reference: str) 
         spectra = {name: _spectra(parts[name], windows, band) for name in names}
         for a, b in combinations(names, 2):
             found.setdefault((a, b), []).append(_offset(spectra[a], spectra[b], band))
-    return _network({pair: _combined(results) for pair, results in found.items()}, names, reference)
+    return {pair: _combined(results) for pair, results in found.items()}
 
 
 def _common_window(parts: Sequence[_Part | None]) -> _Window | None:
@@ -326,14 +271,14 @@ class _Part:
     """(N - 1, L) components of their changes, each half-way between two images."""
 
 
-def _parts(blocks: Sequence[_Block], name: str, clock: Clock, origin_ns: int) -> list[_Part | None]:
+def _parts(blocks: Sequence[Block], name: str, clock: Clock, origin_ns: int) -> list[_Part | None]:
     """One stream in each block; None where it has hardly any frames or a gap."""
     taken: list[tuple[F64, F32] | None] = []
     for block in blocks:
         times = block.times.get(name, [])
         t_s = np.asarray((clock.to_common_ns(np.array(times, dtype=np.int64)) - origin_ns) * 1e-9, dtype=np.float64)
         steps = np.diff(t_s)
-        good = len(times) >= _LEAST_FRAMES and bool((steps > 0).all()) and float(steps.max()) < _LONGEST_GAP_S
+        good = len(times) >= LEAST_FRAMES and bool((steps > 0).all()) and float(steps.max()) < _LONGEST_GAP_S
         taken.append((t_s, np.stack(block.cells[name]).astype(np.float32)) if good else None)
     present = [cells for item in taken if item is not None for cells in [item[1]]]
     if not present:
@@ -348,7 +293,7 @@ def _parts(blocks: Sequence[_Block], name: str, clock: Clock, origin_ns: int) ->
 
 def _change(cells: F32) -> F32:
     """How much each cell changes from image to image, about its mean; the root keeps the fastest from ruling."""
-    size = np.sqrt(np.maximum(np.abs(np.diff(cells, axis=0)) - _STILL, 0.0))
+    size = np.sqrt(np.maximum(np.abs(np.diff(cells, axis=0)) - STILL, 0.0))
     return np.asarray(size - size.mean(0), dtype=np.float32)
 
 
