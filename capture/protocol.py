@@ -7,7 +7,6 @@ editing that table.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace as replaced
@@ -18,6 +17,7 @@ import pandas as pd
 
 from capture.catalogue import Catalogue, Thing, deal, read_catalogue
 from hoi_core.errors import ConfigError, SequenceError
+from hoi_core.names import natural_key
 from hoi_core.plugins import unknown_name
 from hoi_core.sequence.tables import edit_table, make_dataset, read_table
 
@@ -185,7 +185,7 @@ def coverage(root: Path) -> Coverage:
         key = (row["participant"], objects, row["scenario"], row["action"], row["order"])
         groups.setdefault(key, []).append(row)
     cells = [cell for group in groups.values() for cell in _cells(group)]
-    people = sorted(dict.fromkeys(cell.participant for cell in cells), key=_natural)
+    people = sorted(dict.fromkeys(cell.participant for cell in cells), key=natural_key)
     return Coverage(tuple(sorted(cells, key=lambda c: (people.index(c.participant), c.order or 1 << 30))))
 
 
@@ -244,11 +244,6 @@ def _cell(rows: Sequence[dict[str, str]]) -> Cell:
         takes=len(takes),
         order=int(row["order"] or 0),
     )
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts p2 before p10."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def next_take(

@@ -14,6 +14,7 @@ from capture.calibrate.detect import COARSE_PX, detect, make_detector
 from capture.calibrate.diagnose import diagnose, wrong_marker_size
 from capture.calibrate.result import Shot
 from hoi_core.errors import CalibrationError
+from hoi_core.names import natural_key
 from hoi_core.types import U8
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
@@ -43,7 +44,7 @@ def match_folders(folders: Mapping[str, Path]) -> list[tuple[str, dict[str, Path
             + ".",
             "Images of the same instant need the same last number in their names; remove those without a partner.",
         )
-    ordered = [sorted(paths, key=_natural) for paths in files.values()]
+    ordered = [sorted(paths, key=lambda path: natural_key(path.name)) for paths in files.values()]
     return [(str(k), dict(zip(files, row, strict=True))) for k, row in enumerate(zip(*ordered, strict=True))]
 
 
@@ -96,10 +97,6 @@ def _list(view: str, folder: Path) -> list[Path]:
 def _by_number(paths: list[Path]) -> dict[int, Path]:
     numbers = {path: re.findall(r"\d+", path.stem) for path in paths}
     return {int(found[-1]): path for path, found in numbers.items() if found}
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 def read_image(path: Path) -> U8:
