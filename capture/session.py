@@ -225,8 +225,12 @@ class CaptureSession:
         if take is not None:
             take.recorder.mark(text)
 
-    def start_recording(self, request: RecordRequest) -> None:
+    def start_recording(self, request: RecordRequest, seconds: float | None = None) -> None:
         """Write every frame from now on to the new sequence `request.sequence`.
+
+        Args:
+            request: whom and what; its name is new.
+            seconds: planned length, for which there must be space; None until it is stopped.
 
         Raises:
             ConsentError: the participant's consent is missing or has expired, or it is no pseudonym.
@@ -234,7 +238,7 @@ class CaptureSession:
             SequenceError: the sequence exists.
             StorageError: no space for the length that is planned.
         """
-        self.begin(make_header(self.rig, request), getattr(request, "seconds", None))
+        self.begin(make_header(self.rig, request), seconds)
 
     def begin(self, header: CaptureHeader, seconds: float | None) -> None:
         """`start_recording` with a header of one's own, for `seconds` or until it is stopped."""

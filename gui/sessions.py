@@ -136,7 +136,7 @@ class CaptureSession(Protocol):
     def next_sequence(self) -> str:
         """The next free name of a sequence."""
 
-    def start_recording(self, request: Any) -> None:
+    def start_recording(self, request: RecordRequest, seconds: float | None = None) -> None:
         """Begin to write; returns at once."""
 
     def stop_recording(self) -> RecordReport:

@@ -138,7 +138,7 @@ class TakeFlow(QtCore.QObject):
             if refusal is not None:
                 raise refusal
             request = replace(plan.request, sequence=plan.request.sequence or session.next_sequence())
-            session.start_recording(request)
+            session.start_recording(request, request.seconds)
             return replace(plan, request=request), self._reject(plan.rejects)
 
         self._set("starting")

@@ -80,7 +80,7 @@ class FakeCapture:
     def next_sequence(self):
         return f"seq_{len(self.taken) + 1:03d}"
 
-    def start_recording(self, request):
+    def start_recording(self, request, seconds=None):
         self.calls.append("record")
         if request.sequence in self.taken:
             raise SequenceError(f"{request.sequence} exists.", "Choose another name.")
@@ -281,6 +281,15 @@ def _own_settings(tmp_path):
     from gui.qt import QtCore
 
     QtCore.QSettings.setPath(QtCore.QSettings.NativeFormat, QtCore.QSettings.UserScope, str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _same_colours(qapp):
+    """Every test begins with the same colours and font, whichever an earlier one left."""
+    from gui import theme
+
+    if qapp.property("hoi_theme") != "dark":
+        theme.apply(qapp, "dark")
 
 
 @pytest.fixture
