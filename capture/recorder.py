@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from capture.device import Rig
-from capture.session import DRAIN_S, CaptureSession, ends_by_itself, plays_files
+from capture.session import DRAIN_S, CaptureSession
 from capture.writing import RecordReport
 from hoi_core.errors import DeviceError, HoiError
 from hoi_core.sequence import REFERENCE, CaptureHeader
@@ -71,9 +71,10 @@ def record(
     """
     session = CaptureSession(rig, root, segment_s=segment_s)
     stop = stop or threading.Event()
-    whole = ends_by_itself(rig)
+    whole = rig.whole
     try:
-        if whole or plays_files(rig):
+        # What plays files loses nothing to a slow start, and has no warm-up.
+        if whole or not any(device.live for device in rig.devices):
             session.begin(header, seconds)
             session.start()
         else:

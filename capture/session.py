@@ -28,7 +28,7 @@ from hoi_core.sequence import REFERENCE, CaptureHeader, next_name
 from hoi_core.sequence.writer import SEGMENT_S
 from hoi_core.types import Frame, StreamInfo
 
-__all__ = ["CaptureSession", "DeviceState", "Health", "ends_by_itself", "plays_files"]
+__all__ = ["CaptureSession", "DeviceState", "Health"]
 
 log = logging.getLogger(__name__)
 _RATE_FRAMES = 60
@@ -250,7 +250,7 @@ class CaptureSession:
         settings = {info.name: device.settings for device in self.rig.devices for info in device.streams}
         writer = new_writer(self.root, header, self.streams, settings, self._segment_s)
         began_s = time.monotonic()
-        whole = ends_by_itself(self.rig) and not self._started
+        whole = self.rig.whole and not self._started
         # A rig that ends by itself may be slow to begin: its last frames count as much as its first.
         until_s = began_s + (seconds if seconds and not whole else float("inf"))
 
@@ -400,13 +400,3 @@ class CaptureSession:
         if take is not None and (elapsed := time.monotonic() - take.began_s) > 2.0:
             rate = max(take.recorder.file_bytes / elapsed, 1.0)
         return free_bytes(self.root) / rate / 60.0
-
-
-def ends_by_itself(rig: Rig) -> bool:
-    """Whether a rig delivers a fixed number of frames, all streams starting and ending together."""
-    return rig.whole
-
-
-def plays_files(rig: Rig) -> bool:
-    """Whether a rig plays nothing but files."""
-    return not any(device.live for device in rig.devices)
