@@ -31,7 +31,16 @@ class Light:
     """What it means and what to do when it is not good."""
 
 
+STATE_LEVELS: dict[str, Level] = {"complete": "good", "stopped early": "warn", "never closed": "bad"}
+"""How a recording ended -> judgement."""
+UNKNOWN = "–"
+"""What stands in place of a figure that is not known."""
 _WORDS: dict[Level, str] = {"good": "good", "warn": "watch", "bad": "fix", "idle": "no data"}
+
+
+def figure(value: float, unit: str, digits: int = 1) -> str:
+    """A figure with its unit, or a dash."""
+    return f"{value:.{digits}f} {unit}" if math.isfinite(value) else UNKNOWN
 
 
 def level_below(value: float, good: float, warn: float) -> Level:
@@ -71,7 +80,7 @@ def worst(levels: list[Level]) -> Level:
 
 def _minutes(minutes: float) -> str:
     if math.isnan(minutes):
-        return "–"
+        return UNKNOWN
     return f"{minutes / 60:.0f} h" if minutes >= 600 else f"{minutes:.0f} min"
 
 
@@ -95,13 +104,13 @@ def lights(health: Health, nominal_fps: Mapping[str, float]) -> list[Light]:
     entries: list[tuple[str, str, Level, str]] = [
         (
             "Frame rate",
-            "–" if math.isnan(slowest) else f"{slowest:.1f} fps",
+            figure(slowest, "fps"),
             worst(rate_levels),
             "The slowest stream. If it is low: use USB 3 ports on separate controllers, or fewer streams.",
         ),
         (
             "Sync skew",
-            "–" if math.isnan(health.skew_ms) else f"{health.skew_ms:.1f} ms",
+            figure(health.skew_ms, "ms"),
             skew_level(health.skew_ms),
             "Median distance in time between the frames paired across streams; 33 ms is a whole frame.",
         ),
@@ -125,13 +134,13 @@ def lights(health: Health, nominal_fps: Mapping[str, float]) -> list[Light]:
         ),
         (
             "Depth fill",
-            "–" if math.isnan(fill) else f"{100 * fill:.0f} %",
+            figure(100 * fill, "%", 0),
             fill_level(fill),
             "Share of depth pixels with a measurement, in the worse view. Low: too near, too far, too shiny.",
         ),
         (
             "Exposure",
-            "–" if math.isnan(exposure) else f"{exposure:.1f} ms",
+            figure(exposure, "ms"),
             level_below(exposure, 12.0, 25.0),
             "Longest exposure. Beyond 12 ms a moving hand blurs: add light.",
         ),

@@ -79,7 +79,7 @@ def fit(width: int, height: int, room: tuple[int, int]) -> tuple[int, int]:
 def _modality(image: U8, stream: str, mode: str) -> U8:
     kind = stream.rpartition("/")[2]
     if kind == "edge":
-        return np.asarray(cv2.convertScaleAbs(image, alpha=_EDGE_GAIN), np.uint8)
+        return _brighter(image)
     if kind != "color" or mode == "color":
         return image
     gray = edges.gray(image)

@@ -17,7 +17,7 @@ from . import theme as themes
 from .actions import install, show_sheet, toolbar
 from .banner import Banner, show_unexpected
 from .feed import Wanted
-from .health import Level
+from .health import STATE_LEVELS
 from .jobs import Jobs
 from .layout import recall, remember
 from .panels.live_views import LiveViews
@@ -33,7 +33,6 @@ from .view_actions import ACTIONS, MODES, SPEEDS
 
 _TICK_MS = 10
 _GAPS: tuple[EventKind, ...] = ("drop", "loss", "restart")
-_STATE_LEVELS: dict[str, Level] = {"complete": "good", "stopped early": "warn", "never closed": "bad"}
 _STATE_HINTS = {
     "never closed": "Its recorder was killed, or is still running. All that reached the disk is shown; "
     "`hoi-data recover` makes it a whole recording.",
@@ -298,7 +297,7 @@ class ViewWindow(QtWidgets.QMainWindow):
         files = f"  ·  {opened.segments} files" if opened.segments > 1 else ""
         self.summary.setText(f"{self.name}  ·  {opened.summary}{files}")
         self.state.setText(opened.state)
-        themes.set_level(self.state, _STATE_LEVELS[opened.state])
+        themes.set_level(self.state, STATE_LEVELS[opened.state])
         self.state.setToolTip(_STATE_HINTS.get(opened.state, "Everything was written and closed."))
         if opened.state != "complete":
             self.banner.show_message("warn", f"This recording was {opened.state}.", _STATE_HINTS[opened.state])

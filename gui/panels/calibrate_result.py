@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gui.health import Level, level_below, worst
+from gui.health import Level, figure, level_below, worst
 from gui.notice import Notice
 from gui.panels.card import Card
 from gui.panels.residual_plot import ResidualPlot
@@ -157,25 +157,25 @@ def figures(calibration: Calibration) -> list[tuple[str, str, Level, str]]:
     for view, rms_px in known.rms_px.items():
         shots = known.shots.get(view, 0)
         rows.append(
-            (f"{view}: lens only", _unit(rms_px, "px", 2), level_below(rms_px, 0.5, 1.0), f"RMS over {shots} shots")
+            (f"{view}: lens only", figure(rms_px, "px", 2), level_below(rms_px, 0.5, 1.0), f"RMS over {shots} shots")
         )
     rows += [
-        ("All views together", _unit(known.stereo_rms_px, "px", 2), level_below(known.stereo_rms_px, 0.6, 1.0), "RMS"),
+        ("All views together", figure(known.stereo_rms_px, "px", 2), level_below(known.stereo_rms_px, 0.6, 1.0), "RMS"),
         (
             "Held-out shots",
-            _unit(known.holdout_px, "px", 2),
+            figure(known.holdout_px, "px", 2),
             level_below(known.holdout_px, 0.7, 1.0),
             "RMS in shots that the cameras were not fitted to",
         ),
         (
             "Loop closure",
-            _unit(known.loop_mm, "mm", 2),
+            figure(known.loop_mm, "mm", 2),
             level_below(known.loop_mm, 2.5, 4.0),
             "How far a point moves when it is carried through all cameras and back",
         ),
     ]
     rows += [
-        (f"{view}: depth to board", _unit(plane_mm, "mm", 1), level_below(abs(plane_mm), 4.0, 10.0), "median distance")
+        (f"{view}: depth to board", figure(plane_mm, "mm", 1), level_below(abs(plane_mm), 4.0, 10.0), "median distance")
         for view, plane_mm in known.plane_mm.items()
     ]
     rows += [
@@ -189,13 +189,9 @@ def figures(calibration: Calibration) -> list[tuple[str, str, Level, str]]:
     ]
     pairs = known.baselines_mm or {"first two cameras": known.baseline_mm}
     rows += [
-        (f"Distance {pair}", _unit(value, "mm", 1), "idle", "Compare it with a tape") for pair, value in pairs.items()
+        (f"Distance {pair}", figure(value, "mm", 1), "idle", "Compare it with a tape") for pair, value in pairs.items()
     ]
     return rows
-
-
-def _unit(value: float, unit: str, digits: int) -> str:
-    return f"{value:.{digits}f} {unit}" if math.isfinite(value) else "–"
 
 
 def _empty(layout: QtWidgets.QLayout) -> None:

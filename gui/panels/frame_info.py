@@ -3,18 +3,12 @@
 
 from __future__ import annotations
 
-import math
-
 from gui.frame_facts import GOOD_MM, GOOD_PX, FrameFacts
-from gui.health import level_below
+from gui.health import UNKNOWN, figure, level_below
 from gui.qt import Qt, QtWidgets
 from gui.theme import Theme
 
 _ROWS = ("Reprojection", "Depth", "Joint sigma", "Joints from", "2D evidence", "Revision")
-
-
-def _figure(value: float, unit: str, digits: int = 1) -> str:
-    return "–" if math.isnan(value) else f"{value:.{digits}f} {unit}"
 
 
 class FrameInfo(QtWidgets.QFrame):
@@ -49,11 +43,11 @@ class FrameInfo(QtWidgets.QFrame):
         self.status.setText(f"● {facts.status}")
         self.status.setStyleSheet(f"color: {self._theme.status(facts.status)}; font-weight: 600;")
         texts = {
-            "Reprojection": _figure(facts.reprojection_px, "px"),
-            "Depth": _figure(facts.depth_mm, "mm"),
-            "Joint sigma": _figure(facts.sigma_mm, "mm"),
-            "Joints from": ", ".join(f"{source} {count}" for source, count in facts.sources) or "–",
-            "2D evidence": ", ".join(f"{view} {count}" for view, count in facts.evidence if count) or "–",
+            "Reprojection": figure(facts.reprojection_px, "px"),
+            "Depth": figure(facts.depth_mm, "mm"),
+            "Joint sigma": figure(facts.sigma_mm, "mm"),
+            "Joints from": ", ".join(f"{source} {count}" for source, count in facts.sources) or UNKNOWN,
+            "2D evidence": ", ".join(f"{view} {count}" for view, count in facts.evidence if count) or UNKNOWN,
             "Revision": revision,
         }
         for name, text in texts.items():

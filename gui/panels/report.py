@@ -7,7 +7,17 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from gui.health import Level, fill_level, level_above, level_below, rate_level, skew_level
+from gui.health import (
+    STATE_LEVELS,
+    UNKNOWN,
+    Level,
+    figure,
+    fill_level,
+    level_above,
+    level_below,
+    rate_level,
+    skew_level,
+)
 from gui.panels.cadence import CadenceBar, gap_level, jitter_level
 from gui.panels.verdict import VerdictStrip, level_of
 from gui.qt import Qt, QtWidgets
@@ -22,8 +32,6 @@ _WORDS: dict[Level, str] = {
     "bad": "Record it again",
     "idle": "Not judged",
 }
-_STATES: dict[str, Level] = {"complete": "good", "stopped early": "warn", "never closed": "bad"}
-_DASH = "–"
 # Shares of missing frames that are harmless, and that still are to be lived with.
 _FEW_DROPS, _SOME_DROPS = 0.002, 0.02
 
@@ -128,17 +136,17 @@ def tiles(report: TakeReport) -> list[tuple[str, str, str, Level]]:
     locked = [stream.locked for stream in report.streams if stream.locked is not None]
     lock: tuple[str, str, Level] = ("locked", "exposure and gain stood still", "good")
     if not locked:
-        lock = (_DASH, "the cameras do not say", "idle")
+        lock = (UNKNOWN, "the cameras do not say", "idle")
     elif not all(locked):
         lock = ("moving", "exposure or gain changed", "warn")
     return [
         ("Length", f"{report.seconds:.1f} s", f"{report.moments} moments", "idle"),
         ("Paired", f"{100 * paired:.1f} %", f"{report.paired} of {report.moments}", level_above(paired, 0.98, 0.9)),
         ("Missing", f"{missing}", f"{100 * share:.2f} % of frames", level_below(share, _FEW_DROPS, _SOME_DROPS)),
-        ("Skew", _unit(middle, "ms"), f"95 % below {_unit(p95, 'ms')}", skew_level(p95)),
-        ("Depth fill", _unit(100 * fill, "%", 0), "worse view", fill_level(fill)),
+        ("Skew", figure(middle, "ms"), f"95 % below {figure(p95, 'ms')}", skew_level(p95)),
+        ("Depth fill", figure(100 * fill, "%", 0), "worse view", fill_level(fill)),
         ("Exposure", *lock),
-        ("Disk", f"{report.megabytes:.0f} MB", f"{_unit(report.megabytes_per_minute, 'MB/min', 0)}", "idle"),
+        ("Disk", f"{report.megabytes:.0f} MB", f"{figure(report.megabytes_per_minute, 'MB/min', 0)}", "idle"),
     ]
 
 
@@ -150,8 +158,8 @@ def cells(stream: StreamReport) -> list[tuple[str, Level, str]]:
     return [
         (stream.stream, "idle", f"{stream.frames} frames"),
         (_number(stream.fps), rate_level(stream.fps, stream.nominal_fps), f"{stream.nominal_fps:g} were asked for"),
-        (_unit(stream.jitter_ms, "ms"), jitter_level(stream.jitter_ms / period_ms), "95 % of intervals"),
-        (_unit(stream.longest_gap_ms, "ms", 0), gap_level(stream.longest_gap_ms / period_ms), ""),
+        (figure(stream.jitter_ms, "ms"), jitter_level(stream.jitter_ms / period_ms), "95 % of intervals"),
+        (figure(stream.longest_gap_ms, "ms", 0), gap_level(stream.longest_gap_ms / period_ms), ""),
         (
             drops or "none",
             level_below(missing / max(stream.frames + missing, 1), _FEW_DROPS, _SOME_DROPS),
@@ -164,7 +172,7 @@ def cells(stream: StreamReport) -> list[tuple[str, Level, str]]:
 def _exposure(stream: StreamReport) -> str:
     low, high = (value / 1000 for value in stream.exposure_us)
     if not math.isfinite(low):
-        return _DASH
+        return UNKNOWN
     span = f"{low:.1f} ms" if high - low < 0.05 else f"{low:.1f} – {high:.1f} ms"
     return f"{span}, {'locked' if stream.locked else 'moving'}" if stream.locked is not None else span
 
@@ -182,7 +190,7 @@ def _head(report: TakeReport) -> QtWidgets.QLayout:
     who = [report.participant, " ".join(report.objects)]
     line = "  ·  ".join(word for word in (report.sequence, *who) if word)
     state = _label(report.state)
-    set_level(state, _STATES.get(report.state, "idle"))
+    set_level(state, STATE_LEVELS.get(report.state, "idle"))
     row = QtWidgets.QHBoxLayout()
     row.setSpacing(14)
     row.addWidget(words)
@@ -200,10 +208,10 @@ def _tiles(figures: Iterable[tuple[str, str, str, Level]]) -> QtWidgets.QLayout:
         column = QtWidgets.QVBoxLayout(tile)
         column.setContentsMargins(11, 8, 11, 8)
         column.setSpacing(1)
-        figure = _label(value, "big")
-        set_property(figure, "level", "" if level == "idle" else level)
+        large = _label(value, "big")
+        set_property(large, "level", "" if level == "idle" else level)
         column.addWidget(_label(name, "section"))
-        column.addWidget(figure)
+        column.addWidget(large)
         column.addWidget(_label(note, "muted", wrap=True))
         column.addStretch(1)
         row.addWidget(tile, 1)
@@ -213,7 +221,7 @@ def _tiles(figures: Iterable[tuple[str, str, str, Level]]) -> QtWidgets.QLayout:
 def _notes(report: TakeReport) -> QtWidgets.QWidget:
     card, column = _card("Notes")
     lines = [
-        f"{name}: skew median {_unit(m, 'ms')}, 95 % {_unit(p, 'ms')}, most {_unit(most, 'ms')}"
+        f"{name}: skew median {figure(m, 'ms')}, 95 % {figure(p, 'ms')}, most {figure(most, 'ms')}"
         for name, (m, p, most) in report.skew_ms.items()
     ]
     lines += [
@@ -223,7 +231,7 @@ def _notes(report: TakeReport) -> QtWidgets.QWidget:
     lines += [f"{view}: depth measured in {100 * fill:.0f} % of pixels" for view, fill in report.depth_fill.items()]
     lines += [f"recorded in {report.segments} files"] if report.segments > 1 else []
     lines += list(report.epochs)
-    lines += [f"mark at {seconds:.2f} s: {text}" for seconds, text in report.marks]
+    lines += [f"mark at {seconds:.2f} s{f': {text}' if text else ''}" for seconds, text in report.marks]
     for line in lines or ["Nothing special."]:
         column.addWidget(_label(line, wrap=True))
     return card
@@ -252,8 +260,4 @@ def _side(column: int) -> Qt.AlignmentFlag:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}" if math.isfinite(value) else _DASH
-
-
-def _unit(value: float, unit: str, digits: int = 1) -> str:
-    return f"{value:.{digits}f} {unit}" if math.isfinite(value) else _DASH
+    return f"{value:.2f}" if math.isfinite(value) else UNKNOWN

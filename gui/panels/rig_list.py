@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gui.health import Level
 from gui.lab import RigChoice
 from gui.qt import Qt, QtWidgets, Signal
 from gui.session_host import HostState
@@ -60,8 +61,8 @@ class RigCard(QtWidgets.QFrame):
         words = {"opening": "opening …", "open": "open", "closing": "closing …", "failed": "could not be opened"}
         shown = words.get(state, "") if own else ""
         self.state.setText(f"● {shown}" if shown else "")
-        level = {"open": "good", "failed": "bad"}.get(state, "warn")
-        set_level(self.state, level)  # type: ignore[arg-type]
+        levels: dict[str, Level] = {"open": "good", "failed": "bad"}
+        set_level(self.state, levels.get(state, "warn"))
         self.button.setText("Close" if own and state in ("open", "opening") else "Open")
         self.button.setObjectName("" if (own and state == "open") or self.rig.problem else "primary")
         self.button.style().unpolish(self.button)

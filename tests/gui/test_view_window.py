@@ -23,13 +23,11 @@ MOMENTS, LOST, AWAY = 60, 7, range(20, 30)
 
 
 @pytest.fixture
-def make(qtbot, qapp):
+def make(qtbot):
     made = []
-    # An earlier test may have left other colours.
-    colours = theme.apply(qapp, "dark")
 
     def open_window(folder):
-        window = ViewWindow(folder, colours)
+        window = ViewWindow(folder, theme.DARK)
         window.resize(1000, 700)
         window.show()
         made.append(window)
