@@ -213,7 +213,9 @@ def _summarise(config: Config, report: RecordReport) -> None:
             "simulated": simulated,
         },
     )
+    what = ": ".join(filter(None, (config.scenario, config.action)))
     lines = [
+        f"{config.participant} with {config.object}, {what}",
         f"{report.path}   {report.megabytes:.0f} MB, {report.seconds:.1f} s",
         f"{report.paired} of {report.moments} moments have a frame of every stream",
         f"{len(report.drops)} dropped frames, {report.duplicates} delivered twice",
