@@ -59,6 +59,8 @@ class Config:
     """Fixed gain of a camera, device units; 0 leaves it."""
     lock: bool = True
     """Fix automatic exposure and white balance once they had a second to settle."""
+    readout_us: float = 0.0
+    """Rolling shutter: time from the exposure of the first delivered row to that of the last; 0 for a global one."""
     camera: Camera | None = None
     """Calibrated camera of the delivered images; None guesses a lens of 60 degrees at the world's origin."""
 
@@ -322,9 +324,12 @@ class Video(BaseDevice):
                 f"{config.view} delivers {width}x{height}, its calibration is for {camera.width}x{camera.height}.",
                 "Calibrate again, or correct the rig file.",
             )
-        if config.kind == "color":
-            return [StreamInfo(f"{config.view}/color", "camera", shapes[0], "uint8", self._fps, camera, config.source)]
+        kind: Literal["camera", "sensor"] = "camera" if config.kind == "color" else "sensor"
+        names = ("color",) if config.kind == "color" else ("gray", "edge")
         return [
-            StreamInfo(f"{config.view}/{name}", "sensor", shape, "uint8", self._fps, camera, config.source)
-            for name, shape in zip(("gray", "edge"), shapes, strict=True)
-        ]
+            StreamInfo(
+                f"{config.view}/{name}", kind, shape, "uint8", self._fps, camera, config.source,
+                readout_us=config.readout_us,
+            )
+            for name, shape in zip(names, shapes, strict=True)
+        ]  # fmt: skip

@@ -57,6 +57,12 @@ def test_a_file_becomes_the_gray_and_edge_sensor(clip):
     np.testing.assert_array_equal(edge.image, edges.sobel_edges(grays[5].image))
 
 
+def test_the_readout_of_a_rolling_shutter_is_that_of_the_configuration(clip):
+    for kind, names in (("sensor", ["edge128/gray", "edge128/edge"]), ("color", ["edge128/color"])):
+        with video.open(video.Config(str(clip), kind=kind, readout_us=11_000.0)) as device:
+            assert [(info.name, info.readout_us) for info in device.streams] == [(name, 11_000.0) for name in names]
+
+
 def test_a_file_plays_at_its_own_pace(clip):
     with video.open(video.Config(str(clip))) as device:
         arrivals = [frame.t_host_ns for frame in drain(device) if frame.stream.endswith("/gray")]
