@@ -121,6 +121,25 @@ class StreamPart:
         return np.asarray(self._fields[name][:])
 
 
+class CacheBehind:
+    """Lets the system drop what a file has written some seconds ago from its cache of the disk.
+
+    A recording would fill all memory with what nobody reads soon, and new memory for each image costs as much CPU as
+    packing it; what was just let go is used again.
+    """
+
+    def __init__(self, file: h5py.File) -> None:
+        self._descriptor = int(file.id.get_vfd_handle())
+        self._marks = [0, 0]
+
+    def let_go(self) -> None:
+        """Say that what was there the last but one time is not needed; it begins to be written if it was not."""
+        size = os.fstat(self._descriptor).st_size
+        with suppress(OSError):  # a file system without a cache
+            os.posix_fadvise(self._descriptor, self._marks[0], size - self._marks[0], os.POSIX_FADV_DONTNEED)
+        self._marks = [self._marks[1], size]
+
+
 class Segment:
     """The streams of one open file.
 
@@ -134,6 +153,7 @@ class Segment:
         self, file: h5py.File, streams: Sequence[StreamInfo], settings: Mapping[str, Mapping[str, object]]
     ) -> None:
         self.file = file
+        self.cache = CacheBehind(file)
         self.parts = {info.name: StreamPart(file, info, settings.get(info.name, {})) for info in streams}
 
     def write_fields(self) -> None:

@@ -259,6 +259,7 @@ class CaptureWriter:
             self._segment.file.flush()
             if self._number:
                 self._file.flush()
+            self._segment.cache.let_go()
         self._last_flush = time.monotonic()
 
     def close(self, *, complete: bool = True) -> None:
