@@ -2,7 +2,7 @@
 
 python benchmarks/time_model.py                                        (some two minutes)
 python benchmarks/time_model.py --offsets 16                           (the table of docs/time.md: seven minutes)
-python benchmarks/time_model.py --recordings 8 --seconds 12            (40 s more for each; needs a quiet machine)
+python benchmarks/time_model.py --recordings 8                         (a minute more for each; needs a quiet machine)
 
 The first table is of arrival series made by formulas of their own: offset, drift, two kinds of 2 ms jitter, stalls of
 the host, a clock that is reset in the middle. A constant least delay cannot be seen in arrivals; it is left out there.
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="series for each row of the clock table")
     parser.add_argument("--offsets", type=int, default=4, help="rigs of the table of offsets between views")
     parser.add_argument("--recordings", type=int, default=0, help="recordings of the simulated rig")
-    parser.add_argument("--seconds", type=float, default=12.0, help="length of each")
+    parser.add_argument("--seconds", type=float, default=24.0, help="length of each")
     parser.add_argument("--json", type=Path, help="write the rows here")
     given = parser.parse_args()
     rows: list[dict[str, object]] = []
