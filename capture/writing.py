@@ -97,7 +97,7 @@ class Recorder:
         self._rings = Rings(devices, ring_s)
         self._backlog = Backlog()
         self._ledger = Ledger(self._streams, start)
-        self._motion = MotionTrack()
+        self._motion = MotionTrack(self._streams)
         self._marks: list[tuple[int, str]] = []
         self._moments: Sync | None = None
         self._drops: Sequence[Drop] = ()
