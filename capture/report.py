@@ -110,7 +110,13 @@ class TakeReport:
         for name, (middle, p95, most) in self.skew_ms.items():
             out.append(f"{name} is {middle:.1f} ms from {REFERENCE} (95 %: {p95:.1f}, at most {most:.1f})")
         for name, (offset, sigma) in self.view_offset_ms.items():
-            out.append(f"{name} is {offset:+.1f} ms off by the motion seen (+- {sigma:.1f}); its times say so already")
+            said = f"moved its time by {offset:+.1f} ms" if offset else "confirms its time"
+            out.append(f"{name}: the motion in the images {said} (+- {sigma:.1f} ms)")
+        out += [
+            f"{name}: the motion in the images is too little to check its time; clocks alone give it"
+            for name in self.skew_ms
+            if name not in self.view_offset_ms
+        ]
         out += [f"{view}: depth on {fill:.0%} of the image" for view, fill in self.depth_fill.items()]
         out += [f"restart: {text}" for text in self.epochs]
         out += [f"mark at {t_s:.1f} s: {text}".rstrip(": ") for t_s, text in self.marks]
