@@ -23,14 +23,14 @@ _SMOOTH_M = 0.02
 _NEAR_M = 0.015
 """Points that miss the surface by more lie on another, or are hidden from the other camera."""
 _NOISE_M = 0.002
-_ALIKE = 20.0
+_ALIKE = 8.0
 """So many neighbouring points have the same error."""
 _POSE_SIGMA = np.array([0.003, 0.003, 0.003, 0.01, 0.01, 0.01])
 """How wrong the calibration may be: m, rad."""
 _POSE_STEPS = 2
 _LONGEST_GAP_S = 0.3
-_MOST_POINTS = 60_000
-_LEAST_POINTS = 1_000
+_MOST_POINTS = 20_000
+_LEAST_POINTS = 400
 _GROUP_S = 0.75
 _LEAST_GROUPS = 5
 _STEPS_S: F64 = np.linspace(-0.0125, 0.0125, 11)
