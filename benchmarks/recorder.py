@@ -293,7 +293,9 @@ def main(config: Config) -> None:
                 code += "Path(sys.argv[6]).write_text(json.dumps(r)); import os; os._exit(0)"
                 here = str(Path(__file__).parent)
                 arguments = [here, case, str(drawn), str(folder), str(config.seconds), str(out)]
-                subprocess.run([sys.executable, "-c", code, *arguments], check=True)
+                # As `hoi_cli` sets it for every command.
+                one_thread = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
+                subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=one_thread)
                 row = json.loads(out.read_text())
                 row["kept"] += _count_db3(folder)
                 rows[case].append(row)
