@@ -204,7 +204,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows here")
     given = parser.parse_args()
     rows: list[dict[str, object]] = []
-    tables = (clock_rows(given.seeds), offset_rows(given.offsets), recorded_rows(given.recordings, given.seconds))
+    clocks = clock_rows(given.seeds) if given.seeds else ()
+    tables = (clocks, offset_rows(given.offsets), recorded_rows(given.recordings, given.seconds))
     for row in itertools.chain(*tables):
         rows.append(row)
         shown = (f"{key} {value:.2f}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
