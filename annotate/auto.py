@@ -161,11 +161,12 @@ def fit_revision(
     """
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
-    layer = hand_model(folder, keypoints.side or config.side)
+    side = config.side if config.side in keypoints.hands else next(iter(keypoints.hands))
+    layer = hand_model(folder, side)
     check_labels(folder, capture, layer)
     hand: Hand = from_mano(layer.model)
     terms = fitting.load_terms(config.terms)
-    evidence = gather.keypoint_evidence(capture, keypoints)
+    evidence = gather.keypoint_evidence(capture, keypoints.hands[side])
     tell(0.02, "first guess")
     start = initialise(hand, evidence, terms)
     evidence = gather.with_clouds(
@@ -179,7 +180,7 @@ def fit_revision(
         t_ns=capture.sync.t_ns,
         hands={layer.side: track},
         objects={},
-        keypoints=dict(keypoints.by_view),
+        keypoints=dict(keypoints.hands),
         frame_index={view: capture.sync.index[f"{view}/color"] for view in capture.views},
         residuals=residuals,
         author="auto",

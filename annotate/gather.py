@@ -9,13 +9,12 @@ import numpy as np
 
 from annotate import _kernels
 from annotate.evidence import Cloud, Evidence, undistorted_px, without_distortion
-from annotate.keypoints import Keypoints
 from annotate.state import FitState
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import SequenceError
 from hoi_core.sequence import Capture
-from hoi_core.types import F64, I64, Camera
+from hoi_core.types import F64, I64, Camera, HandKeypoints
 
 _NS = 1e-9
 _PATCH_PX = 2
@@ -39,7 +38,7 @@ class CloudConfig:
     """Distance of those neighbours, px."""
 
 
-def keypoint_evidence(capture: Capture, keypoints: Keypoints) -> Evidence:
+def keypoint_evidence(capture: Capture, keypoints: HandKeypoints) -> Evidence:
     """The keypoints of a recording as evidence, without depth yet.
 
     Raises:

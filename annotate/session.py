@@ -15,7 +15,7 @@ from hoi_core.errors import FitError, SequenceError
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import find_sequence, open_annotation, open_capture, write_revision
 from hoi_core.sequence.layout import ANNOTATION
-from hoi_core.types import F32, F64, I64, STATUSES, U8, Camera, HandTrack, Revision, Status
+from hoi_core.types import F32, F64, I64, STATUSES, U8, Camera, HandKeypoints, HandTrack, Revision, Status
 
 DRAFT = "annotation.draft.h5"
 """Unsaved work, beside the labels."""
@@ -76,7 +76,9 @@ class AnnotationSession:
         sync = self._capture.sync
         index = {view: sync.index[f"{view}/color"] for view in self._capture.views}
         nothing = {view: np.full((len(sync), 21, 3), np.nan) for view in self._capture.views}
-        return Revision(sync.t_ns, {}, {}, nothing, index, author=self._author, keypoint_source="clicked")
+        return Revision(
+            sync.t_ns, {}, {}, {"right": HandKeypoints(nothing)}, index, author=self._author, keypoint_source="clicked"
+        )
 
     def _take_up_draft(self) -> Revision | None:
         """The draft, if it belongs to the current revision."""
@@ -160,10 +162,13 @@ class AnnotationSession:
         self, frame: int, view: str, joint: int, value: Sequence[float] | None
     ) -> tuple[float, ...] | None:
         """Set `(u px, v px, confidence)` of a joint, or remove it with None; returns what it had."""
-        points = self._now.keypoints[view].copy()
+        side: Side = next(iter(self._now.keypoints), "right")
+        held = self._now.keypoints[side]
+        points = held.by_view[view].copy()
         before = points[frame, joint].copy()
         points[frame, joint] = np.nan if value is None else value
-        self._change(replace(self._now, keypoints={**self._now.keypoints, view: points}))
+        changed = replace(held, by_view={**held.by_view, view: points})
+        self._change(replace(self._now, keypoints={**self._now.keypoints, side: changed}))
         return tuple(before.tolist()) if np.isfinite(before[:2]).all() else None
 
     def save(self, comment: str = "", human_seconds: float = 0.0) -> str:
@@ -195,7 +200,7 @@ class AnnotationSession:
             progress(share, what)
 
         side = self.sides[0] if self.sides else "right"
-        keypoints = Keypoints(self._now.keypoints, self._now.keypoint_source, side, self.revision_name)
+        keypoints = Keypoints(self._now.keypoints, self._now.keypoint_source, self.revision_name)
         with open_capture(self.folder) as capture:
             return auto.fit_revision(self.folder, capture, keypoints, auto.Config(side=side), tell).revision
 

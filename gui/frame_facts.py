@@ -81,7 +81,7 @@ def judge(value: float) -> Level:
 def has_evidence(revision: Revision) -> Bool:
     """`(M,)` whether a moment has a 2D keypoint in any view."""
     found = np.zeros(len(revision.t_ns), dtype=bool)
-    for points in revision.keypoints.values():
+    for points in (p for hand in revision.keypoints.values() for p in hand.by_view.values()):
         found |= np.isfinite(points[:, :, 0]).any(-1)
     return found
 
@@ -96,7 +96,8 @@ def facts(revision: Revision, side: Side, frame: int) -> FrameFacts:
         known = variance_m2[np.isfinite(variance_m2)]
         sigma = float(1e3 * np.sqrt(np.median(known))) if len(known) else np.nan
         sources = tuple(Counter(JOINT_SOURCES[i] for i in hand.joint_source[frame]).most_common())
-    found = ((view, int(np.isfinite(points[frame, :, 0]).sum())) for view, points in revision.keypoints.items())
+    points = revision.keypoints[side].by_view if side in revision.keypoints else {}
+    found = ((view, int(np.isfinite(values[frame, :, 0]).sum())) for view, values in points.items())
     return FrameFacts(
         frame=frame,
         seconds=float(revision.t_ns[frame] - revision.t_ns[0]) * 1e-9,

@@ -58,9 +58,9 @@ def compose(session: AnnotationSession, view: str, frame: int, layers: Layers) -
         if layers.keypoints:
             joints_px = draw.world_to_pixels(camera, hand.joints_m[frame])
             image = draw.skeleton(image, joints_px, thickness=3, radius=5)
-    if layers.keypoints and view in revision.keypoints:
-        points = (revision.keypoints[view][frame, :, :2] + 0.5) * _SCALE - 0.5
-        image = draw.crosses(image, points, size=9, thickness=2)
+    if layers.keypoints:
+        for points in (found.by_view[view] for found in revision.keypoints.values() if view in found.by_view):
+            image = draw.crosses(image, (points[frame, :, :2] + 0.5) * _SCALE - 0.5, size=9, thickness=2)
     return image
 
 

@@ -74,9 +74,9 @@ class Labels:
             if layer is not None and np.isfinite(hand.pose[frame]).all():
                 out = draw.mesh(out, large, _vertices_m(layer, hand, frame), layer.faces)
             out = draw.skeleton(out, draw.world_to_pixels(large, hand.joints_m[frame]), thickness=2, radius=4)
-        if view in self.revision.keypoints:
-            points = (self.revision.keypoints[view][frame, :, :2] + 0.5) * SCALE - 0.5
-            out = draw.crosses(out, points, size=7, thickness=2)
+        for points in (hand.by_view[view] for hand in self.revision.keypoints.values() if view in hand.by_view):
+            shown = (points[frame, :, :2] + 0.5) * SCALE - 0.5
+            out = draw.crosses(out, shown, size=7, thickness=2)
         return out
 
     def _layer(self, side: Side) -> ManoLayer | None:

@@ -29,6 +29,14 @@ ClockDomain = Literal["hardware_clock", "global_time", "system_time", "host"]
 Status = Literal["none", "auto", "edited", "accepted", "rejected"]
 JointSource = Literal["none", "detected", "clicked", "triangulated", "fitted", "interpolated"]
 
+Purpose = Literal["labels", "blind"]
+
+MARKS: Mapping[str, int] = {"clicked": 1, "occluded": 2}
+"""Bits of a keypoint's mark: placed by a person; hidden from this view."""
+PROBLEMS: tuple[str, ...] = ("", "no evidence", "out of view", "no agreement", "not converged", "no start")
+"""Why a moment has no label: nothing seen near it; the hand left the images; evidence contradicts itself; the fit did
+not settle; no first guess. Stored as the index into this tuple (uint8)."""
+
 STATUSES: tuple[Status, ...] = ("none", "auto", "edited", "accepted", "rejected")
 """Stored as the index into this tuple (uint8)."""
 JOINT_SOURCES: tuple[JointSource, ...] = ("none", "detected", "clicked", "triangulated", "fitted", "interpolated")
@@ -157,6 +165,30 @@ class HandTrack:
 
 
 @dataclass(frozen=True)
+class HandKeypoints:
+    """2D joints of one hand in every view, and what a person said about them."""
+
+    by_view: Mapping[str, F64]
+    """view -> (M, 21, 3): u px, v px of the colour image, confidence in [0, 1]; NaN where absent."""
+    marks: Mapping[str, U8] = field(default_factory=dict)
+    """view -> (M, 21) sums of `MARKS`; a view that is missing has none."""
+
+
+@dataclass(frozen=True)
+class ObjectPoints:
+    """Points of an object's mesh that a person clicked in the images. K clicks."""
+
+    moment: I64
+    """(K,) index of the moment."""
+    view: tuple[str, ...]
+    """K names of views."""
+    point_px: F64
+    """(K, 2) px of the colour image."""
+    point_m: F64
+    """(K, 3) m on the mesh, object frame."""
+
+
+@dataclass(frozen=True)
 class ObjectTrack:
     """One rigid object over the moments of a revision."""
 
@@ -178,8 +210,8 @@ class Revision:
     """Hands by side."""
     objects: Mapping[str, ObjectTrack]
     """Objects by identifier."""
-    keypoints: Mapping[str, F64]
-    """view -> (M, 21, 3): u px, v px, confidence in [0, 1]; NaN where absent."""
+    keypoints: Mapping[Side, HandKeypoints]
+    """2D evidence by hand; a hand may have it before it has a track."""
     frame_index: Mapping[str, I64]
     """view -> (M,) index of the view's colour frame; -1 where it has none."""
     residuals: Mapping[str, F64] = field(default_factory=dict)
@@ -194,6 +226,20 @@ class Revision:
     """Where `keypoints` come from."""
     human_seconds: float = 0.0
     """Seconds of human work spent on it."""
+    locked: Mapping[Side, Bool] = field(default_factory=dict)
+    """(M, 21) joints that a person fixed where they are; a hand that is missing has none."""
+    problems: Mapping[Side, U8] = field(default_factory=dict)
+    """(M,) index into `PROBLEMS`: why a moment has no label; a hand that is missing has none."""
+    object_points: Mapping[str, ObjectPoints] = field(default_factory=dict)
+    """Clicked points of each object."""
+    comments: Mapping[int, str] = field(default_factory=dict)
+    """moment -> what a person wrote about it."""
+    work_s: F64 | None = None
+    """(M,) s of human work on each moment; None where nobody counted."""
+    corrections: Mapping[str, F64] = field(default_factory=dict)
+    """view -> (8,) what the fit corrected: time offset s, rotation rad, shift m, depth bias m."""
+    purpose: Purpose = "labels"
+    """`blind`: made without seeing the labels, to measure agreement; it is never the current revision."""
 
 
 @dataclass(frozen=True)

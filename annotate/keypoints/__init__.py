@@ -10,18 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hoi_core.conventions import Side
-from hoi_core.types import F64, JointSource
+from hoi_core.types import HandKeypoints, JointSource
 
 
 @dataclass(frozen=True)
 class Keypoints:
-    """2D joints of one hand over the M moments of a recording."""
+    """2D joints of hands over the M moments of a recording."""
 
-    by_view: Mapping[str, F64]
-    """view -> (M, 21, 3): u px, v px of the colour image, confidence in [0, 1]; NaN where absent."""
+    hands: Mapping[Side, HandKeypoints]
+    """What is known of each hand."""
     source: JointSource
     """How they were made."""
-    side: Side | None
-    """Which hand they are of, where the provider knows."""
     parent: str = ""
     """The revision that they come from, if any."""

@@ -11,7 +11,7 @@ from annotate.keypoints import Keypoints
 from hoi_core.conventions import N_JOINTS
 from hoi_core.sequence import Capture, open_annotation
 from hoi_core.sequence.layout import ANNOTATION
-from hoi_core.types import F64, I64, Revision
+from hoi_core.types import F64, I64, U8, HandKeypoints, Revision
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,26 @@ def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
     with open_annotation(folder) as annotation:
         name = config.revision or annotation.current
         revision = annotation.load(config.revision or None)
-    by_view = {view: at_moments(revision, capture, view) for view in revision.keypoints if view in capture.views}
-    if not any(np.isfinite(points[..., :2]).any() for points in by_view.values()):
-        return None
-    side = next(iter(revision.hands)) if len(revision.hands) == 1 else None
-    return Keypoints(by_view, revision.keypoint_source, side, name)
+    hands = {}
+    for side, points in revision.keypoints.items():
+        found = at_moments(points, revision, capture)
+        if any(np.isfinite(values[..., :2]).any() for values in found.by_view.values()):
+            hands[side] = found
+    return Keypoints(hands, revision.keypoint_source, name) if hands else None
 
 
-def at_moments(revision: Revision, capture: Capture, view: str) -> F64:
-    """(M, 21, 3) keypoints of a view at the recording's moments, matched through the frames they were set on."""
-    frames: I64 = capture.sync.index[f"{view}/color"]
-    out = np.full((len(frames), N_JOINTS, 3), np.nan)
-    row = {int(frame): m for m, frame in enumerate(revision.frame_index[view]) if frame >= 0}
-    for m, frame in enumerate(frames):
-        if int(frame) in row:
-            out[m] = revision.keypoints[view][row[int(frame)]]
-    return out
+def at_moments(points: HandKeypoints, revision: Revision, capture: Capture) -> HandKeypoints:
+    """Keypoints at the recording's moments, matched through the frames they were set on."""
+    by_view: dict[str, F64] = {}
+    marks: dict[str, U8] = {}
+    for view in (v for v in points.by_view if v in capture.views):
+        frames: I64 = capture.sync.index[f"{view}/color"]
+        by_view[view] = np.full((len(frames), N_JOINTS, 3), np.nan)
+        marks[view] = np.zeros((len(frames), N_JOINTS), np.uint8)
+        row = {int(frame): m for m, frame in enumerate(revision.frame_index[view]) if frame >= 0}
+        for m, frame in enumerate(frames):
+            if int(frame) in row:
+                by_view[view][m] = points.by_view[view][row[int(frame)]]
+                if view in points.marks:
+                    marks[view][m] = points.marks[view][row[int(frame)]]
+    return HandKeypoints(by_view, marks)

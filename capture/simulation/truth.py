@@ -11,7 +11,7 @@ from capture.simulation.twin import HAND, VIEWS, Stage
 from hoi_core import camera as cam
 from hoi_core.conventions import Side
 from hoi_core.scene.motion import Moments
-from hoi_core.types import F64, I64, STATUSES, Bool, HandTrack, ObjectTrack, Revision
+from hoi_core.types import F64, I64, STATUSES, Bool, HandKeypoints, HandTrack, ObjectTrack, Revision
 
 # A joint lies inside the finger: surfaces up to this much nearer than it do not hide it.
 _FLESH_M = 0.022
@@ -133,7 +133,7 @@ def clicked_revision(
         t_ns=t_ns,
         hands={side: nothing},
         objects={},
-        keypoints=keypoints,
+        keypoints={side: HandKeypoints(keypoints)},
         frame_index=frame_index,
         author="simulated",
         comment=comment,

@@ -11,7 +11,18 @@ from hoi_core import sequence as sequences
 from hoi_core.conventions import BONES, N_JOINTS, Side
 from hoi_core.edges import EdgeParams
 from hoi_core.mano import ManoLayer
-from hoi_core.types import F64, JOINT_SOURCES, STATUSES, U8, Camera, Frame, HandTrack, Revision, StreamInfo
+from hoi_core.types import (
+    F64,
+    JOINT_SOURCES,
+    STATUSES,
+    U8,
+    Camera,
+    Frame,
+    HandKeypoints,
+    HandTrack,
+    Revision,
+    StreamInfo,
+)
 
 _VIEW = "left"
 
@@ -53,7 +64,7 @@ def _write_sequence(root: Path, name: str, side: Side, frames: int) -> None:
         t_ns=t_ns,
         hands={side: track},
         objects={},
-        keypoints={_VIEW: np.full((frames, N_JOINTS, 3), np.nan)},
+        keypoints={side: HandKeypoints({_VIEW: np.full((frames, N_JOINTS, 3), np.nan)})},
         frame_index={_VIEW: np.arange(frames, dtype=np.int64)},
         author="auto",
     )

@@ -21,7 +21,7 @@ from hoi_core.types import F64, Camera, StreamInfo
 
 log = logging.getLogger(__name__)
 
-VERSIONS = {"hoi-capture": (1, 1), "hoi-annotation": (1, 0), "hoi-truth": (1, 0)}
+VERSIONS = {"hoi-capture": (1, 1), "hoi-annotation": (1, 1), "hoi-truth": (1, 1)}
 """Newest (major, minor) that this program writes, by format."""
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import fields
 
 import h5py
 import numpy as np
 
+from hoi_core.conventions import SIDES, Side
 from hoi_core.errors import SequenceError
 from hoi_core.sequence.codec import CODEC
-from hoi_core.types import JOINT_SOURCES, STATUSES, HandTrack, ObjectTrack, Revision
+from hoi_core.types import (
+    JOINT_SOURCES,
+    PROBLEMS,
+    STATUSES,
+    HandKeypoints,
+    HandTrack,
+    ObjectPoints,
+    ObjectTrack,
+    Revision,
+)
 
 _TEXT = ("author", "parent", "comment", "keypoint_source")
+_ONLY_SIDE = "right"
 # Trailing shape and type of every array; M moments come first, unless it is `betas`.
 _HAND: dict[str, tuple[tuple[int, ...], str]] = {
     "orient": ((3,), "f8"),
@@ -42,8 +54,26 @@ def _arrays(revision: Revision) -> Iterator[tuple[str, np.ndarray, tuple[int, ..
     for thing, track in revision.objects.items():
         for name, (tail, kind) in _OBJECT.items():
             yield f"objects/{thing}/{name}", getattr(track, name), (moments, *tail), kind
-    for view, points in revision.keypoints.items():
-        yield f"keypoints/{view}", points, (moments, 21, 3), "f8"
+    for k, (side, points) in enumerate(revision.keypoints.items()):
+        # The first hand lies where files of version 1.0 had the only one.
+        below = f"more_keypoints/{side}/" if k else ""
+        for view, values in points.by_view.items():
+            yield f"{below}keypoints/{view}", values, (moments, 21, 3), "f8"
+        for view, marks in points.marks.items():
+            yield f"{below}keypoint_marks/{view}", marks, (moments, 21), "u1"
+    for side, joints in revision.locked.items():
+        yield f"locked/{side}", joints, (moments, 21), "?"
+    for side, codes in revision.problems.items():
+        yield f"problems/{side}", codes, (moments,), "u1"
+    for thing, clicks in revision.object_points.items():
+        count = len(clicks.moment)
+        yield f"object_points/{thing}/moment", clicks.moment, (count,), "i8"
+        yield f"object_points/{thing}/point_px", clicks.point_px, (count, 2), "f8"
+        yield f"object_points/{thing}/point_m", clicks.point_m, (count, 3), "f8"
+    for view, correction in revision.corrections.items():
+        yield f"corrections/{view}", correction, (8,), "f8"
+    if revision.work_s is not None:
+        yield "work_s", revision.work_s, (moments,), "f8"
     for view, index in revision.frame_index.items():
         yield f"frame_index/{view}", index, (moments,), "i8"
     for name, values in revision.residuals.items():
@@ -63,6 +93,7 @@ def check_revision(revision: Revision) -> None:
     codes = [(f"hands/{side}/joint_source", hand.joint_source, JOINT_SOURCES) for side, hand in revision.hands.items()]
     codes += [(f"hands/{side}/status", hand.status, STATUSES) for side, hand in revision.hands.items()]
     codes += [(f"objects/{name}/status", track.status, STATUSES) for name, track in revision.objects.items()]
+    codes += [(f"problems/{side}", values, PROBLEMS) for side, values in revision.problems.items()]
     for path, value, names in codes:
         if (np.asarray(value) >= len(names)).any():
             raise SequenceError(f"{path} must hold 0 to {len(names) - 1}, got {np.max(value)}.", f"Use {names}.")
@@ -76,11 +107,17 @@ def write_revision_group(group: h5py.Group, revision: Revision) -> None:
         group.create_dataset(path, data=array, **(CODEC if 0 not in shape and shape else {}))
     for kind in ("hands", "objects", "keypoints", "frame_index", "residuals"):
         group.require_group(kind)
+    group["keypoints"].attrs["side"] = next(iter(revision.keypoints), "")
+    for thing, clicks in revision.object_points.items():
+        group[f"object_points/{thing}"].attrs["view"] = list(clicks.view)
+    group.attrs["comments"] = json.dumps({str(moment): text for moment, text in revision.comments.items()})
     for name in _TEXT:
         group.attrs[name] = getattr(revision, name)
+    group.attrs["purpose"] = revision.purpose
     group.attrs["human_seconds"] = float(revision.human_seconds)
     group.attrs["statuses"] = list(STATUSES)
     group.attrs["joint_sources"] = list(JOINT_SOURCES)
+    group.attrs["problems"] = list(PROBLEMS)
 
 
 def _track(group: h5py.Group, kind: type[HandTrack] | type[ObjectTrack]) -> dict[str, np.ndarray]:
@@ -88,15 +125,53 @@ def _track(group: h5py.Group, kind: type[HandTrack] | type[ObjectTrack]) -> dict
 
 
 def read_revision_group(group: h5py.Group) -> Revision:
-    """Inverse of `write_revision_group`."""
+    """Inverse of `write_revision_group`; what a file of version 1.0 does not hold is empty."""
     text = {name: str(group.attrs[name]) for name in _TEXT}
     return Revision(
         t_ns=group["t_ns"][()],
         hands={side: HandTrack(**_track(hand, HandTrack)) for side, hand in group["hands"].items()},
         objects={name: ObjectTrack(**_track(track, ObjectTrack)) for name, track in group["objects"].items()},
-        keypoints={view: dataset[()] for view, dataset in group["keypoints"].items()},
+        keypoints=_read_keypoints(group),
         frame_index={view: dataset[()] for view, dataset in group["frame_index"].items()},
         residuals={name: dataset[()] for name, dataset in group["residuals"].items()},
         human_seconds=float(group.attrs["human_seconds"]),
+        locked=_read_all(group, "locked"),
+        problems=_read_all(group, "problems"),
+        object_points={name: _read_clicks(clicks) for name, clicks in group.get("object_points", {}).items()},
+        comments={int(moment): text for moment, text in json.loads(group.attrs.get("comments", "{}")).items()},
+        work_s=group["work_s"][()] if "work_s" in group else None,
+        corrections=_read_all(group, "corrections"),
+        purpose=group.attrs.get("purpose", "labels"),
         **text,  # type: ignore[arg-type]
+    )
+
+
+def _read_all(group: h5py.Group, kind: str) -> dict:  # type: ignore[type-arg]
+    """Every array of a subgroup that may be missing, by name."""
+    return {name: dataset[()] for name, dataset in group.get(kind, {}).items()}
+
+
+def _read_keypoints(group: h5py.Group) -> dict[Side, HandKeypoints]:
+    out: dict[Side, HandKeypoints] = {}
+    side = str(group["keypoints"].attrs.get("side", ""))
+    if not side and len(group["keypoints"]):
+        side = next(iter(group["hands"]), _ONLY_SIDE)  # version 1.0: keypoints of the only hand
+    for name, where in [(side, group), *group.get("more_keypoints", {}).items()]:
+        if name:
+            out[_side(name)] = HandKeypoints(_read_all(where, "keypoints"), _read_all(where, "keypoint_marks"))
+    return out
+
+
+def _side(name: str) -> Side:
+    if name not in SIDES:
+        raise ValueError(f"no hand is called {name!r}")
+    return name
+
+
+def _read_clicks(group: h5py.Group) -> ObjectPoints:
+    return ObjectPoints(
+        group["moment"][()],
+        tuple(str(view) for view in group.attrs["view"]),
+        group["point_px"][()],
+        group["point_m"][()],
     )

@@ -12,7 +12,7 @@ from hoi_core.mano import ManoLayer
 from hoi_core.render import Mesh, render_depth
 from hoi_core.scene import motion, objects, unkind
 from hoi_core.sequence import Binding, CaptureHeader, CaptureWriter, open_capture, write_revision, write_truth
-from hoi_core.types import Camera, Frame, HandTrack, ObjectTrack, Revision, StreamInfo
+from hoi_core.types import Camera, Frame, HandKeypoints, HandTrack, ObjectTrack, Revision, StreamInfo
 
 FRAME_NS = 33_333_333
 
@@ -129,7 +129,15 @@ def _write_labels(folder, take, t_s, moments, true, rng) -> None:
         np.full((n, 3), nan), np.full((n, 45), nan), np.zeros(10), np.full((n, 3), nan), np.full((n, 21, 3), nan),
         nothing, np.zeros(n, bool), np.zeros(n, np.uint8), np.zeros((n, 21), np.uint8),
     )  # fmt: skip
-    clicks = Revision(t_ns, {"right": empty}, {}, keypoints, index, author="simulated", keypoint_source="clicked")
+    clicks = Revision(
+        t_ns,
+        {"right": empty},
+        {},
+        {"right": HandKeypoints(keypoints)},
+        index,
+        author="simulated",
+        keypoint_source="clicked",
+    )
     with open_capture(folder) as capture:
         content = capture.content_hash()
     write_revision(folder, clicks, binding=Binding(content))

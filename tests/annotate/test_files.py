@@ -13,7 +13,7 @@ from annotate.compare import at_times, compare, true_times
 from annotate.session import DRAFT, AnnotationSession
 from hoi_core.errors import AssetError, ConfigError, FitError, SequenceError
 from hoi_core.sequence import open_annotation, open_truth, write_revision
-from hoi_core.types import JOINT_SOURCES, STATUSES
+from hoi_core.types import JOINT_SOURCES, STATUSES, HandKeypoints
 
 MOMENTS = 31
 
@@ -149,8 +149,9 @@ def test_one_missing_view_still_gives_labels(root: Path) -> None:
     folder = root / "sequences" / "seq_001"
     with open_annotation(folder) as annotation:
         clicks = annotation.load()
-    one = {"left": clicks.keypoints["left"], "right": np.full_like(clicks.keypoints["right"], np.nan)}
-    write_revision(folder, replace(clicks, keypoints=one))
+    points = clicks.keypoints["right"].by_view
+    one = HandKeypoints({"left": points["left"], "right": np.full_like(points["right"], np.nan)})
+    write_revision(folder, replace(clicks, keypoints={"right": one}))
     report = auto.annotate(root, "seq_001")
     assert report.valid_share == 1.0
     assert compare(root, "seq_001")["joint_error_mm"] < 15.0
@@ -181,7 +182,7 @@ def test_session_edits_drafts_and_saves(annotated, tmp_path: Path) -> None:
     with open_annotation(root / "sequences" / "seq_001") as annotation:
         saved = annotation.load()
     assert (saved.parent, saved.comment, saved.human_seconds) == ("r001", "checked", 12.0)
-    assert np.isnan(saved.keypoints["left"][5, 8]).all()
+    assert np.isnan(saved.keypoints["right"].by_view["left"][5, 8]).all()
 
 
 def test_session_fits_and_can_be_cancelled(root: Path) -> None:

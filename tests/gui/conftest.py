@@ -16,7 +16,7 @@ from capture.annotatable import Verdict
 from gui.lab import Consent, Desk, Take
 from hoi_core.camera import look_at
 from hoi_core.errors import DeviceError, FitError, SequenceError
-from hoi_core.types import STATUSES, Camera, Frame, HandTrack, Revision, StreamInfo
+from hoi_core.types import STATUSES, Camera, Frame, HandKeypoints, HandTrack, Revision, StreamInfo
 
 CAMERA = Camera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
 
@@ -202,7 +202,7 @@ def revision(m=N_MOMENTS):
         t_ns=np.arange(m, dtype=np.int64) * 33_333_333,
         hands={"right": hand},
         objects={},
-        keypoints={"left": points, "right": points},
+        keypoints={"right": HandKeypoints({"left": points, "right": points})},
         frame_index={"left": np.arange(m), "right": np.arange(m)},
         residuals={"reprojection_px": np.linspace(0.5, 9.0, m), "depth_m": np.full(m, 0.002)},
         author="auto",

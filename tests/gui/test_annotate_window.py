@@ -11,7 +11,7 @@ from gui.frame_facts import facts, has_evidence, judge, next_suggestion, score, 
 from gui.overlay import Layers, compose
 from gui.qt import Qt
 from hoi_core.errors import StorageError
-from hoi_core.types import STATUSES
+from hoi_core.types import STATUSES, HandKeypoints
 
 pytestmark = pytest.mark.gui
 
@@ -256,7 +256,9 @@ def test_moments_with_evidence_are_known(annotation_session):
     revision = annotation_session.revision
     points = np.full((40, 21, 3), np.nan)
     points[::5, 4] = 1.0
-    assert np.flatnonzero(has_evidence(replace(revision, keypoints={"left": points}))).tolist() == list(range(0, 40, 5))
+    assert np.flatnonzero(
+        has_evidence(replace(revision, keypoints={"right": HandKeypoints({"left": points})}))
+    ).tolist() == list(range(0, 40, 5))
 
 
 def test_facts_of_a_frame(annotation_session):

@@ -66,8 +66,8 @@ def test_truth_and_clicks_lie_beside_the_recording(recorded):
         assert annotation.binding.capture_hash == recording.content_hash()
         np.testing.assert_array_equal(clicks.t_ns, recording.sync.t_ns)
     assert (clicks.author, clicks.keypoint_source) == ("simulated", "clicked")
-    assert set(clicks.keypoints) == {"left", "right"}
-    assert np.isfinite(clicks.keypoints["left"]).any()
+    assert set(clicks.keypoints["right"].by_view) == {"left", "right"}
+    assert np.isfinite(clicks.keypoints["right"].by_view["left"]).any()
     assert read_table(recorded, "participants")["participant"].tolist() == ["p01"]
 
 

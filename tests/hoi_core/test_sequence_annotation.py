@@ -21,7 +21,17 @@ from hoi_core.sequence import (
     write_revision,
     write_truth,
 )
-from hoi_core.types import JOINT_SOURCES, STATUSES, Camera, HandTrack, ObjectTrack, Revision
+from hoi_core.types import (
+    JOINT_SOURCES,
+    PROBLEMS,
+    STATUSES,
+    Camera,
+    HandKeypoints,
+    HandTrack,
+    ObjectPoints,
+    ObjectTrack,
+    Revision,
+)
 
 BINDING = Binding("a" * 64)
 
@@ -49,7 +59,7 @@ def revision(moments: int, seed: int = 0, sides: tuple[str, ...] = ("right",)) -
         t_ns=np.sort(rng.integers(0, 2**60, moments)),
         hands={side: hand() for side in sides},
         objects={"o01": track},
-        keypoints={"left": rng.normal(size=(moments, 21, 3))},
+        keypoints={side: hand_keypoints(rng, moments) for side in sides},
         frame_index={"left": np.arange(moments), "right": np.arange(moments) - 1},
         residuals={"reprojection_px": rng.random(moments)},
         author="auto",
@@ -57,6 +67,20 @@ def revision(moments: int, seed: int = 0, sides: tuple[str, ...] = ("right",)) -
         comment="tighter – ünïcode",
         keypoint_source="clicked",
         human_seconds=1.5,
+        locked={side: rng.random((moments, 21)) > 0.5 for side in sides},
+        problems={side: rng.integers(0, len(PROBLEMS), moments).astype(np.uint8) for side in sides},
+        object_points={
+            "o01": ObjectPoints(np.arange(3), ("left", "left", "right"), rng.random((3, 2)), np.ones((3, 3)))
+        },
+        comments={0: "the sleeve – hides it"},
+        work_s=rng.random(moments),
+        corrections={"left": rng.normal(size=8)},
+    )
+
+
+def hand_keypoints(rng: np.random.Generator, moments: int) -> HandKeypoints:
+    return HandKeypoints(
+        {"left": rng.normal(size=(moments, 21, 3))}, {"left": rng.integers(0, 4, (moments, 21)).astype(np.uint8)}
     )
 
 
@@ -143,8 +167,9 @@ def test_labels_of_another_recording_are_refused(tmp_path):
 
 def test_malformed_revisions_are_refused_before_anything_is_written(tmp_path):
     good = revision(3)
+    wrong = {"right": HandKeypoints({"left": np.zeros((2, 21, 3))})}
     with pytest.raises(SequenceError, match=r"keypoints/left must have shape \(3, 21, 3\)"):
-        write_revision(tmp_path, replace(good, keypoints={"left": np.zeros((2, 21, 3))}), binding=BINDING)
+        write_revision(tmp_path, replace(good, keypoints=wrong), binding=BINDING)
     odd = replace(good.hands["right"], status=np.full(3, 77, np.uint8))
     with pytest.raises(SequenceError, match="hands/right/status must hold 0 to 4, got 77"):
         write_revision(tmp_path, replace(good, hands={"right": odd}), binding=BINDING)
