@@ -146,7 +146,7 @@ def read_revision_group(group: h5py.Group) -> Revision:
     )
 
 
-def _read_all(group: h5py.Group, kind: str) -> dict:  # type: ignore[type-arg]
+def _read_all(group: h5py.Group, kind: str) -> dict:
     """Every array of a subgroup that may be missing, by name."""
     return {name: dataset[()] for name, dataset in group.get(kind, {}).items()}
 
