@@ -13,7 +13,7 @@ fail() { printf '\033[1;31minstall: %s\033[0m\n' "$*" >&2; exit 1; }
 
 # What the Python wheels load from the system: Qt's xcb plugin, libusb for the cameras, EGL, a virtual screen.
 readonly SYSTEM_PACKAGES=(
-  python3-venv libusb-1.0-0 libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libx11-xcb1 libxkbcommon-x11-0
+  python3-venv libusb-1.0-0 libgomp1 libgl1 libegl1 libglib2.0-0 libdbus-1-3 libfontconfig1 libx11-xcb1 libxkbcommon-x11-0
   libxcb1 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-render0 libxcb-shape0
   libxcb-shm0 libxcb-sync1 libxcb-util1 libxcb-xfixes0 libxcb-xinerama0 libxcb-xkb1 xvfb
 )
