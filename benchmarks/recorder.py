@@ -288,14 +288,13 @@ def main(config: Config) -> None:
             for case in CASES:
                 out, folder = base / f"{case}.json", base / f"{case}_{k}"
                 folder.mkdir()
-                code = "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]); import recorder, json;"
-                code += "r = recorder.run_case(sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]), float(sys.argv[5]));"
-                code += "Path(sys.argv[6]).write_text(json.dumps(r)); import os; os._exit(0)"
-                here = str(Path(__file__).parent)
-                arguments = [here, case, str(drawn), str(folder), str(config.seconds), str(out)]
-                # As `hoi_cli` sets it for every command.
-                one_thread = {"OPENBLAS_NUM_THREADS": "1", **os.environ}
-                subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=one_thread)
+                code = "import sys, os, json, recorder; from pathlib import Path;"
+                code += "r = recorder.run_case(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), float(sys.argv[4]));"
+                code += "Path(sys.argv[5]).write_text(json.dumps(r)); os._exit(0)"
+                arguments = [case, str(drawn), str(folder), str(config.seconds), str(out)]
+                # One thread, as `hoi_cli` sets it for every command.
+                environment = {"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+                subprocess.run([sys.executable, "-c", code, *arguments], check=True, env=environment)
                 row = json.loads(out.read_text())
                 row["kept"] += _count_db3(folder)
                 rows[case].append(row)

@@ -18,10 +18,10 @@ from capture.annotatable import Verdict
 from capture.consent import require_consent
 from capture.device import Rig, StagedRig, streams_of
 from capture.disk import bytes_per_s, explained, free_bytes, require_space
+from capture.frame_watch import Watch
 from capture.readers import STALE_S, DeviceState, Reader
 from capture.rig import RecordRequest, label_simulated, make_header
 from capture.timekeeper import Timekeeper
-from capture.watching import Watch
 from capture.writing import Recorder, RecordReport, enter, new_writer, no_frames
 from hoi_core.errors import DeviceError, HoiError, StorageError
 from hoi_core.sequence import REFERENCE, CaptureHeader, next_name
