@@ -4,20 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from capture.protocol import Cell, Coverage
 
 from .jobs import Jobs
-from .lab import Cell, Consent, Coverage, Desk, Lab
+from .lab import Consent, Desk, Lab
 from .qt import QtCore, Signal
 from .sessions import RecordRequest
-
-
-@dataclass(frozen=True)
-class _NoCoverage:
-    """Before the tables are read."""
-
-    cells: tuple[Cell, ...] = ()
-    done: int = 0
 
 
 class DeskKeeper(QtCore.QObject):
@@ -34,8 +27,7 @@ class DeskKeeper(QtCore.QObject):
     def __init__(self, lab: Lab, jobs: Jobs, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
         self._lab, self._jobs = lab, jobs
-        nothing: Coverage = _NoCoverage()
-        self.now = Desk(nothing, None, (), {}, "")
+        self.now = Desk(Coverage(cells=()), None, (), {}, "")
         self._consents: dict[str, Consent] = {}
         self._asked = ""
         self._proposal: Cell | None = None

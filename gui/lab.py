@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from capture.protocol import Cell, Coverage
 from hoi_core.errors import HoiError
 from hoi_core.types import StreamInfo
 
@@ -61,50 +62,6 @@ class DeviceInfo(Protocol):
     @property
     def advice(self) -> str:
         """What to do about it; empty when all is well."""
-
-
-class Cell(Protocol):
-    """One cell of the protocol: who does what with which object, and how far that is."""
-
-    @property
-    def participant(self) -> str:
-        """Pseudonym."""
-
-    @property
-    def objects(self) -> tuple[str, ...]:
-        """Identifiers of the objects."""
-
-    @property
-    def scenario(self) -> str:
-        """Name of the scenario."""
-
-    @property
-    def action(self) -> str:
-        """What the participant does."""
-
-    @property
-    def status(self) -> str:
-        """`planned`, `recorded`, `incomplete`, `rejected` or `withdrawn`."""
-
-    @property
-    def sequence(self) -> str:
-        """The take that counts; empty while there is none."""
-
-    @property
-    def takes(self) -> int:
-        """Number of takes so far."""
-
-
-class Coverage(Protocol):
-    """The whole protocol and how far it is."""
-
-    @property
-    def cells(self) -> Sequence[Cell]:
-        """In the planned order."""
-
-    @property
-    def done(self) -> int:
-        """Cells with a take that counts."""
 
 
 class Closing(Protocol):

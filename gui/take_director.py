@@ -6,8 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from capture.protocol import Cell
+from capture.rig import RecordRequest as Header
+
 from .desk_keeper import DeskKeeper
-from .lab import Cell, Take
+from .lab import Take
 from .pages.record_page import RecordPage
 from .qt import QtCore, Signal
 from .sessions import RecordReport, RecordRequest
@@ -20,28 +23,8 @@ _NEWS_S = 10.0
 _SHORT_NEWS_S = 6.0
 
 
-class Start(Protocol):
-    """What a window is told to begin with."""
-
-    @property
-    def sequence(self) -> str:
-        """Name of the first recording; empty takes the next free one."""
-
-    @property
-    def participant(self) -> str:
-        """Pseudonym; empty takes whom the protocol proposes."""
-
-    @property
-    def objects(self) -> tuple[str, ...]:
-        """Objects; empty takes what the protocol proposes."""
-
-    @property
-    def scenario(self) -> str:
-        """Scenario of the protocol."""
-
-    @property
-    def action(self) -> str:
-        """What the participant does."""
+class Start(Header, Protocol):
+    """What a window is told to begin with; what is empty is left to the protocol."""
 
     @property
     def seconds(self) -> float | None:

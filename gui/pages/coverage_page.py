@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from gui.lab import Cell, Consent, Desk
+from capture.protocol import Cell
+from gui.lab import Consent, Desk
 from gui.notice import sentence
 from gui.panels.card import Card
 from gui.panels.coverage_matrix import STATUSES, CoverageMatrix, status_colours

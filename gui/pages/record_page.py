@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from capture.protocol import Cell
 from gui.feed import Figures
 from gui.health import lights
-from gui.lab import Cell, Consent, Desk
+from gui.lab import Consent, Desk
 from gui.notice import Notice
 from gui.panels.health_bar import HealthBar
 from gui.panels.live_views import LiveViews

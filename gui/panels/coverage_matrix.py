@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gui.lab import Cell
+from capture.protocol import Cell
 from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from gui.theme import Theme, colour
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from gui.lab import Cell
+from capture.protocol import Cell
 from gui.qt import QtWidgets, Signal
 from gui.sessions import RecordRequest
 

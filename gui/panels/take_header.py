@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from capture.protocol import Coverage
 from gui.fit_label import FitLabel
-from gui.lab import Consent, Coverage
+from gui.lab import Consent
 from gui.qt import Qt, QtWidgets
 from gui.sessions import RecordRequest
 from gui.theme import set_level
