@@ -30,6 +30,7 @@ from capture.simulation.play_scene import PlayScene
 from capture.simulation.player import Player
 from capture.simulation.timeline import Timeline
 from capture.simulation.truth import ClickNoise
+from capture.simulation.turntable_scene import TurntableScene
 from capture.simulation.twin import SENSOR, VIEWS, Stage, choose_cast, place_cameras
 from hoi_core.conventions import Side
 from hoi_core.errors import ConfigError, DeviceError
@@ -76,8 +77,9 @@ class Config:
     """Error of the calibrated positions of every camera but `left`, m."""
     faults: Faults = field(default_factory=Faults)
     """What else goes wrong: stalls, unplugged devices, clocks that start anew, late deliveries."""
-    scene: Literal["play", "board"] = "play"
-    """`play`: a hand takes an object. `board`: a person shows a ChArUco board to the cameras, for calibration."""
+    scene: Literal["play", "board", "turntable"] = "play"
+    """`play`: a hand takes an object. `board`: a person shows a ChArUco board to the cameras, for calibration.
+    `turntable`: the object stands on that board, which turns once around in 11.5 s, for a scan."""
     board: Board = field(default_factory=Board)
     """The board that is shown."""
     noise: Literal["fresh", "cached"] = "fresh"
@@ -140,7 +142,7 @@ class SimulatedRig:
         rng = np.random.default_rng([config.seed, 0])
         self.cameras = place_cameras(rng, config.calibration_error_px, config.calibration_error_m)
         self.cameras = self.cameras.recalibrated(config.cameras)
-        loop = config.scene == "play" and (config.live or config.seconds > config.drawn_s)
+        loop = config.scene != "board" and (config.live or config.seconds > config.drawn_s)
         drawn = max(round(min(config.seconds, config.drawn_s) * config.fps), 2)
         reel = Reel(drawn, loop, float(config.fps))
         self._clocks = _make_clocks(config, rng, reel)
@@ -149,10 +151,13 @@ class SimulatedRig:
         lab = Lab(config.seed, DEVICES, focal_px, config.depth)
         cast = choose_cast(config.seed, config.participant, config.object, config.side, config.unkind)
         self.stage = Stage(cast, self.cameras)
-        self.scene: PlayScene | BoardScene
+        self.scene: PlayScene | BoardScene | TurntableScene
         if config.scene == "board":
             path = np.random.default_rng([config.seed, 5])
             self.scene = BoardScene(self.stage, config.board, self._clocks, lab, path)
+        elif config.scene == "turntable":
+            path = np.random.default_rng([config.seed, 6])
+            self.scene = TurntableScene(self.stage, config.board, reel, self._clocks, lab, path)
         else:
             self.scene = PlayScene(self.stage, reel, self._clocks, lab, stocked=config.noise == "cached")
         """What the devices see."""

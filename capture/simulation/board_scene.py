@@ -17,7 +17,7 @@ from capture.simulation.truth import ClickNoise, clicked_revision
 from capture.simulation.twin import SENSOR, Stage
 from hoi_core import camera as cam
 from hoi_core import edges
-from hoi_core.render import Mesh, Window, render_color, render_depth, window_of
+from hoi_core.render import Light, Mesh, Window, render_color, render_depth, window_of
 from hoi_core.scene._shapes import resample, tube
 from hoi_core.types import F32, F64, I64, STATUSES, U8, Camera, ObjectTrack, Revision
 
@@ -94,21 +94,13 @@ class BoardScene:
 
     def truth(self, slots: I64, t_ns: I64) -> tuple[Revision, F32]:
         """Where the board was at the left view's exposures `(M,)`; there is no hand, so no vertices."""
-        m = len(t_ns)
-        accepted = np.full(m, STATUSES.index("accepted"), np.uint8)
-        track = ObjectTrack(self.poses("left", slots), np.ones(m, bool), accepted)
-        revision = Revision(
-            t_ns=t_ns, hands={}, objects={_OBJECT: track}, keypoints={}, frame_index={}, author="simulator"
-        )
-        return revision, np.zeros((m, 0, 3), np.float32)
+        return object_truth(_OBJECT, self.poses("left", slots), t_ns)
 
     def clicks(
         self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: ClickNoise, seed: int
     ) -> Revision:
         """What a simulated person clicks in images without a hand: nothing."""
-        keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in slots}
-        side = self.stage.cast.play.layer.side
-        return clicked_revision(t_ns, side, keypoints, frame_index, "There is no hand to click.")
+        return no_clicks(self.stage, t_ns, slots, frame_index)
 
     def _color(self, name: str, poses: F64) -> U8:
         """The whole colour image before noise."""
@@ -124,7 +116,7 @@ class BoardScene:
         in_front = middle[:3, 2] @ (middle[:3, 3] - view.camera.T_world_cam[:3, 3]) < 0
         if not in_front:
             self._draw_holder(holder, view.camera, held, part, window)
-        part = view.color(poses, self._light(middle), part, window)
+        part = view.color(poses, light_on_plate(self.stage.cast.light, middle), part, window)
         if in_front:
             self._draw_holder(holder, view.camera, held, part, window)
         image[y0:y1, x0:x1] = _soften(part, sensor=name == SENSOR)
@@ -155,19 +147,35 @@ class BoardScene:
             image[y0:y1, x0:x1] = view.depth(pose, np.ascontiguousarray(image[y0:y1, x0:x1]), window)
         return image
 
-    def _light(self, pose: F64) -> F64:
-        """Light that falls on the plate's front, linear RGB."""
-        light = self.stage.cast.light
-        towards = np.asarray(light.direction) / np.linalg.norm(light.direction)
-        cosine = max((float(-pose[:3, 2] @ towards) + light.wrap) / (1.0 + light.wrap), 0.0)
-        return np.asarray(light.ambient) + np.asarray(light.diffuse) * cosine
-
     def _holding(self, pose: F64) -> list[Mesh]:
         """Stick and fist in the world."""
         return [
             Mesh(cam.transform(pose, mesh.vertices_m), mesh.faces, mesh.colors, mesh.label, mesh.gloss)
             for mesh in self._holder
         ]
+
+
+def object_truth(name: str, T_world_obj: F64, t_ns: I64) -> tuple[Revision, F32]:
+    """The truth of a scene without a hand: poses `(M, 4, 4)` at times `(M,)`, and no vertices."""
+    m = len(t_ns)
+    accepted = np.full(m, STATUSES.index("accepted"), np.uint8)
+    track = ObjectTrack(T_world_obj, np.ones(m, bool), accepted)
+    revision = Revision(t_ns=t_ns, hands={}, objects={name: track}, keypoints={}, frame_index={}, author="simulator")
+    return revision, np.zeros((m, 0, 3), np.float32)
+
+
+def no_clicks(stage: Stage, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64]) -> Revision:
+    """The revision of a person who found no hand to click in M moments."""
+    keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in slots}
+    side = stage.cast.play.layer.side
+    return clicked_revision(t_ns, side, keypoints, frame_index, "There is no hand to click.")
+
+
+def light_on_plate(light: Light, T_world_board: F64) -> F64:
+    """Light that falls on the plate's front, linear RGB `(3,)`."""
+    towards = np.asarray(light.direction) / np.linalg.norm(light.direction)
+    cosine = max((float(-T_world_board[:3, 2] @ towards) + light.wrap) / (1.0 + light.wrap), 0.0)
+    return np.asarray(light.ambient) + np.asarray(light.diffuse) * cosine
 
 
 def _holder(board: Board) -> list[Mesh]:
