@@ -1,16 +1,21 @@
-"""Fit a whole recorded sequence without a person: evidence, first guess, fit, and a new revision."""
+"""Annotate a whole recorded sequence without a person: evidence, hands, what they share, labels, a new revision."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from annotate import covariance, gather, labels
-from annotate import fit as fitting
-from annotate.hand import Hand, from_mano
-from annotate.initialise import initialise
+import numpy as np
+
+import hoi_core
+from annotate import labels
+from annotate.carried import keep_settled, settled, with_clicks, with_notes
+from annotate.hand_fit import FirstGuess, HandConfig, HandFit, first_fit, first_guess, fit_again, joint_covariance
 from annotate.keypoints import Keypoints
 from hoi_core import plugins
 from hoi_core.conventions import Side
@@ -25,26 +30,28 @@ from hoi_core.sequence import (
     write_revision,
 )
 from hoi_core.sequence.layout import ANNOTATION
-from hoi_core.types import Revision
+from hoi_core.types import F64, PROBLEMS, STATUSES, U8, HandTrack, Revision
 
 Progress = Callable[[float, str], None]
 """Called with (share done, what is being done)."""
+AUTHOR = "auto"
+_SETTINGS = re.compile(r"settings ([0-9a-f]{12})")
 
 
 @dataclass(frozen=True)
 class Config:
-    """How a sequence is fitted."""
+    """How a sequence is annotated."""
 
-    side: Side = "right"
-    """Which hand, where the keypoints do not say."""
+    side: Side | None = None
+    """Fit this hand only, if it has keypoints; None for every hand that has."""
     keypoints: str = "stored"
     """Keypoint provider."""
-    clouds: gather.CloudConfig = field(default_factory=gather.CloudConfig)
-    """Choice of depth points."""
-    terms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """term -> field -> value, where a term should not have its default."""
-    inflation: float = 1.0
-    """Factor on the standard deviations of the joints, see `covariance.joint_covariance`."""
+    hand: HandConfig = field(default_factory=HandConfig)
+    """How a hand is fitted."""
+
+    def digest(self) -> str:
+        """Twelve digits that differ where the settings do."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Report:
     frames: int
     """Moments of the sequence."""
     valid_share: float
-    """Share of the moments with a label."""
+    """Share of the moments with a label, of all hands."""
     reprojection_px: float
     """Median distance of projected joints from keypoints, px."""
     depth_mm: float
@@ -64,7 +71,11 @@ class Report:
     seconds: float
     """Time of the fit, reading included."""
     iterations: int
-    """Steps of the fit over the sequence."""
+    """Steps of the fit over the sequence, of all hands."""
+    hands: tuple[str, ...] = ()
+    """Sides that were fitted."""
+    problems: Mapping[str, int] = field(default_factory=dict)
+    """Reason -> moments of a hand without a label."""
 
     def figures(self) -> dict[str, object]:
         """The figures for machines."""
@@ -77,6 +88,8 @@ class Report:
             "seconds": self.seconds,
             "seconds_per_frame": self.seconds / max(self.frames, 1),
             "iterations": self.iterations,
+            "hands": list(self.hands),
+            "problems": dict(self.problems),
         }
 
 
@@ -88,7 +101,7 @@ def annotate(
     *,
     write: bool = True,
 ) -> Report:
-    """Fit the hand of a sequence and add the result to its labels as a new revision.
+    """Fit what a sequence shows and add the result to its labels as a new revision.
 
     Args:
         root: the dataset.
@@ -107,21 +120,52 @@ def annotate(
     began = time.perf_counter()
     with open_capture(folder) as capture:
         check_labels(folder, capture)
-        keypoints = find_keypoints(folder, capture, config.keypoints)
-        fitted = fit_revision(folder, capture, keypoints, config, on_progress)
+        before = _current(folder)
+        keypoints = with_clicks(find_keypoints(folder, capture, config.keypoints), before)
+        fitted = fit_revision(folder, capture, keypoints, config, on_progress, before)
         seconds = time.perf_counter() - began
         binding = bind(capture, fitted.layer)
+    name = write_revision(folder, fitted.revision, binding=binding) if write else ""
+    return _report(name, fitted, seconds)
+
+
+def finished(folder: Path, config: Config) -> str:
+    """The current revision, if it is what `annotate` would make again with this version and settings; else empty."""
+    if not (folder / ANNOTATION).exists():
+        return ""
+    with open_annotation(folder) as annotation:
+        about = annotation.about(annotation.current)
+        settings = _SETTINGS.search(about["comment"])
+        done = (
+            about["author"] == AUTHOR
+            and about["software"] == f"hoi-toolkit {hoi_core.__version__}"
+            and settings is not None
+            and settings[1] == config.digest()
+        )
+        return annotation.current if done else ""
+
+
+def _current(folder: Path) -> Revision | None:
+    """The labels that the sequence has."""
+    if not (folder / ANNOTATION).exists():
+        return None
+    with open_annotation(folder) as annotation:
+        return annotation.load()
+
+
+def _report(name: str, fitted: Fitted, seconds: float) -> Report:
     revision = fitted.revision
-    name = write_revision(folder, revision, binding=binding) if write else ""
-    hand = next(iter(revision.hands.values()))
+    codes = np.concatenate(list(revision.problems.values()))
     return Report(
         revision=name,
         frames=len(revision.t_ns),
-        valid_share=float(hand.valid.mean()),
+        valid_share=float(np.mean([hand.valid.mean() for hand in revision.hands.values()])),
         reprojection_px=labels.median(revision.residuals["reprojection_px"]),
         depth_mm=1e3 * labels.median(revision.residuals["depth_m"]),
         seconds=seconds,
         iterations=fitted.iterations,
+        hands=tuple(revision.hands),
+        problems={PROBLEMS[code]: int((codes == code).sum()) for code in np.unique(codes) if code},
     )
 
 
@@ -136,15 +180,20 @@ class Fitted:
     """Labels that no file holds yet."""
 
     layer: ManoLayer
-    """The hand model that was fitted."""
+    """The model of the first hand that was fitted."""
     revision: Revision
     """The labels."""
     iterations: int
-    """Steps of the fit over the sequence."""
+    """Steps of the fit over the sequence, of all hands."""
 
 
 def fit_revision(
-    folder: Path, capture: Capture, keypoints: Keypoints, config: Config, on_progress: Progress | None = None
+    folder: Path,
+    capture: Capture,
+    keypoints: Keypoints,
+    config: Config,
+    on_progress: Progress | None = None,
+    before: Revision | None = None,
 ) -> Fitted:
     """Fit without writing anything.
 
@@ -154,6 +203,7 @@ def fit_revision(
         keypoints: 2D joints at its moments.
         config: how.
         on_progress: told how far it is; may raise to stop.
+        before: the labels so far, of the same moments: what a person settled or noted in them stays as it is.
 
     Raises:
         FitError: no keypoints to start from.
@@ -161,35 +211,128 @@ def fit_revision(
     """
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
-    side = config.side if config.side in keypoints.hands else next(iter(keypoints.hands))
-    layer = hand_model(folder, side)
-    check_labels(folder, capture, layer)
-    hand: Hand = from_mano(layer.model)
-    terms = fitting.load_terms(config.terms)
-    evidence = gather.keypoint_evidence(capture, keypoints.hands[side])
-    tell(0.02, "first guess")
-    start = initialise(hand, evidence, terms)
-    evidence = gather.with_clouds(
-        evidence, capture, start, config.clouds, lambda i, n: tell(0.1 + 0.4 * i / n, "reading depth")
-    )
-    result = fitting.fit(evidence, start, terms, on_step=lambda i, n: tell(0.5 + 0.45 * i / n, "fitting"))
+    fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.8))
+    fits = _rival_fits(fits, part(tell, 0.8, 0.95))
     tell(0.95, "uncertainty")
-    cov = covariance.joint_covariance(result, config.inflation)
-    track, residuals = labels.hand_track(result, evidence, cov)
-    revision = Revision(
+    revision = _revision(capture, keypoints, fits, failures, before, config)
+    tell(1.0, "done")
+    first = next(iter(fits.values()))
+    return Fitted(first.layer, with_notes(revision, before), sum(fit.iterations for fit in fits.values()))
+
+
+def part(tell: Progress, low: float, high: float) -> Progress:
+    """Progress within a part of the whole."""
+    return lambda share, what: tell(low + (high - low) * share, what)
+
+
+def _first_fits(
+    folder: Path, capture: Capture, keypoints: Keypoints, config: Config, tell: Progress
+) -> tuple[dict[Side, HandFit], dict[Side, FitError]]:
+    """Each hand as if it were alone; one that cannot start does not stop the other."""
+    guesses: dict[Side, FirstGuess] = {}
+    failures: dict[Side, FitError] = {}
+    wanted = {side: points for side, points in keypoints.hands.items() if config.side in (None, side)}
+    for side, points in (wanted or keypoints.hands).items():
+        tell(0.0, f"first guess of the {side} hand")
+        layer = hand_model(folder, side)
+        check_labels(folder, capture, layer)
+        try:
+            guesses[side] = first_guess(capture, points, layer, config.hand)
+        except FitError as error:
+            failures[side] = error
+    if not guesses:
+        raise next(iter(failures.values()))
+    parts = {
+        side: part(tell, 0.2 + 0.8 * k / len(guesses), 0.2 + 0.8 * (k + 1) / len(guesses))
+        for k, side in enumerate(guesses)
+    }
+    return {side: first_fit(capture, guess, config.hand, parts[side]) for side, guess in guesses.items()}, failures
+
+
+def _rival_fits(fits: dict[Side, HandFit], tell: Progress) -> dict[Side, HandFit]:
+    """Fit hands again that share the scene, each without the depth points of the other."""
+    if len(fits) < 2:
+        return fits
+    surfaces: dict[Side, F64] = {side: fit.hands.vertices_m for side, fit in fits.items()}
+    again: dict[Side, HandFit] = {}
+    for k, (side, fit) in enumerate(fits.items()):
+        rivals: dict[str, F64] = {other: points for other, points in surfaces.items() if other != side}
+        again[side] = fit_again(fit, rivals, part(tell, k / len(fits), (k + 1) / len(fits)))
+    return again
+
+
+def _revision(
+    capture: Capture,
+    keypoints: Keypoints,
+    fits: Mapping[Side, HandFit],
+    failures: Mapping[Side, FitError],
+    before: Revision | None,
+    config: Config,
+) -> Revision:
+    moments = len(capture.sync)
+    found = {
+        side: labels.hand_labels(fit.result, fit.evidence, joint_covariance(fit, config.hand))
+        for side, fit in fits.items()
+    }
+    earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
+    problems: dict[Side, U8] = {side: np.full(moments, PROBLEMS.index("no start"), np.uint8) for side in failures}
+    for side, hand in found.items():
+        problems[side] = np.where(settled(earlier.get(side), moments), 0, hand.problems).astype(np.uint8)
+    hands = {side: keep_settled(hand.track, earlier.get(side)) for side, hand in found.items()}
+    hands |= {side: keep_settled(_empty(moments), earlier.get(side)) for side in failures}
+    hands |= {side: track for side, track in earlier.items() if side not in hands}
+    terms = ", ".join(next(iter(fits.values())).terms)
+    steps = sum(fit.iterations for fit in fits.values())
+    said = f"fitted the {' and '.join(fits)} hand with {terms} in {steps} iterations; settings {config.digest()}"
+    return Revision(
         t_ns=capture.sync.t_ns,
-        hands={layer.side: track},
-        objects={},
+        hands=hands,
+        objects=dict(before.objects) if before is not None else {},
         keypoints=dict(keypoints.hands),
         frame_index={view: capture.sync.index[f"{view}/color"] for view in capture.views},
-        residuals=residuals,
-        author="auto",
+        residuals=_residuals({side: hand.residuals for side, hand in found.items()}),
+        author=AUTHOR,
         parent=keypoints.parent,
-        comment=f"fitted to {', '.join(evidence.views)} with {', '.join(terms)} in {result.iterations} iterations",
+        comment=said,
         keypoint_source=keypoints.source,
+        problems=problems,
+        corrections=_corrections(fits),
     )
-    tell(1.0, "done")
-    return Fitted(layer, revision, result.iterations)
+
+
+def _empty(moments: int) -> HandTrack:
+    """A hand without any label."""
+    nan = np.nan
+    return HandTrack(
+        orient=np.full((moments, 3), nan),
+        pose=np.full((moments, 45), nan),
+        betas=np.zeros(10),
+        trans_m=np.full((moments, 3), nan),
+        joints_m=np.full((moments, 21, 3), nan),
+        joint_cov_m2=np.full((moments, 21, 3, 3), nan),
+        valid=np.zeros(moments, dtype=bool),
+        status=np.full(moments, STATUSES.index("none"), np.uint8),
+        joint_source=np.zeros((moments, 21), np.uint8),
+    )
+
+
+def _residuals(by_side: Mapping[Side, Mapping[str, F64]]) -> dict[str, F64]:
+    """The worse hand's residuals at each moment, and each hand's own where there are two."""
+    out: dict[str, F64] = {}
+    for name in next(iter(by_side.values())):
+        out[name] = np.fmax.reduce([values[name] for values in by_side.values()])
+        if len(by_side) > 1:
+            out |= {f"{side}_{name}": values[name] for side, values in by_side.items()}
+    return out
+
+
+def _corrections(fits: Mapping[Side, HandFit]) -> dict[str, F64]:
+    """What the fits corrected of each view, the mean of the hands."""
+    found: dict[str, list[F64]] = {}
+    for fit in fits.values():
+        for view, correction in zip(fit.evidence.views, fit.result.state.views, strict=True):
+            found.setdefault(view, []).append(correction)
+    return {view: np.mean(corrections, axis=0) for view, corrections in found.items()}
 
 
 def _quiet(share: float, what: str) -> None:

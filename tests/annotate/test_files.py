@@ -55,6 +55,14 @@ def test_auto_adds_a_revision_with_a_parent(annotated) -> None:
     assert revision.keypoint_source == "clicked"
 
 
+def test_what_was_annotated_with_these_settings_is_finished(annotated, recorded: Path) -> None:
+    root, _ = annotated
+    folder = root / "sequences" / "seq_001"
+    assert auto.finished(folder, auto.Config()) == "r001"
+    assert auto.finished(folder, auto.Config(side="right")) == ""
+    assert auto.finished(recorded / "sequences" / "seq_001", auto.Config()) == ""
+
+
 def test_no_moment_is_silently_empty(annotated) -> None:
     root, report = annotated
     assert report.frames == MOMENTS

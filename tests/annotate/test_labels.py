@@ -10,7 +10,7 @@ from annotate import fit as fitting
 from annotate import hand as hands
 from annotate.initialise import initialise
 from hoi_core.mano import ManoLayer
-from hoi_core.types import JOINT_SOURCES, STATUSES
+from hoi_core.types import JOINT_SOURCES, PROBLEMS, STATUSES
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,10 @@ def fitted(scene):
 
 def test_every_moment_is_labelled_where_evidence_is(fitted) -> None:
     made, result = fitted
-    track, residuals = labels.hand_track(result, made.evidence, np.zeros((40, 21, 3, 3)))
+    found = labels.hand_labels(result, made.evidence, np.zeros((40, 21, 3, 3)))
+    track, residuals = found.track, found.residuals
     assert track.valid.all()
+    assert not found.problems.any()
     assert (track.joint_source == JOINT_SOURCES.index("fitted")).all()
     assert np.isfinite(residuals["reprojection_px"][::5]).all()
     assert np.isnan(residuals["reprojection_px"][1])
@@ -35,7 +37,8 @@ def test_moments_far_from_evidence_have_no_label(fitted) -> None:
     pixels = made.evidence.keypoints_px.copy()
     pixels[6:] = np.nan
     poor = replace(made.evidence, keypoints_px=pixels, clouds={})
-    track, residuals = labels.hand_track(result, poor, np.zeros((40, 21, 3, 3)))
+    found = labels.hand_labels(result, poor, np.zeros((40, 21, 3, 3)))
+    track, residuals = found.track, found.residuals
     # The last keypoints are those of moment 5, and half a second is 15 moments.
     assert track.valid[:20].all()
     assert not track.valid[21:].any()
@@ -44,6 +47,8 @@ def test_moments_far_from_evidence_have_no_label(fitted) -> None:
     assert (track.joint_source[21:] == JOINT_SOURCES.index("none")).all()
     assert (track.joint_source[6:20] == JOINT_SOURCES.index("interpolated")).all()
     assert np.isnan(residuals["depth_m"]).all()
+    assert (found.problems[21:] == PROBLEMS.index("no evidence")).all()
+    assert not found.problems[:20].any()
 
 
 def test_covariance_grows_where_evidence_is_missing(fitted) -> None:

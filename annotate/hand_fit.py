@@ -1,0 +1,123 @@
+"""One hand of a sequence: what the cameras say of it, a first guess, the fit, and again with its rivals known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from annotate import covariance, gather
+from annotate import fit as fitting
+from annotate.competition import without_rivals
+from annotate.evidence import Evidence
+from annotate.fit import FitResult, Term
+from annotate.hand import Hand, HandState, from_mano
+from annotate.initialise import initialise
+from annotate.stage import SEQUENCE
+from annotate.state import FitState
+from hoi_core.mano import ManoLayer
+from hoi_core.sequence import Capture
+from hoi_core.types import F64, HandKeypoints
+
+Tell = Callable[[float, str], None]
+_AGAIN = SEQUENCE[-4:]
+
+
+@dataclass(frozen=True)
+class HandConfig:
+    """How a hand is fitted."""
+
+    clouds: gather.CloudConfig = field(default_factory=gather.CloudConfig)
+    """Choice of depth points."""
+    terms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """term -> field -> value, where a term should not have its default."""
+    inflation: float = 1.0
+    """Factor on the standard deviations of the joints, see `covariance.joint_covariance`."""
+
+
+@dataclass(frozen=True)
+class HandFit:
+    """A hand as it is fitted so far."""
+
+    layer: ManoLayer
+    """The hand model."""
+    evidence: Evidence
+    """What was fitted."""
+    terms: Mapping[str, Term]
+    """The terms of the fit, as they are set."""
+    result: FitResult
+    """Where it ended."""
+    iterations: int
+    """Steps over the sequence so far."""
+
+    @property
+    def hands(self) -> HandState:
+        """The hand over the moments."""
+        return self.result.state.hands
+
+
+@dataclass(frozen=True)
+class FirstGuess:
+    """Where the fit of a hand starts."""
+
+    layer: ManoLayer
+    """The hand model."""
+    evidence: Evidence
+    """Its keypoints."""
+    terms: Mapping[str, Term]
+    """The terms of the fit."""
+    state: FitState
+    """The guess, over all moments."""
+
+
+def first_guess(capture: Capture, points: HandKeypoints, layer: ManoLayer, config: HandConfig) -> FirstGuess:
+    """Guess a hand from its keypoints.
+
+    Args:
+        capture: the open recording.
+        points: the hand's keypoints at its moments.
+        layer: the hand model.
+        config: how.
+
+    Raises:
+        FitError: no keypoints to start from.
+    """
+    hand: Hand = from_mano(layer.model)
+    terms = fitting.load_terms(config.terms)
+    evidence = gather.keypoint_evidence(capture, points)
+    return FirstGuess(layer, evidence, terms, initialise(hand, evidence, terms))
+
+
+def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tell) -> HandFit:
+    """Fit a hand as if it were alone.
+
+    Args:
+        capture: the open recording.
+        guess: where to start.
+        config: how.
+        tell: told how far it is.
+    """
+    evidence = gather.with_clouds(
+        guess.evidence, capture, guess.state, config.clouds, lambda i, n: tell(0.5 * i / n, "reading depth")
+    )
+    result = fitting.fit(evidence, guess.state, guess.terms, on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting"))
+    return HandFit(guess.layer, evidence, guess.terms, result, result.iterations)
+
+
+def fit_again(fitted: HandFit, rivals: Mapping[str, F64], tell: Tell) -> HandFit:
+    """Fit on from where a hand is, without the depth points that lie nearer to something else.
+
+    Args:
+        fitted: the hand so far.
+        rivals: what else is there -> `(M, N, 3)` m points of its surface in the world; NaN where it is not.
+        tell: told how far it is.
+    """
+    evidence = replace(fitted.evidence, clouds=without_rivals(fitted.evidence, fitted.hands, rivals))
+    result = fitting.fit(
+        evidence, fitted.result.state, fitted.terms, _AGAIN, on_step=lambda i, n: tell(i / n, "fitting")
+    )
+    return replace(fitted, evidence=evidence, result=result, iterations=fitted.iterations + result.iterations)
+
+
+def joint_covariance(fitted: HandFit, config: HandConfig) -> F64:
+    """`(M, 21, 3, 3)` m^2 covariance of the joints."""
+    return covariance.joint_covariance(fitted.result, config.inflation)
