@@ -1,4 +1,4 @@
-"""Depth points against the visible side of the hand's surface, point to plane."""
+"""Depth points against the visible side of the hand's surface, point to the plane of a triangle."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from annotate.equations import NormalEquations
 from annotate.evidence import Cloud, Evidence
 from annotate.stage import Stage
 from annotate.state import FitState, Points, add_rows, geman_mcclure, observed, velocities
+from annotate.terms._faces import face_normals
+from hoi_core.conventions import N_VERTICES
 from hoi_core.types import F64
 
 
@@ -32,23 +34,27 @@ class _Prepared:
     sigma_m: float
     scale: float
     views: tuple[tuple[Points, F64, F64, F64], ...]
-    """Vertices, normals (K, 3), depth points (K, 3) and unit rays to them (K, 3)."""
+    """Vertices, normals (K, 3) of the triangles, depth points (K, 3) and unit rays to them (K, 3)."""
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
     """Find the vertex of each depth point."""
     if config.weight <= 0 or stage.gate_m <= 0 or not evidence.clouds:
         return None
-    velocity = velocities(state.hands, evidence.t_s)
+    hands = state.hands
+    velocity = velocities(hands, evidence.t_s)
     views = []
     for v, cloud in evidence.clouds.items():
-        vertex = match(cloud, state, stage.gate_m)
+        # At its own time the hand is elsewhere: a point is matched where the hand was when it was measured.
+        then_m = hands.vertices_m + np.nan_to_num(cloud.lag_s)[:, None, None] * velocity[:, :N_VERTICES]
+        vertex = match(cloud, state, stage.gate_m, then_m)
         found = np.flatnonzero(vertex >= 0)
         moment, point = cloud.moment[found], vertex[found].astype(np.int64)
         points = Points(v, cloud.eye_m, moment, point, velocity[moment, point], cloud.lag_s[moment])
         target_m = cloud.points_m[found]
+        normals = face_normals(hands.hand, then_m, moment, point, target_m)
         rays = (target_m - cloud.eye_m) / np.linalg.norm(target_m - cloud.eye_m, axis=-1, keepdims=True)
-        views.append((points, state.hands.normals[moment, point], target_m, rays))
+        views.append((points, normals, target_m, rays))
     scale = max(stage.robust_scale * config.largest_sigmas / _LAST_SCALE, config.largest_sigmas)
     return _Prepared(config.weight, config.sigma_m, scale, tuple(views))
 
@@ -56,14 +62,24 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
 _LAST_SCALE = 4.0  # robust scale of the last stages, where `largest_sigmas` holds
 
 
-def match(cloud: Cloud, state: FitState, gate_m: float) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    """(K,) nearest visible vertex of each depth point within the gate, or -1."""
+def match(
+    cloud: Cloud, state: FitState, gate_m: float, vertices_m: F64 | None = None
+) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """(K,) nearest visible vertex of each depth point within the gate, or -1.
+
+    Args:
+        cloud: of one view.
+        state: the hand.
+        gate_m: largest distance, m.
+        vertices_m: `(M, 778, 3)` m where the hand was when the points were measured; None for the moments' own times.
+    """
     single = np.float32
+    where_m = state.hands.vertices_m if vertices_m is None else vertices_m
     return _kernels.match_points(
         cloud.start,
         cloud.points_m.astype(single),
         cloud.normals.astype(single),
-        state.hands.vertices_m.astype(single),
+        where_m.astype(single),
         state.hands.normals.astype(single),
         cloud.eye_m.astype(single),
         gate_m,
