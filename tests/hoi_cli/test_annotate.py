@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from annotate import auto
 from hoi_cli.annotate import main
+from hoi_core.errors import FitError, HoiError, StorageError
 
 
 def test_unknown_sequence_is_one_line_and_exit_code_two(tmp_path: Path, capsys) -> None:
@@ -31,15 +33,87 @@ def test_foreign_file_is_refused(tmp_path: Path, capsys) -> None:
     assert "capture.h5" in capsys.readouterr().err
 
 
-def test_figures_are_written_for_machines(tmp_path: Path, monkeypatch, capsys) -> None:
-    from annotate import auto
+REPORT = auto.Report("r001", 180, 0.99, 2.1, 1.2, 3.6, 11, ("right",), {"no evidence": 2})
 
+
+def stand_in(monkeypatch, failing: dict[str, HoiError]) -> list[str]:
+    """Fits that take no time, of recordings that are empty files; returns the sequences that were fitted."""
+    fitted: list[str] = []
+
+    def annotate(root: Path, sequence: str, *args, **more) -> auto.Report:
+        if sequence in failing:
+            raise failing[sequence]
+        fitted.append(sequence)
+        return REPORT
+
+    monkeypatch.setattr(auto, "annotate", annotate)
+    monkeypatch.setattr("hoi_core.sequence.repair", lambda *args: None)
+    return fitted
+
+
+def recordings(root: Path, *names: str) -> None:
+    for name in names:
+        (root / "sequences" / name).mkdir(parents=True)
+        (root / "sequences" / name / "capture.h5").touch()
+
+
+def test_one_failing_sequence_does_not_stop_the_others(tmp_path: Path, monkeypatch, capsys) -> None:
+    recordings(tmp_path, "seq_001", "seq_002", "seq_003")
+    fitted = stand_in(monkeypatch, {"seq_002": FitError("no keypoints.", "Click some.")})
+    out = tmp_path / "figures.json"
+    assert main(["all", "--auto", "--data", str(tmp_path), "--json", str(out)]) == 2
+    said = capsys.readouterr()
+    assert fitted == ["seq_001", "seq_003"]
+    assert "1 of 3 sequences" in said.err
+    assert "seq_002: no keypoints. Click some." in " ".join(said.out.split())
+    assert [row["sequence"] for row in json.loads(out.read_text())] == ["seq_001", "seq_002", "seq_003"]
+    assert json.loads(out.read_text())[1]["error"].startswith("no keypoints")
+
+
+def test_a_full_disk_stops_all(tmp_path: Path, monkeypatch) -> None:
+    recordings(tmp_path, "seq_001", "seq_002")
+    fitted = stand_in(monkeypatch, {"seq_001": StorageError("no space.", "Make some.")})
+    assert main(["all", "--auto", "--data", str(tmp_path)]) == 2
+    assert fitted == []
+
+
+def test_finished_sequences_are_left_alone_unless_again(tmp_path: Path, monkeypatch, capsys) -> None:
+    recordings(tmp_path, "seq_001", "seq_002")
+    fitted = stand_in(monkeypatch, {})
+    monkeypatch.setattr(auto, "finished", lambda folder, config: "r007" if folder.name == "seq_001" else "")
+    assert main(["seq_001", "seq_002", "seq_001", "--auto", "--data", str(tmp_path)]) == 0
+    assert fitted == ["seq_002"]
+    assert "finished before (r007)" in capsys.readouterr().out
+    assert main(["seq_001", "--auto", "--data", str(tmp_path)]) == 0
+    assert fitted == ["seq_002"]
+    assert main(["seq_001", "--auto", "--again", "--data", str(tmp_path)]) == 0
+    assert fitted == ["seq_002", "seq_001"]
+
+
+def test_an_unknown_name_among_many_is_found_before_any_work(tmp_path: Path, monkeypatch, capsys) -> None:
+    recordings(tmp_path, "seq_001")
+    fitted = stand_in(monkeypatch, {})
+    assert main(["seq_001", "seq_01", "--auto", "--data", str(tmp_path)]) == 2
+    assert fitted == []
+    assert "Did you mean seq_001" in capsys.readouterr().err
+
+
+def test_the_window_takes_one_sequence(tmp_path: Path, capsys) -> None:
+    recordings(tmp_path, "seq_001", "seq_002")
+    assert main(["seq_001", "seq_002", "--data", str(tmp_path)]) == 2
+    assert "--auto" in capsys.readouterr().err
+
+
+def test_nothing_to_annotate_says_so(tmp_path: Path, capsys) -> None:
+    assert main(["all", "--auto", "--data", str(tmp_path)]) == 2
+    assert "hoi-capture" in capsys.readouterr().err
+
+
+def test_figures_are_written_for_machines(tmp_path: Path, monkeypatch, capsys) -> None:
     folder = tmp_path / "sequences" / "seq_001"
     folder.mkdir(parents=True)
     (folder / "capture.h5").touch()
-    report = auto.Report("r001", 180, 0.99, 2.1, 1.2, 3.6, 11)
-    monkeypatch.setattr(auto, "annotate", lambda *args, **more: report)
-    monkeypatch.setattr("hoi_core.sequence.repair", lambda *args: None)  # the recording is an empty file
+    stand_in(monkeypatch, {})
     out = tmp_path / "figures.json"
     assert main(["seq_001", "--auto", "--data", str(tmp_path), "--json", str(out)]) == 0
     figures = json.loads(out.read_text())
@@ -47,4 +121,7 @@ def test_figures_are_written_for_machines(tmp_path: Path, monkeypatch, capsys) -
     assert figures["valid_share"] == 0.99
     assert figures["median_reprojection_px"] == 2.1
     assert figures["seconds_per_frame"] == pytest.approx(0.02)
-    assert "hoi-data compare seq_001" in capsys.readouterr().out
+    assert figures["problems"] == {"no evidence": 2}
+    said = capsys.readouterr().out
+    assert "hoi-data compare seq_001" in said
+    assert "2 no evidence" in said
