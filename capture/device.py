@@ -107,6 +107,9 @@ class StagedRig(Rig, Protocol):
     def simulated_clicks(self, sequence_dir: Path) -> Revision:
         """Revision r000 of a finished recording: the clicks of a simulated annotator."""
 
+    def write_meshes(self, root: Path) -> None:
+        """Give a dataset the mesh of what is played with, where it has none."""
+
 
 def streams_of(rig: Rig) -> list[StreamInfo]:
     """All streams of a rig, in the order of its devices."""

@@ -74,7 +74,7 @@ def make_header(rig: Rig, request: RecordRequest) -> CaptureHeader:
 
 
 def label_simulated(rig: Rig, folder: Path) -> None:
-    """Beside a recording of the simulated rig write its truth, and the clicks of a simulated annotator as r000.
+    """Beside a recording of the simulated rig write its truth, its object's mesh, and simulated clicks as r000.
 
     Does nothing for any other rig.
     """
@@ -83,6 +83,7 @@ def label_simulated(rig: Rig, folder: Path) -> None:
     from hoi_core.mano import ManoLayer
 
     rig.write_truth(folder)
+    rig.write_meshes(folder.parents[1])
     clicks = rig.simulated_clicks(folder)
     hand = ManoLayer.from_env(next(iter(clicks.hands), "right")).model
     with open_capture(folder) as capture:

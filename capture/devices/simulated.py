@@ -28,6 +28,7 @@ from capture.simulation.noise import DepthNoise
 from capture.simulation.outlets import DEVICES, Outlets
 from capture.simulation.play_scene import PlayScene
 from capture.simulation.player import Player
+from capture.simulation.props import write_mesh
 from capture.simulation.timeline import Timeline
 from capture.simulation.truth import ClickNoise
 from capture.simulation.turntable_scene import TurntableScene
@@ -145,8 +146,10 @@ class SimulatedRig:
         loop = config.scene != "board" and (config.live or config.seconds > config.drawn_s)
         drawn = max(round(min(config.seconds, config.drawn_s) * config.fps), 2)
         reel = Reel(drawn, loop, float(config.fps))
-        self._clocks = _make_clocks(config, rng, reel)
-        self._timelines = self._make_timelines()
+        self.clocks = _make_clocks(config, rng, reel)
+        """Device -> when it exposes, and what its clock says then."""
+        self.timelines = self._make_timelines()
+        """Device -> which of its frames come."""
         focal_px = {view: self.cameras.true[f"{view}/depth"].fx for view in VIEWS}
         lab = Lab(config.seed, DEVICES, focal_px, config.depth)
         cast = choose_cast(config.seed, config.participant, config.object, config.side, config.unkind)
@@ -154,20 +157,20 @@ class SimulatedRig:
         self.scene: PlayScene | BoardScene | TurntableScene
         if config.scene == "board":
             path = np.random.default_rng([config.seed, 5])
-            self.scene = BoardScene(self.stage, config.board, self._clocks, lab, path)
+            self.scene = BoardScene(self.stage, config.board, self.clocks, lab, path)
         elif config.scene == "turntable":
             path = np.random.default_rng([config.seed, 6])
-            self.scene = TurntableScene(self.stage, config.board, reel, self._clocks, lab, path)
+            self.scene = TurntableScene(self.stage, config.board, reel, self.clocks, lab, path)
         else:
-            self.scene = PlayScene(self.stage, reel, self._clocks, lab, stocked=config.noise == "cached")
+            self.scene = PlayScene(self.stage, reel, self.clocks, lab, stocked=config.noise == "cached")
         """What the devices see."""
         self._outlets = Outlets(self.cameras, config.fps, config.clock_domain)
         self.devices = self._outlets.devices
         self._shown = array("q")
         self._slot = -1
-        order = sorted(DEVICES, key=lambda name: self._clocks[name].phase_ns)
+        order = sorted(DEVICES, key=lambda name: self.clocks[name].phase_ns)
         frames = None if config.live else config.frames
-        self._player = Player({n: self._timelines[n] for n in order}, self._develop, self._outlets, frames)
+        self._player = Player({n: self.timelines[n] for n in order}, self._develop, self._outlets, frames)
         self._ending = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -242,11 +245,11 @@ class SimulatedRig:
         from hoi_core.sequence import write_truth
 
         numbers = self._recorded(sequence_dir) if self.config.live else np.arange(self.config.frames, dtype=np.int64)
-        times = {name: self._clocks[name].true_ns(numbers) + self._player.start_host_ns for name in DEVICES}
+        times = {name: self.clocks[name].true_ns(numbers) + self._player.start_host_ns for name in DEVICES}
         revision, vertices_m = self.scene.truth(self._slots(numbers), times["left"])
         streams = list(self.cameras.true)
         span = range(int(numbers[0]), int(numbers[-1]) + 1)
-        lost = {name: sorted((n, why) for n, why in t.lost.items() if n in span) for name, t in self._timelines.items()}
+        lost = {name: sorted((n, why) for n, why in t.lost.items() if n in span) for name, t in self.timelines.items()}
         write_truth(
             sequence_dir,
             revision,
@@ -255,6 +258,11 @@ class SimulatedRig:
             clocks={stream: (numbers, times[stream.split("/")[0]]) for stream in streams},
             drops=[(stream, n, why) for stream in streams for n, why in lost[stream.split("/")[0]]],
         )
+
+    def write_meshes(self, root: Path) -> None:
+        """Give a dataset the mesh of the object that is played with; what is to be scanned gets none."""
+        if isinstance(self.scene, PlayScene):
+            write_mesh(root, self.stage.cast.play.model)
 
     def simulated_clicks(self, sequence_dir: Path) -> Revision:
         """Revision r000 of a recording of this rig: clicks of a simulated person, nothing else."""
@@ -291,7 +299,7 @@ class SimulatedRig:
             else:
                 dropped = choose_drops(rng, config.frames, config.drop_rate).__contains__
             own = config.clock_domain == "hardware_clock"
-            timelines[name] = Timeline(name, self._clocks[name], config.faults, dropped, own)
+            timelines[name] = Timeline(name, self.clocks[name], config.faults, dropped, own)
         return timelines
 
     def _spawn(self, job: Callable[[], None], name: str) -> None:

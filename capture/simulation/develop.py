@@ -42,6 +42,10 @@ class Lab:
             measure_depth(depth_m, self._focal_px[name], self._noise, self._banks, rng),
         )
 
+    def depth(self, name: str, depth_m: F32, n: int) -> np.ndarray:
+        """Depth `(H, W)` uint16 mm of frame `n` alone; its noise is another than beside a colour image."""
+        return measure_depth(depth_m, self._focal_px[name], self._noise, self._banks, self._rng(name, n))
+
     def sensor(self, name: str, gray: U8, n: int) -> Images:
         """Gray and edge `(H, W)` of frame `n`."""
         noisy = expose(gray, *_SENSOR_NOISE, self._banks, self._rng(name, n))

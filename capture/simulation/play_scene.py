@@ -12,7 +12,7 @@ from capture.simulation.clocks import DeviceClock
 from capture.simulation.develop import Images, Lab
 from capture.simulation.film import Reel
 from capture.simulation.stock import Stock
-from capture.simulation.truth import ClickNoise, click, clicked_revision, truth_revision
+from capture.simulation.truth import ClickNoise, click, click_object, clicked_revision, truth_revision
 from capture.simulation.twin import SENSOR, VIEWS, Patch, Stage
 from hoi_core import edges
 from hoi_core.scene.motion import Moments
@@ -98,6 +98,12 @@ class PlayScene:
             return self._stocks[name].take(own, n)
         return self._develop(name, self._drawn.get((name, own), _Drawn()), n)
 
+    def depth(self, name: str, slot: int, n: int) -> np.ndarray:
+        """Depth `(H, W)` uint16 mm of a view's frame `n` without its colour: drawn at once, and kept nowhere."""
+        meshes = self.stage.meshes(self.moments[name], int(self._drawing[name][slot]))
+        ideal_m = _composed(self.stage.empty_depth_m[f"{name}/depth"], self.stage.depth(name, meshes))
+        return self._lab.depth(name, ideal_m, n)
+
     def _develop(self, name: str, drawn: _Drawn, n: int) -> Images:
         if name == SENSOR:
             gray = drawn.gray if drawn.gray is not None else edges.gray(self._base[f"{SENSOR}/gray"])
@@ -135,7 +141,10 @@ class PlayScene:
             keypoints[view][:: noise.every] = points
         often = f"every {noise.every}th moment"
         comment = f"The simulator plays the annotator: truth plus {noise.sigma_px:g} px on {often}."
-        return clicked_revision(t_ns, self.stage.cast.play.layer.side, keypoints, frame_index, comment)
+        touched = click_object(self.stage, moments, index, noise, seed)
+        on_object = {self.object_name: replace(touched, moment=touched.moment * noise.every)}
+        side = self.stage.cast.play.layer.side
+        return clicked_revision(t_ns, side, keypoints, frame_index, comment, on_object)
 
     def _moments_of(self, reel: Reel, clock: DeviceClock) -> Moments:
         return self.stage.cast.play.at(np.asarray(reel.scene_ns(clock) * 1e-9, np.float64))

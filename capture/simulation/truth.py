@@ -7,14 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.simulation.twin import HAND, VIEWS, Stage
+from capture.simulation.twin import HAND, OBJECT, VIEWS, Stage
 from hoi_core import camera as cam
 from hoi_core.conventions import Side
 from hoi_core.scene.motion import Moments
-from hoi_core.types import F64, I64, STATUSES, Bool, HandKeypoints, HandTrack, ObjectTrack, Revision
+from hoi_core.types import F64, I64, STATUSES, Bool, HandKeypoints, HandTrack, ObjectPoints, ObjectTrack, Revision
 
 # A joint lies inside the finger: surfaces up to this much nearer than it do not hide it.
 _FLESH_M = 0.022
+# A vertex whose surface is drawn so near to it is seen.
+_SURFACE_M = 0.003
+# Where in a recording a person clicks the object (shares of its length), and how many points in each view.
+_OBJECT_FRAMES = (0.05, 0.5, 0.95)
+_OBJECT_CLICKS = 6
 
 
 @dataclass(frozen=True)
@@ -113,8 +118,76 @@ def click(
     return out
 
 
+def click_object(
+    stage: Stage,
+    moments: Mapping[str, Moments],
+    frame_index: Mapping[str, I64],
+    noise: ClickNoise,
+    seed: int,
+) -> ObjectPoints:
+    """Points of the object's mesh that a person clicks in a few frames of each view: six that are seen, far apart.
+
+    Args:
+        stage: the true scene.
+        moments: view -> hand and object at the true times of its frames, one for each of M moments.
+        frame_index: view -> `(M,)`; -1 where the view has no frame.
+        noise: how the person clicks; errors of different points have nothing to do with each other.
+        seed: of the errors.
+    """
+    vertices_m = stage.cast.play.model.shape.vertices_m
+    rows: list[tuple[int, str, F64, F64]] = []
+    for k, view in enumerate(VIEWS):
+        rng = np.random.default_rng([seed, 8, k])
+        there = np.flatnonzero(frame_index[view] >= 0)
+        for m in there[np.rint(np.array(_OBJECT_FRAMES) * (len(there) - 1)).astype(int)] if len(there) else ():
+            pixels, seen = _object_visibility(stage, view, moments[view], int(m))
+            for vertex in _far_apart(vertices_m, np.flatnonzero(seen), _OBJECT_CLICKS):
+                clicked = pixels[vertex] + rng.normal(0.0, noise.sigma_px, 2)
+                if cam.inside(stage.cameras.true[f"{view}/color"], clicked[None])[0]:
+                    rows.append((int(m), view, clicked, vertices_m[vertex]))
+    return ObjectPoints(
+        moment=np.array([row[0] for row in rows], np.int64),
+        view=tuple(row[1] for row in rows),
+        point_px=np.array([row[2] for row in rows]).reshape(-1, 2),
+        point_m=np.array([row[3] for row in rows]).reshape(-1, 3),
+    )
+
+
+def _object_visibility(stage: Stage, view: str, moments: Moments, i: int) -> tuple[F64, Bool]:
+    """Where the vertices of the object's mesh fall in a view, and which are seen. `-> (V, 2) px, (V,) bool`."""
+    camera = stage.cameras.true[f"{view}/color"]
+    world = cam.transform(moments.T_world_obj[i], stage.cast.play.model.shape.vertices_m)
+    local = cam.transform(camera.T_cam_world, world)
+    pixels = cam.project(camera, local)
+    depth_m, labels = stage.labels(view, stage.meshes(moments, i))
+    inside = cam.inside(camera, pixels)
+    column = np.clip(np.rint(np.nan_to_num(pixels[:, 0])), 0, camera.width - 1).astype(int)
+    row = np.clip(np.rint(np.nan_to_num(pixels[:, 1])), 0, camera.height - 1).astype(int)
+    near = np.abs(depth_m[row, column] - local[:, 2]) < _SURFACE_M
+    return pixels, inside & near & (labels[row, column] == OBJECT)
+
+
+def _far_apart(points_m: F64, candidates: I64, count: int) -> list[int]:
+    """Of the candidates those that are farthest from each other, the first one farthest from their middle."""
+    if not len(candidates):
+        return []
+    points = points_m[candidates]
+    far = np.linalg.norm(points - points.mean(0), axis=1)
+    chosen: list[int] = []
+    for _ in range(min(count, len(candidates))):
+        chosen.append(int(np.argmax(far)))
+        away = np.linalg.norm(points - points[chosen[-1]], axis=1)
+        far = away if len(chosen) == 1 else np.minimum(far, away)
+    return [int(candidates[i]) for i in chosen]
+
+
 def clicked_revision(
-    t_ns: I64, side: Side, keypoints: dict[str, F64], frame_index: dict[str, I64], comment: str
+    t_ns: I64,
+    side: Side,
+    keypoints: dict[str, F64],
+    frame_index: dict[str, I64],
+    comment: str,
+    object_points: Mapping[str, ObjectPoints] | None = None,
 ) -> Revision:
     """Revision r000: clicks and nothing else."""
     m = len(t_ns)
@@ -135,6 +208,7 @@ def clicked_revision(
         objects={},
         keypoints={side: HandKeypoints(keypoints)},
         frame_index=frame_index,
+        object_points=object_points or {},
         author="simulated",
         comment=comment,
         keypoint_source="clicked",

@@ -59,7 +59,7 @@ def test_a_long_play_has_no_jump_and_truth_for_every_frame(long_rig):
     # Both views see one and the same hand, forwards and backwards: 11 ms apart in time, not in opposite directions.
     play = long_rig.stage.cast.play
     for name in ("left", "right"):
-        true_s = long_rig._clocks[name].true_ns(numbers[:400]) * 1e-9
+        true_s = long_rig.clocks[name].true_ns(numbers[:400]) * 1e-9
         world = play.at(triangle(true_s, 89 / 30.0))
         shown = long_rig.scene.shown(name, slots[:400])
         np.testing.assert_allclose(shown.joints_m, world.joints_m, atol=2e-4)

@@ -127,7 +127,7 @@ def test_every_frame_arrives_but_the_dropped_ones(tmp_path):
             reader.join()
         assert rig.finished
         assert progress[-1] == (18, 18)
-        lost = {name: set(timeline.lost) for name, timeline in rig._timelines.items()}
+        lost = {name: set(timeline.lost) for name, timeline in rig.timelines.items()}
         assert any(lost.values())
         for name in simulated.DEVICES:
             kinds = ("gray", "edge") if name == "edge128" else ("color", "depth")
