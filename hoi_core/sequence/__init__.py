@@ -1,5 +1,6 @@
 """Recordings, annotations and truth on disk: the only package that knows the paths inside the HDF5 files."""
 
+from hoi_core.sequence._files import storage_errors
 from hoi_core.sequence._tables import Mark, Sync
 from hoi_core.sequence.annotation import Annotation, Binding, open_annotation, write_revision
 from hoi_core.sequence.check import check_sequence
@@ -58,6 +59,7 @@ __all__ = [
     "repair",
     "sequence_dir",
     "set_row",
+    "storage_errors",
     "truth_path",
     "write_revision",
     "write_truth",

@@ -133,7 +133,7 @@ def read_revision_group(group: h5py.Group) -> Revision:
         objects={name: ObjectTrack(**_track(track, ObjectTrack)) for name, track in group["objects"].items()},
         keypoints=_read_keypoints(group),
         frame_index={view: dataset[()] for view, dataset in group["frame_index"].items()},
-        residuals={name: dataset[()] for name, dataset in group["residuals"].items()},
+        residuals=_read_all(group, "residuals"),
         human_seconds=float(group.attrs["human_seconds"]),
         locked=_read_all(group, "locked"),
         problems=_read_all(group, "problems"),
@@ -147,8 +147,14 @@ def read_revision_group(group: h5py.Group) -> Revision:
 
 
 def _read_all(group: h5py.Group, kind: str) -> dict:
-    """Every array of a subgroup that may be missing, by name."""
-    return {name: dataset[()] for name, dataset in group.get(kind, {}).items()}
+    """Every array of a subgroup that may be missing, by name; a name with a slash lies in a group of its own."""
+    found = {}
+    for name, held in group.get(kind, {}).items():
+        if isinstance(held, h5py.Group):
+            found.update({f"{name}/{below}": array for below, array in _read_all(group[kind], name).items()})
+        else:
+            found[name] = held[()]
+    return found
 
 
 def _read_keypoints(group: h5py.Group) -> dict[Side, HandKeypoints]:

@@ -22,6 +22,7 @@ from hoi_core.sequence.reader import Capture
 from hoi_core.types import Revision
 
 _REVISIONS = "revisions"
+_ABOUT = ("author", "parent", "comment", "software", "created")
 _REMEDY = "Restore a backup, or move it aside and annotate afresh."
 
 
@@ -91,10 +92,10 @@ class Annotation(OpenFile):
         return revision
 
     def about(self, name: str) -> dict[str, str]:
-        """Author, parent, comment, tool version and time of a revision, as text."""
+        """Author, parent, comment, tool version, time and purpose of a revision, as text."""
         with damage(f"revision {name} of {self.path}", _REMEDY):
             attrs = self._file[f"{_REVISIONS}/{name}"].attrs
-            return {key: str(attrs[key]) for key in ("author", "parent", "comment", "software", "created")}
+            return {key: str(attrs[key]) for key in _ABOUT} | {"purpose": str(attrs.get("purpose", "labels"))}
 
     def check_capture(self, capture: Capture) -> None:
         """Make sure that the labels are of a recording and not of another one.
@@ -125,6 +126,8 @@ def open_annotation(path: Path | str) -> Annotation:
 def write_revision(path: Path | str, revision: Revision, *, binding: Binding | None = None) -> str:
     """Add a revision and make it the current one; makes the file if there is none.
 
+    A blind revision is added beside the labels: the current one stays current.
+
     The new file takes the place of the old one in one step, so a crash at any point leaves the old one whole.
 
     Args:
@@ -136,12 +139,17 @@ def write_revision(path: Path | str, revision: Revision, *, binding: Binding | N
         The name of the revision, such as `r001`.
 
     Raises:
-        SequenceError: the revision is malformed, or the labels hold for something else than the file's.
+        SequenceError: the revision is malformed, the labels hold for something else than the file's, or the first
+            revision is a blind one.
         StorageError: the disk is full; the file is as before.
     """
     path = Path(path)
     path = path / ANNOTATION if path.is_dir() else path
     check_revision(revision)
+    if revision.purpose == "blind" and not path.exists():
+        raise SequenceError(
+            f"a blind revision needs labels to compare with, {path.parent.name} has none.", "Annotate it first."
+        )
     with storage_errors(path), alone(path.parent):
         draft = path.with_suffix(".h5.part")
         try:
@@ -170,7 +178,8 @@ def _write_draft(path: Path, draft: Path, revision: Revision, binding: Binding |
         attrs = revisions[name].attrs
         attrs["software"] = f"hoi-toolkit {hoi_core.__version__}"
         attrs["created"] = datetime.now(UTC).isoformat(timespec="seconds")
-        file.attrs["current"] = name
+        if revision.purpose != "blind":
+            file.attrs["current"] = name
     with draft.open("rb") as written:
         os.fsync(written.fileno())
     return name

@@ -61,7 +61,7 @@ def revision(moments: int, seed: int = 0, sides: tuple[str, ...] = ("right",)) -
         objects={"o01": track},
         keypoints={side: hand_keypoints(rng, moments) for side in sides},
         frame_index={"left": np.arange(moments), "right": np.arange(moments) - 1},
-        residuals={"reprojection_px": rng.random(moments)},
+        residuals={"depth_m": rng.random(moments), "left/reprojection_px": rng.random(moments)},
         author="auto",
         parent="r000",
         comment="tighter – ünïcode",
