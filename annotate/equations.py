@@ -75,7 +75,7 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
     Raises:
         FitError: the equations are not positive definite, which a prior on every unknown rules out.
     """
-    factor = _factor(equations, damping)
+    factor = cholesky(equations, damping)
     moments, _, shared = equations.C.shape
     C = equations.C.reshape(-1, shared)
     right, _ = lapack.dpbtrs(factor, np.concatenate([equations.g.reshape(-1, 1), C], axis=1), lower=1)
@@ -85,7 +85,12 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
     return step.reshape(moments, DOF), own
 
 
-def _factor(equations: NormalEquations, damping: float) -> F64:
+def cholesky(equations: NormalEquations, damping: float) -> F64:
+    """Banded factor of the part that is not shared, for `lapack.dpbtrs`.
+
+    Raises:
+        FitError: it is not positive definite.
+    """
     factor, info = lapack.dpbtrf(band(equations, damping), lower=1)
     if info != 0 or not np.isfinite(factor).all():
         raise FitError(
@@ -99,7 +104,7 @@ def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:
     """Covariance of the shared unknowns and how they move each moment. `(S, S)` and `(M, 51, S)`."""
     moments, _, shared = equations.C.shape
     C = equations.C.reshape(-1, shared)
-    moved, _ = lapack.dpbtrs(_factor(equations, 0.0), C, lower=1)
+    moved, _ = lapack.dpbtrs(cholesky(equations, 0.0), C, lower=1)
     return np.linalg.inv(equations.Hs - C.T @ moved), moved.reshape(moments, DOF, shared)
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from annotate.hand import HandState
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
 from hoi_core.types import F64, I64, Bool, Camera
+
+if TYPE_CHECKING:
+    from annotate.objects.solid import Solid
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,24 @@ class Cloud:
 
 
 @dataclass(frozen=True)
+class Anchors:
+    """Moments that the fit leaves where they are. K of them."""
+
+    moment: I64
+    """(K,) ascending."""
+    hands: HandState
+    """The hand at these moments. Its shape holds for the whole sequence."""
+    sigma_m: F64
+    """(K,) m how far the hand may leave them."""
+
+    def taken(self, moments: I64) -> Anchors:
+        """The anchors among some of the moments, ascending, counted anew."""
+        kept, _, at = np.intersect1d(self.moment, moments, assume_unique=True, return_indices=True)
+        rows = np.searchsorted(self.moment, kept)
+        return Anchors(at.astype(np.int64), self.hands.taken(rows), self.sigma_m[rows])
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Keypoints and depth of V views over M moments."""
 
@@ -55,6 +78,10 @@ class Evidence:
     """(M, V, 21) m depth of the surface at each keypoint, along the camera's z; NaN where nothing was measured."""
     joints_m: F64 | None = None
     """(M, 21, 3) m triangulated joints, world; NaN where there are none. Only the first guess uses them."""
+    anchors: Anchors | None = None
+    """Moments that are settled."""
+    solids: Mapping[str, Solid] = field(default_factory=dict)
+    """Objects beside the hand, by name."""
 
     @property
     def seen(self) -> Bool:
@@ -79,6 +106,8 @@ class Evidence:
             keypoint_depth_m=None if self.keypoint_depth_m is None else self.keypoint_depth_m[moments],
             joints_m=None if self.joints_m is None else self.joints_m[moments],
             clouds={v: take_cloud(cloud, moments) for v, cloud in self.clouds.items()},
+            anchors=None if self.anchors is None else self.anchors.taken(moments),
+            solids={name: solid.taken(moments) for name, solid in self.solids.items()},
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
@@ -92,43 +92,48 @@ def fit(
         raise FitError("the fit needs at least one moment, the evidence has none.", "Check the recording.")
     if stages is None:
         stages = SEQUENCE if evidence.two_views else WIDE
+    if evidence.anchors is not None and len(evidence.anchors.moment):
+        state = replace(state, hands=replace(state.hands, betas=evidence.anchors.hands.betas))
     damping = _START_DAMPING
     cost = np.inf
     for i, stage in enumerate(stages):
-        prepared = _prepare(terms, evidence, state, stage)
+        prepared = prepare(terms, evidence, state, stage)
         state, before, cost, damping = _step(prepared, evidence, state, damping)
         log.debug("fit %d: cost %.1f -> %.1f, damping %.0e", i, before, cost, damping)
         if on_step is not None:
             on_step(i + 1, len(stages))
         if i and stage == stages[-1] == stages[i - 1] and before - cost < tolerance * before:
             break
-    prepared = _prepare(terms, evidence, state, stages[-1])
-    equations, cost = _evaluate(prepared, evidence, state)
+    prepared = prepare(terms, evidence, state, stages[-1])
+    equations, cost = evaluate(prepared, evidence, state)
     return FitResult(state, equations, cost, i + 1)
 
 
-_Prepared = list[tuple[ModuleType, Any]]
+Prepared = list[tuple[ModuleType, Any]]
+"""Terms and what each of them prepared."""
 
 
-def _prepare(terms: Mapping[str, Term], evidence: Evidence, state: FitState, stage: Stage) -> _Prepared:
+def prepare(terms: Mapping[str, Term], evidence: Evidence, state: FitState, stage: Stage) -> Prepared:
+    """Every term made ready for one iteration; those that have nothing to say are left out."""
     made = [(term.module, term.module.prepare(term.config, evidence, state, stage)) for term in terms.values()]
     return [(module, prepared) for module, prepared in made if prepared is not None]
 
 
-def _cost(prepared: _Prepared, state: FitState) -> float:
+def _cost(prepared: Prepared, state: FitState) -> float:
     return sum(module.accumulate(made, state, None) for module, made in prepared)
 
 
-def _evaluate(prepared: _Prepared, evidence: Evidence, state: FitState) -> tuple[NormalEquations, float]:
+def evaluate(prepared: Prepared, evidence: Evidence, state: FitState) -> tuple[NormalEquations, float]:
+    """Normal equations and cost of the terms at a state."""
     equations = normal.empty(len(evidence.t_s), len(evidence.views))
     return equations, sum(module.accumulate(made, state, equations) for module, made in prepared)
 
 
 def _step(
-    prepared: _Prepared, evidence: Evidence, state: FitState, damping: float
+    prepared: Prepared, evidence: Evidence, state: FitState, damping: float
 ) -> tuple[FitState, float, float, float]:
     """One accepted step, or none where no damping helps. Returns state, cost before, cost after, damping."""
-    equations, before = _evaluate(prepared, evidence, state)
+    equations, before = evaluate(prepared, evidence, state)
     if not np.isfinite(before):
         raise FitError(
             "the cost of the fit is not a number.",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from annotate import fit as fitting
+from annotate.evidence import Anchors
 from annotate.initialise import initialise
 from hoi_core import camera as cameras
 from hoi_core.errors import ConfigError, FitError
@@ -82,3 +83,18 @@ def test_no_keypoints_is_an_error_that_says_what_to_do(scene) -> None:
 def test_unknown_term_is_named() -> None:
     with pytest.raises(ConfigError, match="depth"):
         fitting.load_terms({"deph": {"weight": 1.0}})
+
+
+def test_anchored_moments_stay_and_the_rest_is_fitted_around_them(scene) -> None:
+    made = scene(0)
+    moments = np.array([10, 11, 25])
+    held = made.truth.hands.taken(moments)
+    # An anchor beside the truth: only the term keeps the fit there.
+    held = replace(held, trans_m=held.trans_m + 0.002)
+    anchors = Anchors(moments, held, np.full(3, 1e-5))
+    anchored = replace(made, evidence=replace(made.evidence, anchors=anchors))
+    hands = run(anchored).state.hands
+    np.testing.assert_allclose(hands.joints_m[moments], held.joints_m, atol=5e-5)
+    np.testing.assert_allclose(hands.betas, held.betas, atol=1e-3)
+    others = np.setdiff1d(np.arange(40), np.arange(5, 31))
+    assert 1e3 * np.linalg.norm(hands.joints_m - made.joints_m, axis=-1)[others].mean() < 2.0
