@@ -1,0 +1,163 @@
+"""Compiled inner loops of the object's track: points of a depth image, and normal equations of their distances."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from annotate.objects._triangles import Cells, nearest
+from hoi_core.types import F64, I64
+
+
+@numba.njit(cache=True, nogil=True)
+def crop(
+    image: NDArray[np.uint16],
+    scale_m: float,
+    rays: F64,
+    pose: F64,
+    window: I64,
+    ball: F64,
+    limits: F64,
+) -> F64:
+    """World points of the pixels in a window that lie in a ball, above the table, and away from edges.
+
+    Args:
+        image: `(H, W)` depth units.
+        scale_m: metres per unit.
+        rays: `(H, W, 2)` x and y of the rays with z = 1.
+        pose: `(4, 4)` camera to world.
+        window: left, top, right, bottom px (the last two outside), step px, reach px.
+        ball: centre (world) and radius, m.
+        limits: lowest height, m; largest difference of depth between a pixel and those at `reach`, m.
+
+    Returns:
+        `(K, 3)` m.
+    """
+    left, top, right, bottom, step, reach = window
+    most = ((right - left) // step + 1) * ((bottom - top) // step + 1)
+    out = np.empty((max(most, 0), 3))
+    count = 0
+    edge = limits[1] / scale_m
+    for v in range(top, bottom, step):
+        for u in range(left, right, step):
+            raw = float(image[v, u])
+            if raw == 0.0:
+                continue
+            whole = True
+            for du, dv in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
+                beside = float(image[v + dv, u + du])
+                if beside == 0.0 or abs(beside - raw) > edge:
+                    whole = False
+            if not whole:
+                continue
+            z = raw * scale_m
+            x, y = rays[v, u, 0] * z, rays[v, u, 1] * z
+            squared = 0.0
+            for c in range(3):
+                out[count, c] = pose[c, 0] * x + pose[c, 1] * y + pose[c, 2] * z + pose[c, 3]
+                squared += (out[count, c] - ball[c]) ** 2
+            if squared < ball[3] ** 2 and out[count, 2] > limits[0]:
+                count += 1
+    return out[:count].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+def hand_distance(points: F64, vertices: F64, normals: F64, gate: float) -> F64:
+    """Distance of points from a hand, m: from the plane of the nearest vertex; infinite beyond the gate.
+
+    Args:
+        points: `(K, 3)` m.
+        vertices: `(N, 3)` m.
+        normals: `(N, 3)` outward, any length.
+        gate: largest distance from a vertex, m.
+    """
+    out = np.full(len(points), np.inf)
+    for k in range(len(points)):
+        best, which = gate * gate, -1
+        for i in range(len(vertices)):
+            squared = (vertices[i, 0] - points[k, 0]) ** 2
+            if squared >= best:
+                continue
+            squared += (vertices[i, 1] - points[k, 1]) ** 2 + (vertices[i, 2] - points[k, 2]) ** 2
+            if squared < best:
+                best, which = squared, i
+        if which < 0:
+            continue
+        height, length = 0.0, 0.0
+        for c in range(3):
+            height += normals[which, c] * (points[k, c] - vertices[which, c])
+            length += normals[which, c] ** 2
+        height /= max(np.sqrt(length), 1e-12)
+        # Vertices lie some millimetres apart: between them the surface is as near as its tangent plane.
+        beside = max(np.sqrt(max(best - height * height, 0.0)) - 0.004, 0.0)
+        out[k] = np.sqrt(height * height + beside * beside)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def add_points(
+    cells: Cells,
+    centre: F64,
+    cloud: tuple[I64, F64, F64, F64],
+    poses: tuple[F64, F64],
+    strictness: tuple[float, float, float, float],
+    system: tuple[F64, F64],
+    away: F64,
+) -> float:
+    """Add squared distances of depth points from the surface that faces the camera.
+
+    Args:
+        cells: of the mesh.
+        centre: `(3,)` m, object: what turns stay about.
+        cloud: start `(M + 1,)`; points `(K, 3)` m, world; distance from the hand `(K,)` m; eye `(3,)` m, world.
+        poses: rotations `(M, 3, 3)` of the object when the points were measured, and positions `(M, 3)` m of its
+            centre then.
+        strictness: gate m, sigma m, robust scale in sigmas, weight.
+        system: `(M, 6, 6)` by shift (world) and turn (object), and the gradient `(M, 6)`; lower triangles added to.
+        away: `(K,)` becomes the signed distance, NaN where there is none.
+
+    Returns:
+        Half the robust sum of squares.
+    """
+    start, points, hand, eye = cloud
+    gate, sigma, scale, weight = strictness
+    rotations, positions = poses
+    H, g = system
+    p, e, foot, row = np.empty(3), np.empty(3), np.empty(3), np.empty(6)
+    total = 0.0
+    for m in range(len(start) - 1):
+        if start[m] == start[m + 1]:
+            continue
+        R, s = rotations[m], positions[m]
+        for c in range(3):
+            e[c] = centre[c]
+            for d in range(3):
+                e[c] += R[d, c] * (eye[d] - s[d])
+        for k in range(start[m], start[m + 1]):
+            away[k] = np.nan
+            for c in range(3):
+                p[c] = centre[c]
+                for d in range(3):
+                    p[c] += R[d, c] * (points[k, d] - s[d])
+            t, distance = nearest(cells, p, e, min(gate, hand[k] + 0.001), foot)
+            if t < 0:
+                continue
+            away[k] = distance
+            # Near the surface its triangle's normal says where outside is, farther away the way to the foot does.
+            for c in range(3):
+                row[3 + c] = (p[c] - foot[c]) / distance if abs(distance) > 1e-5 else cells.normals[t, c]
+            a0, a1, a2 = row[3], row[4], row[5]
+            for c in range(3):
+                row[c] = -(R[c, 0] * a0 + R[c, 1] * a1 + R[c, 2] * a2)
+            x, y, z = p[0] - centre[0], p[1] - centre[1], p[2] - centre[2]
+            row[3], row[4], row[5] = a1 * z - a2 * y, a2 * x - a0 * z, a0 * y - a1 * x
+            squared = (distance / sigma) ** 2
+            part = 1.0 / (1.0 + squared / (scale * scale))
+            total += 0.5 * weight * squared * part
+            pull = weight * part * part / (sigma * sigma)
+            for i in range(6):
+                g[m, i] += pull * row[i] * distance
+                for j in range(i + 1):
+                    H[m, i, j] += pull * row[i] * row[j]
+    return total
