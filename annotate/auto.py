@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import numpy as np
 import hoi_core
 from annotate import labels
 from annotate.carried import keep_settled, settled, with_clicks, with_notes
+from annotate.document.lock import WriteLock
 from annotate.hand_fit import FirstGuess, HandConfig, HandFit, first_fit, first_guess, fit_again, joint_covariance
 from annotate.keypoints import Keypoints
 from hoi_core import plugins
@@ -118,14 +120,14 @@ def annotate(
     config = config or Config()
     folder = find_sequence(root, sequence)
     began = time.perf_counter()
-    with open_capture(folder) as capture:
+    # A window that edits these labels would not see what is added to them: one of the two at a time.
+    with WriteLock(folder, AUTHOR) if write else nullcontext(), open_capture(folder) as capture:
         check_labels(folder, capture)
         before = _current(folder)
         keypoints = with_clicks(find_keypoints(folder, capture, config.keypoints), before)
         fitted = fit_revision(folder, capture, keypoints, config, on_progress, before)
         seconds = time.perf_counter() - began
-        binding = bind(capture, fitted.layer)
-    name = write_revision(folder, fitted.revision, binding=binding) if write else ""
+        name = write_revision(folder, fitted.revision, binding=bind(capture, fitted.layer)) if write else ""
     return _report(name, fitted, seconds)
 
 
@@ -211,7 +213,8 @@ def fit_revision(
     """
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
-    fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.8))
+    earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
+    fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.8), earlier)
     fits = _rival_fits(fits, part(tell, 0.8, 0.95))
     tell(0.95, "uncertainty")
     revision = _revision(capture, keypoints, fits, failures, before, config)
@@ -226,7 +229,12 @@ def part(tell: Progress, low: float, high: float) -> Progress:
 
 
 def _first_fits(
-    folder: Path, capture: Capture, keypoints: Keypoints, config: Config, tell: Progress
+    folder: Path,
+    capture: Capture,
+    keypoints: Keypoints,
+    config: Config,
+    tell: Progress,
+    before: Mapping[Side, HandTrack],
 ) -> tuple[dict[Side, HandFit], dict[Side, FitError]]:
     """Each hand as if it were alone; one that cannot start does not stop the other."""
     guesses: dict[Side, FirstGuess] = {}
@@ -237,7 +245,7 @@ def _first_fits(
         layer = hand_model(folder, side)
         check_labels(folder, capture, layer)
         try:
-            guesses[side] = first_guess(capture, points, layer, config.hand)
+            guesses[side] = first_guess(capture, points, layer, config.hand, before.get(side))
         except FitError as error:
             failures[side] = error
     if not guesses:

@@ -5,21 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from annotate import covariance, gather
 from annotate import fit as fitting
+from annotate.carried import settled
 from annotate.competition import without_rivals
-from annotate.evidence import Evidence
+from annotate.evidence import Anchors, Evidence
 from annotate.fit import FitResult, Term
-from annotate.hand import Hand, HandState, from_mano
+from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
 from annotate.initialise import initialise
 from annotate.stage import SEQUENCE
 from annotate.state import FitState
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import Capture
-from hoi_core.types import F64, HandKeypoints
+from hoi_core.types import F64, HandKeypoints, HandTrack
 
 Tell = Callable[[float, str], None]
 _AGAIN = SEQUENCE[-4:]
+_SETTLED_SIGMA_M = 1e-4
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,9 @@ class FirstGuess:
     """The guess, over all moments."""
 
 
-def first_guess(capture: Capture, points: HandKeypoints, layer: ManoLayer, config: HandConfig) -> FirstGuess:
+def first_guess(
+    capture: Capture, points: HandKeypoints, layer: ManoLayer, config: HandConfig, before: HandTrack | None = None
+) -> FirstGuess:
     """Guess a hand from its keypoints.
 
     Args:
@@ -77,14 +83,26 @@ def first_guess(capture: Capture, points: HandKeypoints, layer: ManoLayer, confi
         points: the hand's keypoints at its moments.
         layer: the hand model.
         config: how.
+        before: earlier labels of the hand, whose settled moments the fit holds on to.
 
     Raises:
         FitError: no keypoints to start from.
     """
     hand: Hand = from_mano(layer.model)
     terms = fitting.load_terms(config.terms)
-    evidence = gather.keypoint_evidence(capture, points)
+    evidence = replace(gather.keypoint_evidence(capture, points), anchors=_anchors(hand, before))
     return FirstGuess(layer, evidence, terms, initialise(hand, evidence, terms))
+
+
+def _anchors(hand: Hand, before: HandTrack | None) -> Anchors | None:
+    """The settled moments of earlier labels; None without any."""
+    if before is None:
+        return None
+    at = np.flatnonzero(settled(before, len(before.valid)) & before.valid)
+    if not len(at):
+        return None
+    hands = state_from_axis_angle(hand, before.orient[at], before.pose[at], before.betas, before.trans_m[at])
+    return Anchors(at.astype(np.int64), hands, np.full(len(at), _SETTLED_SIGMA_M))
 
 
 def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tell) -> HandFit:

@@ -10,8 +10,9 @@ import pytest
 from annotate import auto
 from annotate.carried import keep_settled, settled, with_clicks
 from annotate.competition import without_rivals
+from annotate.document.lock import WriteLock
 from annotate.keypoints import Keypoints
-from hoi_core.errors import FitError
+from hoi_core.errors import FitError, SequenceError
 from hoi_core.sequence import open_annotation, write_revision
 from hoi_core.types import MARKS, PROBLEMS, STATUSES, HandKeypoints, HandTrack, Revision
 
@@ -146,6 +147,14 @@ def test_contradicting_keypoints_leave_the_moment_without_a_label(root: Path) ->
     assert np.isnan(after.hands["right"].joints_m[10]).all()
     assert after.hands["right"].valid.sum() == MOMENTS - 1
     assert report.problems == {"no agreement": 1}
+
+
+def test_a_sequence_that_a_window_edits_is_left_alone(root: Path) -> None:
+    folder = root / "sequences" / "seq_001"
+    held = (folder / "annotation.h5").read_bytes()
+    with WriteLock(folder, "ada"), pytest.raises(SequenceError, match="ada"):
+        auto.annotate(root, "seq_001")
+    assert (folder / "annotation.h5").read_bytes() == held
 
 
 def test_a_cancelled_fit_leaves_the_file_as_it_was(root: Path) -> None:
