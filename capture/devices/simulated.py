@@ -60,6 +60,8 @@ class Config:
     """Decides the hand: shape, deviation from the model, skin."""
     side: Side = "right"
     """Which hand plays."""
+    pace: float = 1.0
+    """How fast it plays: at 2.0 the play of 6 s takes 3 s."""
     fps: int = 30
     """Frames per second of every stream."""
     clock_domain: Literal["hardware_clock", "global_time", "system_time"] = "hardware_clock"
@@ -105,6 +107,7 @@ class Config:
             ("seconds", 0.0 < self.seconds <= _LONGEST_S, f"above 0 and at most {_LONGEST_S:g}"),
             ("drawn_s", 0.5 <= self.drawn_s <= _MOST_DRAWN_S, f"from 0.5 to {_MOST_DRAWN_S:g} (it stays in memory)"),
             ("drop_rate", 0.0 <= self.drop_rate < 0.5, "from 0 to below 0.5"),
+            ("pace", 0.1 <= self.pace <= 10.0, "from 0.1 to 10"),
             ("fps", 0 < self.fps <= 90, "from 1 to 90"),
             ("drift_ppm", abs(self.drift_ppm) <= 1e4, "from -10000 to 10000"),
             ("skew_ms", abs(self.skew_ms) <= 1e3, "from -1000 to 1000"),
@@ -162,7 +165,9 @@ class SimulatedRig:
             path = np.random.default_rng([config.seed, 6])
             self.scene = TurntableScene(self.stage, config.board, reel, self.clocks, lab, path)
         else:
-            self.scene = PlayScene(self.stage, reel, self.clocks, lab, stocked=config.noise == "cached")
+            self.scene = PlayScene(
+                self.stage, reel, self.clocks, lab, stocked=config.noise == "cached", pace=config.pace
+            )
         """What the devices see."""
         self._outlets = Outlets(self.cameras, config.fps, config.clock_domain)
         self.devices = self._outlets.devices

@@ -42,13 +42,22 @@ class PlayScene:
         clocks: device -> when it exposes.
         lab: adds the noise.
         stocked: keep images with their noise (see `_stock`), instead of fresh noise for every frame.
+        pace: how fast the play goes.
     """
 
     def __init__(
-        self, stage: Stage, reel: Reel, clocks: Mapping[str, DeviceClock], lab: Lab, *, stocked: bool = False
+        self,
+        stage: Stage,
+        reel: Reel,
+        clocks: Mapping[str, DeviceClock],
+        lab: Lab,
+        *,
+        stocked: bool = False,
+        pace: float = 1.0,
     ) -> None:
         self.stage = stage
         self.reel = reel
+        self._pace = pace
         self._lab = lab
         self._base = {
             stream: _soften(still.color) if stream.endswith("/color") else still.color
@@ -147,7 +156,7 @@ class PlayScene:
         return clicked_revision(t_ns, side, keypoints, frame_index, comment, on_object)
 
     def _moments_of(self, reel: Reel, clock: DeviceClock) -> Moments:
-        return self.stage.cast.play.at(np.asarray(reel.scene_ns(clock) * 1e-9, np.float64))
+        return self.stage.cast.play.at(np.asarray(reel.scene_ns(clock) * (1e-9 * self._pace), np.float64))
 
     def _draw(self, name: str, slot: int) -> _Drawn:
         meshes = self.stage.meshes(self.moments[name], slot)
