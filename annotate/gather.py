@@ -6,18 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotate import _kernels
+from annotate._depth_pixels import oriented_points
 from annotate.evidence import Cloud, Evidence, undistorted_px, without_distortion
 from annotate.state import FitState
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import SequenceError
-from hoi_core.sequence import Capture
-from hoi_core.types import F64, I64, Camera, HandKeypoints
+from hoi_core.sequence import Capture, ImageStream
+from hoi_core.types import F64, I64, Bool, Camera, HandKeypoints
 
 _NS = 1e-9
 _PATCH_PX = 2
+_TELL_EVERY = 10
+_USUAL_SCALE_M = 0.001
 
 
 @dataclass(frozen=True)
@@ -76,16 +80,9 @@ def _depth_under(capture: Capture, view: str, keypoints: F64) -> F64:
     if f"{view}/depth" not in capture.streams:
         return out
     index = capture.sync.index[f"{view}/depth"]
-    height, width = capture.views[view].color.info.shape[:2]
-    for m in np.flatnonzero((index >= 0) & np.isfinite(keypoints[..., 0]).any(1)):
-        depth_m = capture.views[view].depth_in_color_m(int(index[m]))
-        for j in np.flatnonzero(np.isfinite(keypoints[m, :, :2]).all(-1)):
-            u, v = np.rint(keypoints[m, j, :2]).astype(int)
-            if not (0 <= u < width and 0 <= v < height):
-                continue
-            patch = depth_m[max(v - _PATCH_PX, 0) : v + _PATCH_PX + 1, max(u - _PATCH_PX, 0) : u + _PATCH_PX + 1]
-            if (patch > 0).any():
-                out[m, j] = np.median(patch[patch > 0])
+    somewhere: Bool = np.asarray(np.isfinite(keypoints[..., :2]).all(axis=-1))
+    for m in np.flatnonzero((index >= 0) & somewhere.any(axis=-1)):
+        out[m] = capture.views[view].depth_around_m(int(index[m]), keypoints[m, :, :2], _PATCH_PX)
     return out
 
 
@@ -114,69 +111,72 @@ def with_clouds(
     clouds = {}
     with_depth = [v for v, view in enumerate(evidence.views) if f"{view}/depth" in capture.streams]
     total = len(with_depth) * len(evidence.t_s)
-    done = 0
-    for v in with_depth:
-        stream = capture.views[evidence.views[v]].depth
-        index = capture.sync.index[stream.name]
-        found = []
-        for m, frame in enumerate(index):
-            seen = state.hands.vertices_m[m]
-            scale = stream.scale_m or 0.001
-            found.append(_candidates(stream[int(frame)], scale, stream.camera, seen, config) if frame >= 0 else _none())
-            done += 1
-            if on_frame is not None and m % 10 == 0:
-                on_frame(done, total)
-        sizes = [len(points) for points, _ in found]
-        cloud = Cloud(
-            start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            points_m=np.concatenate([points for points, _ in found]),
-            normals=np.concatenate([normals for _, normals in found]),
-            lag_s=_lag_s(capture, stream.name),
-            eye_m=stream.camera.T_world_cam[:3, 3],
-        )
-        clouds[v] = near_hand(cloud, state, config)
+    for k, v in enumerate(with_depth):
+        done = k * len(evidence.t_s)
+        clouds[v] = _cloud(capture, capture.views[evidence.views[v]].depth, state, config, _from(on_frame, done, total))
     return replace(evidence, clouds=clouds)
+
+
+def _from(on_frame: Callable[[int, int], None] | None, done: int, total: int) -> Callable[[int], None]:
+    def tell(m: int) -> None:
+        if on_frame is not None and m % _TELL_EVERY == 0:
+            on_frame(done + m + 1, total)
+
+    return tell
+
+
+def _cloud(
+    capture: Capture, stream: ImageStream, state: FitState, config: CloudConfig, tell: Callable[[int], None]
+) -> Cloud:
+    """The depth points of one view near the hand."""
+    camera = stream.camera
+    v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
+    rays = np.ascontiguousarray(cameras.rays(camera, np.stack([u, v], axis=-1))[..., :2])
+    found = []
+    for m, frame in enumerate(capture.sync.index[stream.name]):
+        around = _box(camera, state.hands.vertices_m[m], config) if frame >= 0 else None
+        found.append(_none() if around is None else candidates(stream[int(frame)], rays, stream, around, config))
+        tell(m)
+    sizes = [len(points) for points, _ in found]
+    cloud = Cloud(
+        start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        points_m=np.concatenate([points for points, _ in found]),
+        normals=np.concatenate([normals for _, normals in found]),
+        lag_s=_lag_s(capture, stream.name),
+        eye_m=camera.T_world_cam[:3, 3],
+    )
+    return near_hand(cloud, state, config)
 
 
 def _none() -> tuple[F64, F64]:
     return np.zeros((0, 3)), np.zeros((0, 3))
 
 
-def _candidates(
-    image: np.ndarray[tuple[int, ...], np.dtype[np.unsignedinteger]],
-    scale_m: float,
-    camera: Camera,
-    vertices_m: F64,
-    config: CloudConfig,
-) -> tuple[F64, F64]:
-    """Points and normals of the pixels in the hand's box, away from edges. `-> (K, 3) m, (K, 3)`, world."""
-    reach = config.reach_px
+def _box(camera: Camera, vertices_m: F64, config: CloudConfig) -> tuple[int, int, int, int] | None:
+    """Left, top, right and bottom of the hand in the image, with a margin; None where it is outside."""
     pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, vertices_m))
     pixels = pixels[np.isfinite(pixels).all(-1)]
     if not len(pixels):
-        return _none()
+        return None
+    reach = config.reach_px
     low = np.maximum(pixels.min(0) - config.margin_px, reach).astype(int)
     high = np.minimum(pixels.max(0) + config.margin_px, [camera.width - reach, camera.height - reach]).astype(int)
-    if (high <= low).any():
-        return _none()
-    step = max(1, int(np.sqrt(np.prod(high - low) / config.candidates)))
-    u, v = (grid.ravel() for grid in np.meshgrid(np.arange(low[0], high[0], step), np.arange(low[1], high[1], step)))
+    return None if (high <= low).any() else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
 
-    def depth_m(du: int, dv: int) -> F64:
-        return image[v + dv, u + du] * scale_m
 
-    z = depth_m(0, 0)
-    around = np.stack([depth_m(reach, 0), depth_m(-reach, 0), depth_m(0, reach), depth_m(0, -reach)])
-    whole = (z > 0) & (around > 0).all(0) & (np.abs(around - z).max(0) < config.edge_m)
-    u, v, z, around = u[whole], v[whole], z[whole], around[:, whole]
-    offsets = ((0, 0), (reach, 0), (-reach, 0), (0, reach), (0, -reach))
-    at = [
-        cameras.unproject(camera, np.stack([u + du, v + dv], axis=-1).astype(np.float64), depth)
-        for (du, dv), depth in zip(offsets, [z, *around], strict=True)
-    ]
-    normals = np.cross(at[3] - at[4], at[1] - at[2])
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-12)
-    return cameras.transform(camera.T_world_cam, at[0]), normals @ camera.T_world_cam[:3, :3].T
+def candidates(
+    image: NDArray[np.unsignedinteger],
+    rays: F64,
+    stream: ImageStream,
+    box: tuple[int, int, int, int],
+    config: CloudConfig,
+) -> tuple[F64, F64]:
+    """Points and normals of the pixels in a box, away from edges. `-> (K, 3) m, (K, 3)`, world."""
+    step = max(1, int(np.sqrt((box[2] - box[0]) * (box[3] - box[1]) / config.candidates)))
+    scale_m = stream.scale_m or _USUAL_SCALE_M
+    points_m, normals = oriented_points(image, rays, box, step, config.reach_px, scale_m, config.edge_m)
+    T = stream.camera.T_world_cam
+    return cameras.transform(T, points_m), normals @ T[:3, :3].T
 
 
 def near_hand(cloud: Cloud, state: FitState, config: CloudConfig) -> Cloud:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hoi_core.camera import inverse_rigid, rays
-from hoi_core.types import F32, F64, Camera
+from hoi_core.camera import inverse_rigid, project, rays, transform
+from hoi_core.types import F32, F64, I64, Camera
 
 _INVERSE_STEPS = 8
 _CONVERGED = 1e-10  # squared, in units of the focal length: 0.006 px at 600 px
@@ -54,7 +52,10 @@ def _splat(
     lens: tuple[F64, int],
     out: F32,
 ) -> None:
-    """Fill `out` (H, W) with the nearest depth; `corners` (h, w, 4) are the rays of each pixel's two corners."""
+    """Fill `out` (H, W) with the nearest depth; `corners` (h, w, 4) are the rays of each pixel's two corners.
+
+    `intrinsics` are fx, fy, cx, cy of the image that `out` is: of a part of an image, cx and cy are as much less.
+    """
     height, width = out.shape
     d, model = lens
     for i in range(depth.shape[0]):
@@ -102,30 +103,102 @@ def _corner_rays(camera: Camera) -> F64:
     return np.ascontiguousarray(np.concatenate([grid[:-1, :-1], grid[1:, 1:]], axis=-1))
 
 
-def aligner(
-    depth: Camera, color: Camera, T_depth_color: F64, scale_m: float
-) -> Callable[[NDArray[np.unsignedinteger]], F32]:
-    """A function that aligns depth images to colour; what depends on the cameras is computed once.
+@njit(cache=True, nogil=True)
+def _splat_around(
+    depth: NDArray[np.uint16],
+    scale_m: float,
+    corners: F64,
+    T: F64,
+    intrinsics: F64,
+    lens: tuple[F64, int],
+    where: tuple[I64, I64, int],
+) -> F64:
+    """`(K,)` median depth in squares of the colour image; NaN where nothing was measured.
+
+    `where`: their middles (K, 2), px; (K, 4) rows and columns of the depth image that may be seen there, last ones
+    excluded; half their side, px.
+    """
+    pixels, boxes, reach = where
+    size = 2 * reach + 1
+    found = np.full(len(pixels), np.nan)
+    own = intrinsics.copy()
+    for k in range(len(pixels)):
+        top, bottom, left, right = boxes[k]
+        if top >= bottom or left >= right:
+            continue
+        own[2] = intrinsics[2] - (pixels[k, 0] - reach)
+        own[3] = intrinsics[3] - (pixels[k, 1] - reach)
+        seen = np.zeros((size, size), dtype=np.float32)
+        part = slice(top, bottom), slice(left, right)
+        _splat(depth[part], scale_m, corners[part], T, own, lens, seen)
+        measured = seen.ravel()
+        measured = measured[measured > 0.0]
+        if len(measured):
+            found[k] = np.median(measured)
+    return found
+
+
+_NEAREST_M, _FARTHEST_M = 0.1, 10.0
+_SLACK_PX = 3
+
+
+class Aligner:
+    """Aligns depth images to colour; what depends on the cameras is computed once.
 
     Args:
         depth: camera of the depth stream.
         color: camera of the colour stream.
         T_depth_color: (4, 4) colour to depth imager, m.
         scale_m: metres per depth unit.
-
-    Returns:
-        `(h, w) uint16 -> (H, W) float32 m` along the colour camera's z; 0 where nothing was measured.
     """
-    corners = _corner_rays(depth)
-    T_color_depth = np.ascontiguousarray(inverse_rigid(np.asarray(T_depth_color, dtype=np.float64)))
-    intrinsics = np.array([color.fx, color.fy, color.cx, color.cy])
-    coefficients = np.asarray(color.distortion, dtype=np.float64)
-    bent = color.distortion_model != "none" and bool(coefficients.any())
-    model = 0 if not bent else (2 if color.distortion_model == "inverse_brown_conrady" else 1)
 
-    def align(image: NDArray[np.unsignedinteger]) -> F32:
-        out = np.zeros((color.height, color.width), dtype=np.float32)
-        _splat(np.ascontiguousarray(image), scale_m, corners, T_color_depth, intrinsics, (coefficients, model), out)
+    def __init__(self, depth: Camera, color: Camera, T_depth_color: F64, scale_m: float) -> None:
+        self._depth, self._color, self._scale_m = depth, color, scale_m
+        self._corners = _corner_rays(depth)
+        self._T_depth_color = np.asarray(T_depth_color, dtype=np.float64)
+        self._T = np.ascontiguousarray(inverse_rigid(self._T_depth_color))
+        self._intrinsics = np.array([color.fx, color.fy, color.cx, color.cy])
+        coefficients = np.asarray(color.distortion, dtype=np.float64)
+        bent = color.distortion_model != "none" and bool(coefficients.any())
+        model = 0 if not bent else (2 if color.distortion_model == "inverse_brown_conrady" else 1)
+        self._lens = coefficients, model
+
+    def image(self, depth: NDArray[np.unsignedinteger]) -> F32:
+        """A whole image. `(h, w) -> (H, W)` m along the colour camera's z; 0 where nothing was measured."""
+        out = np.zeros((self._color.height, self._color.width), dtype=np.float32)
+        units = np.ascontiguousarray(depth)
+        _splat(units, self._scale_m, self._corners, self._T, self._intrinsics, self._lens, out)
         return out
 
-    return align
+    def around(self, depth: NDArray[np.unsignedinteger], pixels: F64, reach: int) -> F64:
+        """What `image` has around some pixels, without aligning the rest.
+
+        Args:
+            depth: `(h, w)` in its own frame.
+            pixels: `(K, 2)` px of the colour image; may be NaN or outside.
+            reach: half the side of the square around each.
+
+        Returns:
+            `(K,)` m median of what was measured in the square, between 0.1 and 10 m; NaN where nothing was.
+        """
+        found = np.full(len(pixels), np.nan)
+        with np.errstate(invalid="ignore"):
+            nearest = np.rint(pixels)
+            inside = ((nearest >= 0) & (nearest < [self._color.width, self._color.height])).all(-1)
+        nearest = nearest[inside]
+        where = nearest.astype(np.int64), self._boxes(nearest, reach), reach
+        units = np.ascontiguousarray(depth)
+        found[inside] = _splat_around(units, self._scale_m, self._corners, self._T, self._intrinsics, self._lens, where)
+        return found
+
+    def _boxes(self, pixels: F64, reach: int) -> I64:
+        """`(K, 4)` rows and columns of the depth image that the squares may show, at whatever distance."""
+        offsets = reach * np.array([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]])
+        toward = rays(self._color, pixels[:, None] + offsets)
+        ends = np.concatenate([toward * _NEAREST_M, toward * _FARTHEST_M], axis=1)
+        seen = project(self._depth, transform(self._T_depth_color, ends))
+        seen = np.where(np.isfinite(seen), seen, 0.0)
+        low, high = np.floor(seen.min(1)) - _SLACK_PX, np.ceil(seen.max(1)) + _SLACK_PX + 1
+        size = [self._depth.width, self._depth.height]
+        low, high = np.clip(low, 0, size), np.clip(high, 0, size)
+        return np.stack([low[:, 1], high[:, 1], low[:, 0], high[:, 0]], axis=-1).astype(np.int64)

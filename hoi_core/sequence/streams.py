@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import h5py
 import numpy as np
@@ -17,7 +18,10 @@ from hoi_core.errors import SequenceError
 from hoi_core.sequence._files import damage, read_json, read_stream_info, readable_rows
 from hoi_core.sequence._segment import FIELDS
 from hoi_core.sequence.codec import named, undo
-from hoi_core.types import F32, I64, Camera, ClockDomain, Frame, StreamInfo
+from hoi_core.types import F32, F64, I64, Camera, ClockDomain, Frame, StreamInfo
+
+if TYPE_CHECKING:
+    from hoi_core.sequence.align import Aligner
 
 
 class _Part:
@@ -162,15 +166,15 @@ class View:
         return self.color.camera
 
     @cached_property
-    def _align(self) -> Callable[[NDArray[np.unsignedinteger]], F32]:
-        from hoi_core.sequence.align import aligner
+    def _aligner(self) -> Aligner:
+        from hoi_core.sequence.align import Aligner
 
         info, T = self.depth.info, self.depth.info.T_depth_color
         if info.depth_scale_m is None:
             raise SequenceError(f"{info.name} does not say how long its unit is.", "Record it again.")
         if T is None:
             T = inverse_rigid(info.camera.T_world_cam) @ self.camera.T_world_cam
-        return aligner(info.camera, self.camera, T, info.depth_scale_m)
+        return Aligner(info.camera, self.camera, T, info.depth_scale_m)
 
     def depth_in_color_m(self, i: int) -> F32:
         """Depth frame `i` (an index of the depth stream) as the colour camera sees it.
@@ -178,7 +182,20 @@ class View:
         Returns:
             (H, W) float32 m along the colour camera's z; 0 where nothing was measured.
         """
-        return self._align(self.depth[i])
+        return self._aligner.image(self.depth[i])
+
+    def depth_around_m(self, i: int, pixels: F64, reach_px: int) -> F64:
+        """Median depth of frame `i` around some pixels of the colour image, without aligning all of it.
+
+        Args:
+            i: index of the depth stream.
+            pixels: `(K, 2)` px of the colour image, as its lens forms it; may be NaN or outside.
+            reach_px: half the side of the square that is looked at.
+
+        Returns:
+            `(K,)` m along the colour camera's z; NaN where nothing was measured.
+        """
+        return self._aligner.around(self.depth[i], pixels, reach_px)
 
 
 class Sensor:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from annotate import gather
+from annotate._depth_pixels import oriented_points
 from hoi_core import camera as cameras
 from hoi_core.types import Camera
 
@@ -10,11 +10,10 @@ CAMERA = Camera(160, 120, 150.0, 150.0, 80.0, 60.0, distortion_model="none")
 
 
 def candidates(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels and normals of the points around a hand that fills columns 20 to 140 and rows 20 to 100."""
-    corners = np.array([[20.0, 20.0], [140.0, 100.0]])
-    hand_m = cameras.unproject(CAMERA, corners, np.full(2, 0.5))
-    every = gather.CloudConfig(margin_px=0, candidates=100_000)
-    points_m, normals = gather._candidates(image, 0.001, CAMERA, hand_m, every)
+    """Pixels and normals of the points in columns 20 to 140 and rows 20 to 100."""
+    v, u = np.mgrid[0:120, 0:160].astype(float)
+    rays = np.ascontiguousarray(cameras.rays(CAMERA, np.stack([u, v], -1))[..., :2])
+    points_m, normals = oriented_points(image, rays, (20, 20, 140, 100), 1, 3, 0.001, 0.015)
     return np.rint(cameras.project(CAMERA, points_m)).astype(int), normals
 
 
