@@ -1,0 +1,186 @@
+"""Follow an object from known poses from moment to moment by its depth; what the whole-sequence fit starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from annotate.hand import HandState
+from annotate.objects import trajectory
+from annotate.objects._match import add_points
+from annotate.objects.depth_points import PointReader, distance_from_hands
+from annotate.objects.mesh import SolidMesh
+from annotate.objects.trajectory import Trajectory
+from hoi_core import camera as cameras
+from hoi_core import rotation
+from hoi_core.conventions import Side
+from hoi_core.types import F64
+
+_STRICT = (0.008, 0.003, 4.0, 0.2)
+"""Gate m, sigma m, robust scale in sigmas, weight."""
+_ITERATIONS = 4
+_SETTLED = 2e-4
+_PRIOR = np.array([0.006] * 3 + [0.06] * 3)
+_NEAR_HAND_M = 0.006
+_TOUCHING_M = 0.01
+_LOST_M = 0.010
+Found = tuple[F64, F64]
+"""Depth points of a moment and view: `(K, 3)` m and `(K,)` m distance from the nearest hand."""
+
+
+@dataclass
+class Followed:
+    """What following found, filled moment by moment."""
+
+    T_world_obj: F64
+    """(M, 4, 4); NaN where it was not followed to."""
+    cost: F64
+    """(M,) share of the points that the pose does not explain, 0 to 1; NaN where there are none."""
+    points: list[dict[int, Found]] = field(default_factory=list)
+    """Of each moment, by index of the view."""
+
+
+def follow(
+    mesh: SolidMesh,
+    starts: Mapping[int, F64],
+    readers: Sequence[PointReader],
+    hands: Mapping[Side, HandState],
+    on_moment: Callable[[int, int], None],
+) -> Followed:
+    """From each start on to the next; where that arrives elsewhere, also back from the next.
+
+    Args:
+        mesh: of the object.
+        starts: moment -> `(4, 4)` pose.
+        readers: of the views with depth.
+        hands: the hands over the moments.
+        on_moment: called with (moments done, of all).
+    """
+    moments = len(readers[0].lag_s) if readers else max(starts) + 1
+    nan = np.full((moments, 4, 4), np.nan)
+    found = Followed(nan, np.full(moments, np.nan), [{} for _ in range(moments)])
+    step = _Stepper(mesh, readers, hands)
+    at = sorted(starts)
+    done = 0
+    for k, first in enumerate(at):
+        last = at[k + 1] if k + 1 < len(at) else moments
+        for m in range(first, last):
+            _take(found, m, step.at(m, _before(found, m, -1, first), starts[m] if m == first else None))
+            done += 1
+            on_moment(done, moments)
+        if last < moments:
+            arrived, _, _ = step.at(last, _before(found, last, -1, first), None)
+            if _apart_m(mesh, arrived, starts[last]) > _LOST_M:
+                _return(found, step, (last, starts[last]), range(last - 1, first, -1))
+    for m in range(at[0] - 1, -1, -1):
+        _take(found, m, step.at(m, _before(found, m, 1, at[0]), None))
+        done += 1
+        on_moment(done, moments)
+    return found
+
+
+_Result = tuple[F64, float, dict[int, Found]]
+_Known = tuple[int, F64]
+
+
+def _take(found: Followed, m: int, result: _Result) -> None:
+    found.T_world_obj[m], found.cost[m], found.points[m] = result
+
+
+def _before(found: Followed, m: int, back: int, first: int) -> list[_Known]:
+    """The one or two poses before a moment, in the direction of following, the nearest one first."""
+    rows = [m + back, m + 2 * back]
+    low, high = (first, m - 1) if back < 0 else (m + 1, first)
+    return [(r, found.T_world_obj[r]) for r in rows if low <= r <= high]
+
+
+def _return(found: Followed, step: _Stepper, start: _Known, moments: range) -> None:
+    """Follow back from where the object is known to be, as long as that explains more."""
+    poses = [start]
+    for m in moments:
+        result = step.at(m, poses[:2], None)
+        poses.insert(0, (m, result[0]))
+        if not result[1] < found.cost[m]:
+            return
+        _take(found, m, result)
+
+
+def _apart_m(mesh: SolidMesh, T: F64, other: F64) -> float:
+    """Mean distance of the surface of one pose from that of another, m; symmetric turns do not count."""
+    moved = cameras.transform(np.linalg.inv(other) @ T, mesh.samples_m[::4])
+    return float(np.abs(mesh.grid.at(moved)[0]).mean())
+
+
+def palm_poses(hand: HandState) -> F64:
+    """(M, 4, 4) frame of a hand's wrist in the world: what it holds moves with it."""
+    return cameras.rigid(hand.rotations[:, 0], hand.positions_m[:, 0])
+
+
+class _Stepper:
+    """Finds the pose of one moment from those before it."""
+
+    def __init__(self, mesh: SolidMesh, readers: Sequence[PointReader], hands: Mapping[Side, HandState]) -> None:
+        self._mesh, self._readers, self._hands = mesh, readers, hands
+        self._palms = {side: palm_poses(state) for side, state in hands.items()}
+
+    def at(self, m: int, before: list[_Known], known: F64 | None) -> _Result:
+        """Pose, share of points that it does not explain, and the points. `before`: the nearest pose first."""
+        guesses = [known] if known is not None else self._guesses(m, before)
+        centre = cameras.transform(guesses[0], self._mesh.centre_m[None])[0]
+        points: dict[int, Found] = {}
+        for v, reader in enumerate(self._readers):
+            cloud = reader.read(m, centre, self._mesh.radius_m)
+            points[v] = cloud, distance_from_hands(cloud, self._hands, m, self._mesh, centre)
+        costs = [self._unexplained(guess, points) for guess in guesses]
+        T = self._refined(guesses[int(np.argmin(costs))], points)
+        return T, self._unexplained(T, points), points
+
+    def _guesses(self, m: int, before: list[_Known]) -> list[F64]:
+        """Going on as before, staying, and going with each hand that touches it."""
+        moment, last = before[0]
+        out = [last]
+        if len(before) > 1:
+            out.insert(0, last @ np.linalg.inv(before[1][1]) @ last)
+        centre = cameras.transform(last, self._mesh.centre_m[None])
+        for side, palm in self._palms.items():
+            reach = np.linalg.norm(self._hands[side].vertices_m[moment] - centre, axis=-1)
+            if reach.min() < self._mesh.radius_m + _TOUCHING_M:
+                out.append(palm[m] @ np.linalg.inv(palm[moment]) @ last)
+        return out
+
+    def _unexplained(self, T: F64, points: Mapping[int, Found]) -> float:
+        away = self._distances(T, points)
+        if not len(away):
+            return float("nan")
+        return float(np.where(np.isfinite(away), np.minimum(np.abs(away) / _STRICT[0], 1.0), 1.0).mean())
+
+    def _distances(self, T: F64, points: Mapping[int, Found]) -> F64:
+        """Distances of the points that are not a hand's, NaN beyond the gate."""
+        H, g = np.zeros((1, 6, 6)), np.zeros((1, 6))
+        return self._accumulated(trajectory.from_poses(T[None], self._mesh.centre_m), points, (H, g))
+
+    def _accumulated(self, body: Trajectory, points: Mapping[int, Found], system: tuple[F64, F64]) -> F64:
+        out = []
+        for v, (cloud, hand_m) in points.items():
+            away = np.full(len(cloud), np.nan)
+            start = np.array([0, len(cloud)], dtype=np.int64)
+            views = (start, cloud, hand_m, self._readers[v].eye_m)
+            add_points(self._mesh.cells, self._mesh.centre_m, views, (body.R, body.s_m), _STRICT, system, away)
+            out.append(away[hand_m > _NEAR_HAND_M])
+        return np.concatenate(out) if out else np.zeros(0)
+
+    def _refined(self, T: F64, points: Mapping[int, Found]) -> F64:
+        start = body = trajectory.from_poses(T[None], self._mesh.centre_m)
+        for _ in range(_ITERATIONS):
+            H, g = np.zeros((1, 6, 6)), np.zeros((1, 6))
+            self._accumulated(body, points, (H, g))
+            # Depth alone may leave a turn or a shift open: what came before decides then.
+            gone = np.concatenate([body.s_m - start.s_m, rotation.log_so3(np.swapaxes(start.R, 1, 2) @ body.R)], axis=1)
+            full = np.tril(H[0]) + np.tril(H[0], -1).T + np.diag(1.0 / _PRIOR**2)
+            step = -np.linalg.solve(full, g[0] + gone[0] / _PRIOR**2)
+            body = body.moved(step[None])
+            if np.abs(step).max() < _SETTLED:
+                break
+        return body.poses(self._mesh.centre_m)[0]

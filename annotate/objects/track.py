@@ -1,0 +1,262 @@
+"""One object through a sequence: first poses, following by depth, the whole track at once, and what has no label."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from annotate.evidence import undistorted_px, without_distortion
+from annotate.hand import HandState
+from annotate.objects import trajectory
+from annotate.objects.depth_points import ObjectCloud, PointReader, PointsConfig, joined
+from annotate.objects.first_pose import place
+from annotate.objects.follow import Followed, follow, palm_poses
+from annotate.objects.mesh import SolidMesh
+from annotate.objects.settle import Clicks, Problem, SettleConfig, Settled, settle
+from annotate.objects.solid import Solid
+from hoi_core import camera as cameras
+from hoi_core import rotation
+from hoi_core.conventions import Side
+from hoi_core.errors import FitError
+from hoi_core.sequence import Capture
+from hoi_core.types import F32, F64, I64, PROBLEMS, STATUSES, U8, Bool, ObjectPoints, ObjectTrack
+
+log = logging.getLogger(__name__)
+_NS = 1e-9
+_SUPPORT = 30
+_TOUCHING_M = 0.006
+_FEWEST_TOUCHING = 5
+_LONGEST_GAP_S = 0.5
+_DISAGREE_M = 0.006
+
+
+@dataclass(frozen=True)
+class TrackConfig:
+    """How an object is tracked."""
+
+    points: PointsConfig = field(default_factory=PointsConfig)
+    """Choice of depth points."""
+    settle: SettleConfig = field(default_factory=SettleConfig)
+    """Strictness of the terms."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is known besides the object itself."""
+
+    capture: Capture
+    """The open recording."""
+    hands: Mapping[Side, HandState]
+    """The hands over its moments; their depth points are not the object's."""
+    corrections: Mapping[str, F64] = field(default_factory=dict)
+    """view -> (8,) as in `Revision.corrections`; views without one are taken as they are calibrated."""
+
+    def correction(self, view: str) -> F64:
+        """`(8,)` of a view."""
+        return np.asarray(self.corrections.get(view, np.zeros(8)), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class ObjectFit:
+    """An object over the moments of a sequence."""
+
+    track: ObjectTrack
+    """Its poses."""
+    solid: Solid
+    """The same with its mesh, also where the track is not valid."""
+    residual_m: F64
+    """(M,) m median distance of its depth points from its surface; NaN without any."""
+    covariance: F64
+    """(M, 6, 6) of shift (m, world) and turn (rad, object)."""
+    problems: U8
+    """(M,) index into `PROBLEMS`: why a moment has no label."""
+    iterations: int
+    """Steps over the whole sequence."""
+
+
+def track_object(
+    scene: Scene,
+    mesh: SolidMesh,
+    points: ObjectPoints,
+    before: ObjectTrack | None = None,
+    config: TrackConfig | None = None,
+    on_progress: Callable[[float, str], None] | None = None,
+) -> ObjectFit:
+    """Find an object at every moment.
+
+    Args:
+        scene: recording, hands, corrections.
+        mesh: of the object.
+        points: clicks, of one moment at least unless `before` has poses that a person settled.
+        before: its track so far: poses that a person edited or accepted stay bit for bit.
+        config: how.
+        on_progress: told (share done, what is being done).
+
+    Raises:
+        FitError: no pose to start from.
+    """
+    config = config or TrackConfig()
+    tell = on_progress or _quiet
+    held = np.zeros(len(scene.capture.sync), dtype=bool) if before is None else settled(before)
+    starts = _starts(scene, mesh, points, before)
+    readers = [
+        PointReader(scene.capture, view, scene.correction(view), config.points)
+        for view in scene.capture.views
+        if f"{view}/depth" in scene.capture.streams
+    ]
+    found = follow(mesh, starts, readers, scene.hands, lambda i, n: tell(0.8 * i / n, f"following {mesh.name}"))
+    clouds = [joined([rows.get(v, _nothing()) for rows in found.points], r) for v, r in enumerate(readers)]
+    tell(0.8, f"fitting {mesh.name}")
+    start = trajectory.from_poses(_with(found.T_world_obj, before, held), mesh.centre_m)
+    problem = _problem(scene, mesh, points, clouds, start, held)
+    result = settle(problem, start, config.settle)
+    tell(1.0, f"{mesh.name} done")
+    return _fit(problem, result, before, found)
+
+
+def _quiet(share: float, what: str) -> None:
+    """Progress that nobody asked for."""
+
+
+def _nothing() -> tuple[F64, F64]:
+    return np.zeros((0, 3)), np.zeros(0)
+
+
+def settled(track: ObjectTrack) -> Bool:
+    """(M,) poses that a person edited or accepted."""
+    return np.asarray(np.isin(track.status, [STATUSES.index("edited"), STATUSES.index("accepted")]) & track.valid)
+
+
+def _with(T_world_obj: F64, before: ObjectTrack | None, held: Bool) -> F64:
+    return T_world_obj if before is None else np.where(held[:, None, None], before.T_world_obj, T_world_obj)
+
+
+def _starts(scene: Scene, mesh: SolidMesh, points: ObjectPoints, before: ObjectTrack | None) -> dict[int, F64]:
+    """Moment -> pose, from clicks and from what a person settled."""
+    starts: dict[int, F64] = {}
+    failure: FitError | None = None
+    for m in np.unique(points.moment):
+        try:
+            starts[int(m)] = _placed(scene, mesh, of_moment(points, int(m)), int(m))
+        except FitError as error:
+            failure = error
+            log.warning("moment %d: %s", m, error)
+    if before is not None:
+        starts |= {int(m): before.T_world_obj[m] for m in np.flatnonzero(settled(before))}
+    if starts:
+        return starts
+    raise failure or FitError(
+        f"object {mesh.name} has no clicked points and no pose to start from.",
+        "Click at least three points of it in one frame, in the window of `hoi-annotate`.",
+    )
+
+
+def of_moment(points: ObjectPoints, moment: int) -> ObjectPoints:
+    """The clicks of one moment."""
+    rows = np.flatnonzero(points.moment == moment)
+    view = tuple(points.view[k] for k in rows)
+    return ObjectPoints(points.moment[rows], view, points.point_px[rows], points.point_m[rows])
+
+
+def _placed(scene: Scene, mesh: SolidMesh, points: ObjectPoints, moment: int) -> F64:
+    depth: dict[str, F32] = {}
+    for name, view in scene.capture.views.items():
+        if f"{name}/depth" in scene.capture.streams:
+            frame = int(scene.capture.sync.index[f"{name}/depth"][moment])
+            if frame >= 0:
+                depth[name] = view.depth_in_color_m(frame)
+    views = {name: view.camera for name, view in scene.capture.views.items()}
+    return place(mesh, views, points, depth)
+
+
+def _problem(
+    scene: Scene,
+    mesh: SolidMesh,
+    points: ObjectPoints,
+    clouds: list[ObjectCloud],
+    start: trajectory.Trajectory,
+    held: Bool,
+) -> Problem:
+    t_ns = scene.capture.sync.t_ns
+    solid = Solid(mesh, start.poses(mesh.centre_m))
+    palms: dict[str, tuple[F64, Bool]] = {}
+    for side, hand in scene.hands.items():
+        distance, _ = solid.distance_m(hand.vertices_m)
+        with np.errstate(invalid="ignore"):
+            touching = (distance < _TOUCHING_M).sum(1) >= _FEWEST_TOUCHING
+        palms[side] = palm_poses(hand), touching
+    return Problem(mesh, (t_ns - t_ns[0]) * _NS, clouds, _clicks(scene, mesh, points), palms, held)
+
+
+def _clicks(scene: Scene, mesh: SolidMesh, points: ObjectPoints) -> Clicks:
+    views = scene.capture.views
+    rows = [k for k, view in enumerate(points.view) if view in views and np.isfinite(points.point_px[k]).all()]
+    T, focal, xy, lag = np.zeros((len(rows), 4, 4)), np.zeros(len(rows)), np.zeros((len(rows), 2)), np.zeros(len(rows))
+    for i, k in enumerate(rows):
+        view = points.view[k]
+        camera = views[view].camera
+        T[i] = _corrected_pose(camera.T_world_cam, scene.correction(view))
+        focal[i] = 0.5 * (camera.fx + camera.fy)
+        xy[i] = cameras.rays(without_distortion(camera), undistorted_px(camera, points.point_px[k][None]))[0, :2]
+        stream = f"{view}/color"
+        if scene.capture.sync.index[stream][points.moment[k]] >= 0:
+            lag[i] = scene.capture.sync.skew_ns[stream][points.moment[k]] * _NS + scene.correction(view)[0]
+    return Clicks(points.moment[rows], points.point_m[rows] - mesh.centre_m, T, focal, xy, lag)
+
+
+def _corrected_pose(T_world_cam: F64, correction: F64) -> F64:
+    """`T_cam_world` of a camera that meets points where the correction says. `(4, 4), (8,)`."""
+    eye = T_world_cam[:3, 3]
+    turn = rotation.exp_so3(correction[1:4])
+    moved = cameras.rigid(turn, eye - turn @ eye + correction[4:7])
+    return np.asarray(cameras.inverse_rigid(T_world_cam) @ moved, dtype=np.float64)
+
+
+def _fit(problem: Problem, result: Settled, before: ObjectTrack | None, found: Followed) -> ObjectFit:
+    mesh, held = problem.mesh, problem.held
+    T = _with(result.body.poses(mesh.centre_m), before, held)
+    residual, support = _residual(problem, result)
+    problems = np.where(held, 0, _problems(problem, result, residual, support)).astype(np.uint8)
+    valid = problems == 0
+    status = np.where(valid, STATUSES.index("auto"), STATUSES.index("none")).astype(np.uint8)
+    if before is not None:
+        status[held] = before.status[held]
+    return ObjectFit(
+        track=ObjectTrack(np.where(valid[:, None, None], T, np.nan), valid, status),
+        solid=Solid(mesh, T),
+        residual_m=residual,
+        covariance=trajectory.covariance(result.equations),
+        problems=problems,
+        iterations=result.iterations,
+    )
+
+
+def _residual(problem: Problem, result: Settled) -> tuple[F64, I64]:
+    """(M,) m median distance of the points, and how many there are."""
+    moments = len(problem.t_s)
+    parts: list[list[F64]] = [[] for _ in range(moments)]
+    for cloud, away in zip(problem.clouds, result.away_m, strict=True):
+        for m in range(moments):
+            rows = away[cloud.start[m] : cloud.start[m + 1]]
+            parts[m].append(np.abs(rows[np.isfinite(rows)]))
+    joint = [np.concatenate(part) if part else np.zeros(0) for part in parts]
+    return np.array([np.median(j) if len(j) else np.nan for j in joint]), np.array([len(j) for j in joint])
+
+
+def _problems(problem: Problem, result: Settled, residual_m: F64, support: I64) -> U8:
+    """(M,) index into `PROBLEMS`."""
+    codes = np.zeros(len(support), dtype=np.uint8)
+    known = support >= _SUPPORT
+    known[problem.clicks.moment] = True
+    known |= problem.held
+    gap_s = np.full(len(known), np.inf)
+    if known.any():
+        gap_s = np.abs(problem.t_s[:, None] - problem.t_s[known]).min(1)
+    codes[gap_s > _LONGEST_GAP_S] = PROBLEMS.index("no evidence")
+    with np.errstate(invalid="ignore"):
+        codes[residual_m > _DISAGREE_M] = PROBLEMS.index("no agreement")
+    codes[~np.isfinite(result.body.s_m).all(-1)] = PROBLEMS.index("not converged")
+    return codes
