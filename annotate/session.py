@@ -1,128 +1,180 @@
-"""The labels of one sequence while a person works on them: no window, every change reversible, drafts survive."""
+"""The labels of one sequence while a person works on them: no window, every change reversible, nothing is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from annotate import auto
+from annotate.document import edits, object_edits, words
+from annotate.document.document import Document, Step
+from annotate.document.drag import HandDrag, Window, window
+from annotate.document.interpolation import interpolate
+from annotate.document.lock import WriteLock, user_name
+from annotate.document.near import Nearby
+from annotate.document.pictures import Pictures
+from annotate.document.refit import put_refit, refit
+from annotate.document.residuals import refreshed, touched
+from annotate.epipolar import epipolar_line
+from annotate.fit import Term, load_terms
+from annotate.hand import from_mano
 from annotate.keypoints import Keypoints
+from annotate.objects.first_pose import place
+from annotate.objects.mesh import SolidMesh, load_mesh
+from annotate.suggest import Suggestion, suggest
+from annotate.triangulate import triangulate
 from hoi_core.conventions import SIDES, Side
-from hoi_core.errors import FitError, SequenceError
+from hoi_core.errors import ConfigError, FitError, SequenceError
 from hoi_core.mano import ManoLayer
-from hoi_core.sequence import find_sequence, open_annotation, open_capture, write_revision
-from hoi_core.sequence.layout import ANNOTATION
-from hoi_core.types import F32, F64, I64, STATUSES, U8, Camera, HandKeypoints, HandTrack, Revision, Status
+from hoi_core.plugins import unknown_name
+from hoi_core.sequence import find_sequence, open_capture
+from hoi_core.types import F32, F64, I64, STATUSES, U8, Camera, Revision, Status
 
-DRAFT = "annotation.draft.h5"
-"""Unsaved work, beside the labels."""
+Progress = words.Progress
+_RAY_M = (0.15, 2.0)
 
 
 class AnnotationSession:
     """Labels being edited; open with `AnnotationSession.open`, close when done.
 
-    Changes live here and in a draft file until `save` adds them as a revision; a revision is never rewritten.
+    Every change is one undoable step and is in the journal beside the labels before it is seen here; `save` adds a
+    revision, and no revision is ever rewritten. One session at a time writes the labels of a sequence.
     """
 
-    def __init__(self, folder: Path, author: str) -> None:
+    def __init__(self, folder: Path, author: str = "", *, read_only: bool = False, blind: bool = False) -> None:
         self.folder = folder
+        self._root = folder.parent.parent
         self.sequence = folder.name
-        self._author = author
-        self._capture = open_capture(folder)
+        self.author = author or user_name()
+        self.read_only, self.blind = read_only, blind
+        self._lock = None if read_only else WriteLock(folder, self.author)
         try:
-            auto.check_labels(folder, self._capture)
-            self._binding = auto.bind(self._capture, auto.hand_model(folder, "right"))
-            self._stored, self.revision_name, self.revisions = self._load()
-            self._now = self._take_up_draft() or self._stored
+            self._capture = open_capture(folder)
+            try:
+                self._document = self._open_document()
+            except BaseException:
+                self._capture.close()
+                raise
         except BaseException:
-            self._capture.close()
+            self._release()
             raise
+        self._pictures = Pictures(self._capture)
+        self._nearby = Nearby(self._capture)
+        self._meshes: dict[str, SolidMesh] = {}
         self._layers: dict[Side, ManoLayer] = {}
-        self.recovered = self._now is not self._stored
-        self.n_frames = len(self._stored.t_ns)
+        self.n_frames = len(self._capture.sync)
         self.views: tuple[str, ...] = tuple(self._capture.views)
 
     @classmethod
-    def open(cls, root: Path, sequence: str, author: str = "annotator") -> AnnotationSession:
-        """Open a sequence at its current revision, or at the draft of unsaved work where there is one.
+    def open(
+        cls, root: Path, sequence: str, author: str = "", *, read_only: bool = False, blind: bool = False
+    ) -> AnnotationSession:
+        """Open a sequence where its work stands: its current revision, and what the journal holds beyond it.
 
         Args:
             root: the dataset.
             sequence: its sequence.
-            author: written into the revisions that `save` adds.
+            author: written into the revisions that `save` adds; empty for the name of the user.
+            read_only: look only; others may write meanwhile.
+            blind: hide the labels and label anew, to measure agreement.
 
         Raises:
-            SequenceError: unknown sequence, or a damaged file.
+            SequenceError: unknown sequence, a damaged file, or somebody else is writing the labels.
         """
-        return cls(find_sequence(root, sequence), author)
+        return cls(find_sequence(root, sequence), author, read_only=read_only, blind=blind)
 
-    def _load(self) -> tuple[Revision, str, list[str]]:
-        if not (self.folder / ANNOTATION).exists():
-            return self._unlabelled(), "", []
-        with open_annotation(self.folder) as annotation:
-            revision = annotation.load()
-            if len(revision.t_ns) != len(self._capture.sync):
-                raise SequenceError(
-                    f"the labels of {self.sequence} must have its {len(self._capture.sync)} moments, "
-                    f"they have {len(revision.t_ns)}.",
-                    f"Move {ANNOTATION} aside and annotate again.",
-                )
-            return revision, annotation.current, annotation.revisions
-
-    def _unlabelled(self) -> Revision:
-        sync = self._capture.sync
-        index = {view: sync.index[f"{view}/color"] for view in self._capture.views}
-        nothing = {view: np.full((len(sync), 21, 3), np.nan) for view in self._capture.views}
-        return Revision(
-            sync.t_ns, {}, {}, {"right": HandKeypoints(nothing)}, index, author=self._author, keypoint_source="clicked"
+    def _open_document(self) -> Document:
+        auto.check_labels(self.folder, self._capture)
+        binding = auto.bind(self._capture, auto.hand_model(self.folder, "right"))
+        document = Document(
+            self.folder, binding, edits.unlabelled(self._capture), writable=not self.read_only, blind=self.blind
         )
-
-    def _take_up_draft(self) -> Revision | None:
-        """The draft, if it belongs to the current revision."""
-        path = self.folder / DRAFT
-        if not path.exists():
-            return None
-        with open_annotation(path) as annotation:
-            draft = annotation.load()
-            belongs = annotation.binding == self._binding and draft.parent == self.revision_name
-        return draft if belongs and len(draft.t_ns) == len(self._stored.t_ns) else None
+        if self.blind and not document.revisions:
+            document.close()
+            raise SequenceError(f"{self.sequence} has no labels to be blind to.", "Annotate it first.")
+        return document
 
     @property
     def revision(self) -> Revision:
         """The labels as they are now."""
-        return self._now
+        return self._document.revision
 
     @property
-    def sides(self) -> tuple[Side, ...]:
-        """Hands that have labels."""
-        return tuple(side for side in SIDES if side in self._now.hands)
+    def revision_name(self) -> str:
+        """The stored revision that the labels started from; empty without one."""
+        return self._document.base
+
+    @property
+    def revisions(self) -> list[str]:
+        """All stored revisions, oldest first."""
+        return self._document.revisions
 
     @property
     def dirty(self) -> bool:
         """Whether there are changes that no revision holds."""
-        return self._now is not self._stored
+        return self._document.dirty
+
+    @property
+    def recovered(self) -> bool:
+        """Whether unsaved work of an earlier run was found and taken up."""
+        return self._document.recovered
+
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a person should know about how the labels were opened."""
+        return self._document.warnings
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Hands that have labels."""
+        return tuple(side for side in SIDES if side in self.revision.hands)
+
+    @property
+    def object_names(self) -> tuple[str, ...]:
+        """Objects of the recording, labelled or not."""
+        return tuple(dict.fromkeys([*self._capture.header.objects, *self.revision.objects]))
+
+    def stored(self, name: str) -> Revision:
+        """A stored revision."""
+        if name not in self.revisions:
+            raise unknown_name("revision", name, self.revisions)
+        return self._document.stored(name)
+
+    # What the cameras saw
 
     def image(self, view: str, frame: int) -> U8 | None:
         """(H, W, 3) RGB of a view, or None where it has no frame."""
-        index = int(self._capture.sync.index[f"{view}/color"][frame])
-        return np.asarray(self._capture.views[view].color[index], dtype=np.uint8) if index >= 0 else None
+        return self._pictures.image(view, frame)
 
     def depth_m(self, view: str, frame: int) -> F32 | None:
         """(H, W) m aligned to colour, 0 where nothing was measured; None where the view has no depth."""
-        stream = f"{view}/depth"
-        index = int(self._capture.sync.index[stream][frame]) if stream in self._capture.streams else -1
-        return self._capture.views[view].depth_in_color_m(index) if index >= 0 else None
+        return self._pictures.depth_m(view, frame)
 
     def camera(self, view: str) -> Camera:
         """The view's colour camera."""
-        return self._capture.views[view].camera
+        return self._capture.views[edits.check_view(self.revision, view)].camera
+
+    def cloud(self, frame: int, every: int = 4) -> tuple[F64, U8]:
+        """(N, 3) m in the world and (N, 3) RGB of the depth points of all views, every so many pixels."""
+        return self._pictures.cloud(frame, every)
+
+    def sensor_image(self, frame: int) -> U8 | None:
+        """(128, 128) of the edge sensor, or None where it has no frame."""
+        return self._pictures.sensor_image(frame)
+
+    @property
+    def sensor_camera(self) -> Camera | None:
+        """Camera of the edge sensor; None without one."""
+        return self._pictures.sensor_camera
+
+    # What the labels say
 
     def vertices_m(self, side: Side, frame: int) -> F64 | None:
         """(778, 3) m in the world, or None where there is no label."""
-        track = self._now.hands.get(side)
+        track = self.revision.hands.get(side)
         if track is None or not track.valid[frame]:
             return None
         some = slice(frame, frame + 1)
@@ -135,96 +187,293 @@ class AnnotationSession:
 
     def _layer(self, side: Side) -> ManoLayer:
         if side not in self._layers:
-            self._layers[side] = auto.hand_model(self.folder, side)
+            self._layers[side] = auto.hand_model(self.folder, edits.check_side(side))
         return self._layers[side]
 
-    def set_status(self, frames: Sequence[int], status: Status) -> tuple[Status, ...]:
-        """Set the status of frames; returns what they had."""
-        before = self.statuses()
-        self.restore_status(frames, [status] * len(frames))
-        return tuple(before[frame] for frame in frames)
-
-    def restore_status(self, frames: Sequence[int], statuses: Sequence[Status]) -> None:
-        """Put back what `set_status` returned."""
-        hands: dict[Side, HandTrack] = {}
-        for side, track in self._now.hands.items():
-            codes = track.status.copy()
-            codes[list(frames)] = [STATUSES.index(status) for status in statuses]
-            hands[side] = replace(track, status=codes)
-        self._change(replace(self._now, hands=hands))
-
-    def statuses(self) -> tuple[Status, ...]:
-        """Status of every frame: of the first hand, `none` without one."""
-        codes = self._now.hands[self.sides[0]].status if self.sides else np.zeros(self.n_frames, np.uint8)
+    def statuses(self, side: Side | None = None) -> tuple[Status, ...]:
+        """Status of every frame of a hand, by default the first that has labels; `none` without one."""
+        side = side or next(iter(self.sides), None)
+        track = self.revision.hands.get(side) if side else None
+        codes = np.zeros(self.n_frames, np.uint8) if track is None else track.status
         return tuple([STATUSES[code] for code in codes])
 
-    def set_keypoint(
-        self, frame: int, view: str, joint: int, value: Sequence[float] | None
-    ) -> tuple[float, ...] | None:
-        """Set `(u px, v px, confidence)` of a joint, or remove it with None; returns what it had."""
-        side: Side = next(iter(self._now.keypoints), "right")
-        held = self._now.keypoints[side]
-        points = held.by_view[view].copy()
-        before = points[frame, joint].copy()
-        points[frame, joint] = np.nan if value is None else value
-        changed = replace(held, by_view={**held.by_view, view: points})
-        self._change(replace(self._now, keypoints={**self._now.keypoints, side: changed}))
-        return tuple(before.tolist()) if np.isfinite(before[:2]).all() else None
+    def object_pose(self, name: str, frame: int) -> F64 | None:
+        """(4, 4) m, object to world, or None where there is no label."""
+        return object_edits.pose_of(self.revision, name, frame)
 
-    def save(self, comment: str = "", human_seconds: float = 0.0) -> str:
-        """Write a new revision; returns its name.
+    def object_mesh(self, name: str) -> tuple[F64, I64]:
+        """(V, 3) m in the object's frame and (F, 3) vertex indices.
 
         Raises:
-            StorageError: the disk is full; the labels on disk are as before.
+            AssetError: the dataset has no usable mesh of it.
         """
-        revision = replace(
-            self._now, author=self._author, parent=self.revision_name, comment=comment, human_seconds=human_seconds
+        mesh = self._mesh(name)
+        return mesh.vertices_m, np.asarray(mesh.faces, dtype=np.int64)
+
+    def _mesh(self, name: str) -> SolidMesh:
+        if name not in self._meshes:
+            self._meshes[name] = load_mesh(self._root, self._object(name))
+        return self._meshes[name]
+
+    def triangulated(self, side: Side, frame: int) -> F64:
+        """(21, 3) m from the keypoints of the frame alone; NaN where they do not suffice."""
+        edits.check_frames(self.revision, [frame])
+        points = self.revision.keypoints.get(edits.check_side(side))
+        return triangulate(self._nearby.keypoints(np.array([frame]), points)).joints_m[0]
+
+    def epipolar(self, view: str, px: tuple[float, float], other: str) -> F64:
+        """(N, 2) px in another view where a pixel's ray is seen, near to far; empty where it is not."""
+        return epipolar_line(self.camera(view), np.asarray(px, dtype=np.float64), self.camera(other), *_RAY_M)
+
+    def suggestion(self, after: int) -> Suggestion | None:
+        """The next frame worth a look; None when all are good enough."""
+        return suggest(self.revision, after)
+
+    # Undo and redo
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._document.undo_step is not None
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+        return self._document.redo_step is not None
+
+    @property
+    def undo_text(self) -> str:
+        """What `undo` would take back; empty when nothing."""
+        step = self._document.undo_step
+        return step.text if step else ""
+
+    @property
+    def redo_text(self) -> str:
+        """What `redo` would do again; empty when nothing."""
+        step = self._document.redo_step
+        return step.text if step else ""
+
+    def undo(self) -> Step:
+        """Take the last step back; saving and closing do not end the history."""
+        return self._document.undo()
+
+    def redo(self) -> Step:
+        """Do the last undone step again."""
+        return self._document.redo()
+
+    def _edit(self, text: str, make: Callable[[Revision], Revision], *, measure: bool = False) -> None:
+        """Make one step; with `measure`, residuals of what it touched are brought up to date within it."""
+        with self._document.guard:
+            changed = make(self.revision)
+            if measure:
+                cameras = {name: view.camera for name, view in self._capture.views.items()}
+                changed = refreshed(changed, cameras, touched(self.revision, changed))
+            self._document.change(text, changed)
+
+    # Changes of hands
+
+    def set_status(self, frames: Sequence[int], status: Status, side: Side | None = None) -> None:
+        """Judge the labels of frames: of one hand, or of all hands and objects."""
+        self._edit(words.judging(frames, status), lambda now: edits.set_status(now, frames, status, side))
+
+    def set_comment(self, frame: int, text: str) -> None:
+        """Write about a frame; empty removes."""
+        self._edit(f"Comment on frame {frame}", lambda now: edits.set_comment(now, frame, text))
+
+    def set_keypoint(
+        self, side: Side, frame: int, view: str, joint: int, px: tuple[float, float] | None, *, occluded: bool = False
+    ) -> None:
+        """Place a joint in an image, or remove it with None."""
+        text = f"{'Remove' if px is None else 'Place'} a {side} keypoint of frame {frame}"
+        at = (frame, view, joint)
+        self._edit(text, lambda now: edits.set_keypoint(now, side, at, px, occluded=occluded), measure=True)
+
+    def set_occluded(self, side: Side, frame: int, view: str, joint: int, on: bool) -> None:
+        """Say whether a joint is hidden from a view."""
+        text = f"Mark a {side} keypoint of frame {frame} {'occluded' if on else 'visible'}"
+        self._edit(text, lambda now: edits.set_occluded(now, side, (frame, view, joint), on=on))
+
+    def set_locked(self, side: Side, frame: int, joints: Sequence[int], on: bool) -> None:
+        """Fix joints where they are, or free them."""
+        text = f"{'Lock' if on else 'Free'} {side} joints of frame {frame}"
+        self._edit(text, lambda now: edits.set_locked(now, side, frame, joints, on=on))
+
+    def copy_from(self, side: Side, frame: int, source: int) -> None:
+        """Take the label of another frame."""
+        text = f"Copy the {side} hand of frame {source} to frame {frame}"
+        self._edit(text, lambda now: edits.copy_from(now, side, frame, source), measure=True)
+
+    def swap_hands(self, frames: Sequence[int]) -> None:
+        """Exchange left and right keypoints of frames; their labels go until the next fit."""
+        self._edit(f"Swap the hands of {words.named(frames)}", lambda now: edits.swap_hands(now, frames), measure=True)
+
+    def delete_label(self, side: Side, frames: Sequence[int]) -> None:
+        """Take labels of frames out, for good: no fit fills them again. Keypoints stay."""
+        text = f"Delete the {side} hand of {words.named(frames)}"
+        self._edit(text, lambda now: edits.delete_label(now, side, frames), measure=True)
+
+    def interpolate(self, side: Side, first: int, last: int) -> None:
+        """Fill the frames between the keyframes (edited or accepted) of a range."""
+        text = f"Interpolate the {side} hand from frame {first} to {last}"
+        layer = self._layer(side)
+        self._edit(text, lambda now: interpolate(now, layer, side, first, last), measure=True)
+
+    def adopt(self, revision: Revision, text: str = "Fit all frames") -> None:
+        """Take over what a fit made; clicks, locks, comments and settled frames stay as they are now."""
+        self._edit(text, lambda now: edits.adopt(now, revision))
+
+    # Changes that look at the evidence
+
+    def prepare(self, side: Side, frame: int) -> None:
+        """Read what a drag near a frame needs; changes nothing, and nothing happens where there is no label."""
+        track = self.revision.hands.get(side)
+        if track is not None and 0 <= frame < self.n_frames and track.valid[frame]:
+            self._window(side, frame)
+            _ = self._terms
+
+    @cached_property
+    def _terms(self) -> dict[str, Term]:
+        """Looking for terms takes as long as a drag may; they stay what they are."""
+        return load_terms()
+
+    def _window(self, side: Side, frame: int) -> Window:
+        return window(self._nearby, self.revision, from_mano(self._layer(side).model), side, frame)
+
+    def begin_drag(self, side: Side, frame: int) -> HandDrag:
+        """Start to drag joints of a hand; quick after `prepare` of a frame nearby.
+
+        Raises:
+            ConfigError: the frame has no label.
+        """
+        self._document.check_writable()
+        locks = self.revision.locked.get(edits.check_side(side))
+        return HandDrag(
+            self._window(side, frame),
+            side,
+            frame,
+            cameras={view: self.camera(view) for view in self.views},
+            terms=self._terms,
+            locked=[] if locks is None else np.flatnonzero(locks[frame]).tolist(),
+            step=lambda make: self._edit(f"Drag the {side} hand of frame {frame}", make, measure=True),
         )
-        name = write_revision(self.folder, revision, binding=self._binding)
-        (self.folder / DRAFT).unlink(missing_ok=True)
-        self._stored = self._now = revision
-        self.revision_name = name
-        self.revisions = [*self.revisions, name]
+
+    def refit_between(
+        self,
+        side: Side,
+        first: int,
+        last: int,
+        progress: Progress | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Fit the frames between two frames, which are held as everything settled is.
+
+        Raises:
+            ConfigError: an end has no label, or nothing between them is free.
+            FitError: cancelled.
+        """
+        self._document.check_writable()
+        tell = words.teller(progress, cancelled)
+        done = refit(self._nearby, self.revision, self._layer(side), (first, last), self._terms, tell)
+        text = f"Refit the {side} hand from frame {first} to {last}"
+        self._edit(text, lambda now: put_refit(now, side, done))
+
+    # Changes of objects
+
+    def nudge_object(
+        self, name: str, frame: int, shift_m: Sequence[float], turn_rad: Sequence[float], axes: str = "object"
+    ) -> None:
+        """Move an object's label along and about axes through its origin: `object`, `world` or `camera:<view>`."""
+        T = self.object_pose(self._object(name), frame)
+        if T is None:
+            raise ConfigError(f"{name} has no label at frame {frame} to nudge.", "Place it first.")
+        if axes == "world":
+            T_axes: F64 = np.eye(4)
+        elif axes.startswith("camera:"):
+            T_axes = self.camera(axes.removeprefix("camera:")).T_world_cam
+        elif axes == "object":
+            T_axes = T
+        else:
+            raise unknown_name("kind of axes", axes, ["object", "world", *(f"camera:{view}" for view in self.views)])
+        self.set_object_pose(name, frame, object_edits.nudged(T, shift_m, turn_rad, T_axes))
+
+    def set_object_pose(self, name: str, frame: int, T_world_obj: F64) -> None:
+        """Set an object's label, (4, 4) m."""
+        text = f"Move {self._object(name)} in frame {frame}"
+        self._edit(text, lambda now: object_edits.set_object_pose(now, name, frame, T_world_obj))
+
+    def add_object_point(
+        self, name: str, frame: int, view: str, px: tuple[float, float], point_m: Sequence[float]
+    ) -> None:
+        """Say that a point of the mesh, (3,) m in the object's frame, is seen at a pixel."""
+        text = f"Click {self._object(name)} in frame {frame}"
+        self._edit(text, lambda now: object_edits.add_object_point(now, name, (frame, view), px, point_m))
+
+    def remove_object_point(self, name: str, index: int) -> None:
+        """Remove a click, by its index in `revision.object_points[name]`."""
+        text = f"Remove a click on {self._object(name)}"
+        self._edit(text, lambda now: object_edits.remove_object_point(now, name, index))
+
+    def place_object(self, name: str, frame: int) -> None:
+        """Find an object's pose from the clicks of a frame.
+
+        Raises:
+            FitError: too few clicks, or clicks that no pose explains.
+        """
+        mesh, points = self._mesh(name), object_edits.points_of(self.revision, name, frame)
+        views = sorted(set(points.view))
+        depth_m = {view: depth for view in views if (depth := self.depth_m(view, frame)) is not None}
+        T = place(mesh, {view: self.camera(view) for view in views}, points, depth_m)
+        text = f"Place {name} in frame {frame}"
+        self._edit(text, lambda now: object_edits.set_object_pose(now, name, frame, T))
+
+    def _object(self, name: str) -> str:
+        if name not in self.object_names:
+            raise unknown_name("object", name, list(self.object_names))
         return name
 
-    def fit(self, progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> Revision:
+    # Work that takes long
+
+    def fit(self, progress: Progress, cancelled: Callable[[], bool]) -> Revision:
         """Fit all frames to the keypoints as they are now; takes long and changes nothing here.
 
         Raises:
             FitError: no keypoints to start from, or cancelled.
         """
-
-        def tell(share: float, what: str) -> None:
-            if cancelled():
-                raise FitError("the fit was cancelled.", "Nothing has changed.")
-            progress(share, what)
-
-        side = self.sides[0] if self.sides else "right"
-        keypoints = Keypoints(self._now.keypoints, self._now.keypoint_source, self.revision_name)
+        now = self.revision
+        if not now.keypoints:
+            raise FitError(
+                f"{self.sequence} has no keypoints to fit to.", "Click six joints of a frame in each view first."
+            )
+        keypoints = Keypoints(now.keypoints, now.keypoint_source, self.revision_name)
+        tell = words.teller(progress, cancelled)
         with open_capture(self.folder) as capture:
-            return auto.fit_revision(self.folder, capture, keypoints, auto.Config(side=side), tell).revision
+            return auto.fit_revision(self.folder, capture, keypoints, auto.Config(), tell, now).revision
 
-    def adopt(self, revision: Revision) -> None:
-        """Make a revision the labels being edited."""
-        self._change(revision)
+    def work(self, frame: int, seconds: float) -> None:
+        """Count human work on a frame; no step of the history. Looking only is not counted."""
+        edits.check_frames(self.revision, [frame])
+        if not np.isfinite(seconds) or seconds < 0:
+            raise ConfigError(f"work lasts 0 seconds or longer, got {seconds}.", "Give the time spent.")
+        if not self.read_only and seconds > 0:
+            self._document.work(frame, seconds)
 
-    def _change(self, revision: Revision) -> None:
-        self._now = revision
-        if revision is self._stored:
-            (self.folder / DRAFT).unlink(missing_ok=True)
-        else:
-            self._write_draft()
+    def save(self, comment: str = "") -> str:
+        """Write a new revision, with the work counted since the last; returns its name.
 
-    def _write_draft(self) -> None:
-        """Replace the draft in one step: a crash at any point leaves the old one or the new one."""
-        fresh = self.folder / f"{DRAFT}.new"
-        fresh.unlink(missing_ok=True)
-        write_revision(fresh, replace(self._now, parent=self.revision_name), binding=self._binding)
-        fresh.replace(self.folder / DRAFT)
+        Raises:
+            StorageError: the disk is full; the labels on disk are as before, and the journal holds the work.
+        """
+        return self._document.save(self.author, comment)
 
     def close(self) -> None:
-        """Close the files; unsaved changes stay in the draft."""
+        """Close the files and let others write; unsaved changes stay in the journal."""
+        self._document.close()
         self._capture.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> AnnotationSession:
         return self

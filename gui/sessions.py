@@ -158,12 +158,86 @@ class CaptureSession(Protocol):
         """Whether what is seen now can be annotated: `capture.annotatable.Verdict`."""
 
 
+class Step(Protocol):
+    """One undoable step of work."""
+
+    @property
+    def text(self) -> str:
+        """What it did, as the menus say it: `Accept frame 12`."""
+
+    @property
+    def frames(self) -> tuple[int, int] | None:
+        """First and last frame that it changed; None for steps that belong to no frame."""
+
+
+class DragView(Protocol):
+    """The hand while a joint is being dragged."""
+
+    @property
+    def joints_m(self) -> F64:
+        """(21, 3) m in the world."""
+
+    @property
+    def vertices_m(self) -> F64:
+        """(778, 3) m in the world."""
+
+
+class Drag(Protocol):
+    """A joint being dragged; ends with `finish` or `cancel`, once."""
+
+    def move(self, view: str, joint: int, px: tuple[float, float]) -> DragView:
+        """The hand with the joint there; safe on one worker thread, touches no file and no label."""
+
+    def finish(self) -> None:
+        """Take over the last move as one undoable step: keypoint clicked there, frames around it fitted anew."""
+
+    def cancel(self) -> None:
+        """Leave the labels as they were."""
+
+
+class Suggestion(Protocol):
+    """The frame that a person should look at next."""
+
+    @property
+    def frame(self) -> int:
+        """Index of the frame."""
+
+    @property
+    def reason(self) -> str:
+        """Why, in a few words."""
+
+    @property
+    def expected_error_mm(self) -> float:
+        """Expected error of its joints, mm; NaN while unknown."""
+
+
+ProgressFunction = Callable[[float, str], None]
+"""Called with (share done, what is being done)."""
+
+
 class AnnotationSession(Protocol):
-    """The labels of one sequence while a person works on them."""
+    """The labels of one sequence while a person works on them.
+
+    What changes labels is one undoable step, is on disk when the call returns, and raises a `HoiError` without
+    changing anything when it cannot be done. Reading is safe from any thread, `fit`, `refit_between` and `prepare`
+    may run on a worker; one change at a time.
+    """
 
     @property
     def sequence(self) -> str:
         """Name of the sequence."""
+
+    @property
+    def author(self) -> str:
+        """Who works; written into the revisions."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether every change is refused."""
+
+    @property
+    def blind(self) -> bool:
+        """Whether the stored labels are hidden and `save` adds a blind revision."""
 
     @property
     def n_frames(self) -> int:
@@ -178,8 +252,12 @@ class AnnotationSession(Protocol):
         """Hands that have labels now."""
 
     @property
+    def object_names(self) -> tuple[str, ...]:
+        """Objects of the recording, labelled or not."""
+
+    @property
     def revision(self) -> Revision:
-        """The labels as they are now."""
+        """The labels as they are now; a new object after every change."""
 
     @property
     def revision_name(self) -> str:
@@ -197,6 +275,12 @@ class AnnotationSession(Protocol):
     def recovered(self) -> bool:
         """Whether unsaved work of an earlier run was found and taken up."""
 
+    @property
+    def warnings(self) -> Sequence[str]:
+        """What a person should know about how the labels were opened: a torn journal, a newer revision of others."""
+
+    # What the cameras saw
+
     def image(self, view: str, frame: int) -> U8 | None:
         """(H, W, 3) RGB of a view, or None where it has no frame."""
 
@@ -206,29 +290,158 @@ class AnnotationSession(Protocol):
     def camera(self, view: str) -> Camera:
         """The view's colour camera."""
 
+    def cloud(self, frame: int, every: int = 4) -> tuple[F64, U8]:
+        """(N, 3) m in the world and (N, 3) RGB of the depth points of all views, every so many pixels."""
+
+    def sensor_image(self, frame: int) -> U8 | None:
+        """(128, 128) of the edge sensor, or None where it has no frame."""
+
+    @property
+    def sensor_camera(self) -> Camera | None:
+        """Camera of the edge sensor; None without one."""
+
+    # What the labels say
+
     def vertices_m(self, side: Side, frame: int) -> F64 | None:
         """(778, 3) m in the world, or None where there is no label."""
 
     def faces(self, side: Side) -> I64:
         """(F, 3) vertex indices."""
 
-    def set_status(self, frames: Sequence[int], status: Status) -> tuple[Status, ...]:
-        """Set the status of frames; returns what they had."""
+    def object_mesh(self, name: str) -> tuple[F64, I64]:
+        """(V, 3) m in the object's frame and (F, 3) vertex indices."""
 
-    def restore_status(self, frames: Sequence[int], statuses: Sequence[Status]) -> None:
-        """Put back what `set_status` returned."""
+    def object_pose(self, name: str, frame: int) -> F64 | None:
+        """(4, 4) m, object to world, or None where there is no label."""
 
-    def save(self, comment: str = "", human_seconds: float = 0.0) -> str:
+    def statuses(self, side: Side | None = None) -> tuple[Status, ...]:
+        """Status of every frame of a hand, by default the first that has labels; `none` without one."""
+
+    def triangulated(self, side: Side, frame: int) -> F64:
+        """(21, 3) m from the keypoints of the frame alone; NaN where they do not suffice."""
+
+    def epipolar(self, view: str, px: tuple[float, float], other: str) -> F64:
+        """(N, 2) px in another view where a pixel's ray is seen, near to far; empty where it is not."""
+
+    def suggestion(self, after: int) -> Suggestion | None:
+        """The next frame worth a look; None when all are good enough."""
+
+    # Undo and redo; the history has no end and outlives the window
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+
+    @property
+    def undo_text(self) -> str:
+        """What `undo` would take back; empty when nothing."""
+
+    @property
+    def redo_text(self) -> str:
+        """What `redo` would do again; empty when nothing."""
+
+    def undo(self) -> Step:
+        """Take the last step back."""
+
+    def redo(self) -> Step:
+        """Do the last undone step again."""
+
+    # Changes; each is one step
+
+    def set_status(self, frames: Sequence[int], status: Status, side: Side | None = None) -> None:
+        """Judge the labels of frames: of one hand, or of all hands and objects."""
+
+    def set_comment(self, frame: int, text: str) -> None:
+        """Write about a frame; empty removes."""
+
+    def set_keypoint(
+        self,
+        side: Side,
+        frame: int,
+        view: str,
+        joint: int,
+        px: tuple[float, float] | None,
+        *,
+        occluded: bool = False,
+    ) -> None:
+        """Place a joint in an image, or remove it with None."""
+
+    def set_occluded(self, side: Side, frame: int, view: str, joint: int, on: bool) -> None:
+        """Say whether a joint is hidden from a view."""
+
+    def set_locked(self, side: Side, frame: int, joints: Sequence[int], on: bool) -> None:
+        """Fix joints where they are, or free them."""
+
+    def copy_from(self, side: Side, frame: int, source: int) -> None:
+        """Take the label of another frame."""
+
+    def swap_hands(self, frames: Sequence[int]) -> None:
+        """Exchange left and right keypoints of frames; their labels go until the next fit."""
+
+    def delete_label(self, side: Side, frames: Sequence[int]) -> None:
+        """Remove the labels of frames; keypoints stay."""
+
+    def interpolate(self, side: Side, first: int, last: int) -> None:
+        """Fill the frames between the keyframes (edited or accepted) of a range."""
+
+    def refit_between(
+        self,
+        side: Side,
+        first: int,
+        last: int,
+        progress: ProgressFunction | None = None,
+        cancelled: Callable[[], bool] | None = None,
+    ) -> None:
+        """Fit the frames between two frames, which are held."""
+
+    def nudge_object(
+        self, name: str, frame: int, shift_m: Sequence[float], turn_rad: Sequence[float], axes: str = "object"
+    ) -> None:
+        """Move an object's label along and about axes: `object`, `world` or `camera:<view>`."""
+
+    def set_object_pose(self, name: str, frame: int, T_world_obj: F64) -> None:
+        """Set an object's label, (4, 4) m."""
+
+    def add_object_point(
+        self, name: str, frame: int, view: str, px: tuple[float, float], point_m: Sequence[float]
+    ) -> None:
+        """Say that a point of the mesh, (3,) m in the object's frame, is seen at a pixel."""
+
+    def remove_object_point(self, name: str, index: int) -> None:
+        """Remove a click, by its index in `revision.object_points[name]`."""
+
+    def place_object(self, name: str, frame: int) -> None:
+        """Find an object's pose from the clicks of a frame."""
+
+    def adopt(self, revision: Revision, text: str = "Fit all frames") -> None:
+        """Take over what a fit made; clicks, locks and comments stay as they are now."""
+
+    def begin_drag(self, side: Side, frame: int) -> Drag:
+        """Start to drag joints of a hand; quick after `prepare` of a frame nearby."""
+
+    # Work that takes long
+
+    def prepare(self, side: Side, frame: int) -> None:
+        """Read what a drag near a frame needs; changes nothing."""
+
+    def fit(self, progress: ProgressFunction, cancelled: Callable[[], bool]) -> Revision:
+        """Fit all frames; changes nothing here, give the result to `adopt`."""
+
+    def stored(self, name: str) -> Revision:
+        """A stored revision."""
+
+    def work(self, frame: int, seconds: float) -> None:
+        """Count human work on a frame; no step of the history."""
+
+    def save(self, comment: str = "") -> str:
         """Write a new revision; returns its name."""
 
-    def fit(self, progress: Callable[[float, str], None], cancelled: Callable[[], bool]) -> Revision:
-        """Fit all frames; takes long and changes nothing here."""
-
-    def adopt(self, revision: Revision) -> None:
-        """Make a revision the labels being edited."""
-
     def close(self) -> None:
-        """Close the files."""
+        """Close the files and let others write; unsaved changes stay in the journal."""
 
 
 def data_path(root: Path) -> str:

@@ -275,15 +275,23 @@ class Document:
             self._step_stacks(record)
             return _step(record)
 
+    def check_writable(self) -> None:
+        """Refuse changes where there can be none.
+
+        Raises:
+            SequenceError: open to look at only.
+        """
+        if not self._writable:
+            raise SequenceError(
+                f"the labels of {self.folder.name} are open to look at only.", "Open them without --read-only."
+            )
+
     def _append_step(self, text: str, patch: Patch) -> Record:
         frames = frames_of(patch, len(self._now.t_ns))
         return self._append("do", {"text": text, "frames": frames}, encode(patch))
 
     def _append(self, kind: Kind, about: dict[str, object], data: bytes = b"") -> Record:
-        if not self._writable:
-            raise SequenceError(
-                f"the labels of {self.folder.name} are open to look at only.", "Open them without --read-only."
-            )
+        self.check_writable()
         if not self._journal.records:
             begin = {
                 "version": _VERSION,
@@ -346,8 +354,7 @@ class Document:
             StorageError: the disk is full; the labels on disk are as before, the journal still holds the work.
         """
         with self.guard:
-            if not self._writable:
-                raise SequenceError(f"the labels of {self.folder.name} are open to look at only.", "")
+            self.check_writable()
             revision = replace(
                 self._now,
                 author=author,

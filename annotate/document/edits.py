@@ -8,14 +8,34 @@ from dataclasses import fields, replace
 import numpy as np
 
 from annotate.carried import keep_settled, settled
+from annotate.document import words
 from hoi_core.conventions import N_JOINTS, SIDES, Side
 from hoi_core.errors import ConfigError
 from hoi_core.plugins import unknown_name
-from hoi_core.types import F64, I64, JOINT_SOURCES, MARKS, STATUSES, U8, HandKeypoints, HandTrack, Revision, Status
+from hoi_core.sequence import Capture
+from hoi_core.types import (
+    F64,
+    I64,
+    JOINT_SOURCES,
+    MARKS,
+    STATUSES,
+    U8,
+    Bool,
+    HandKeypoints,
+    HandTrack,
+    Revision,
+    Status,
+)
 
 _REJECTED = STATUSES.index("rejected")
 _NONE = STATUSES.index("none")
 _JUDGED: tuple[Status, ...] = ("accepted", "edited")
+
+
+def unlabelled(capture: Capture) -> Revision:
+    """The labels of a recording that has none."""
+    index = {view: capture.sync.index[f"{view}/color"] for view in capture.views}
+    return Revision(capture.sync.t_ns, {}, {}, {}, index, keypoint_source="clicked")
 
 
 def check_frames(revision: Revision, frames: Sequence[int]) -> I64:
@@ -75,6 +95,11 @@ def hand_of(revision: Revision, side: Side) -> HandTrack:
     return revision.hands[side]
 
 
+def is_settled(track: HandTrack) -> Bool:
+    """(M,) frames that a person settled, see `carried.settled`."""
+    return settled(track, len(track.valid))
+
+
 def empty_hand(moments: int) -> HandTrack:
     """A hand without any label."""
     return HandTrack(
@@ -104,7 +129,9 @@ def set_status(revision: Revision, frames: Sequence[int], status: Status, side: 
     hands = {side: hand_of(revision, side)} if side else dict(revision.hands)
     tracks = [*hands.values(), *(() if side else revision.objects.values())]
     if status != "rejected" and not any(track.valid[chosen].any() for track in tracks):
-        raise ConfigError(f"{_named(chosen)} has no label to judge.", "Fit it first, or copy the label of a neighbour.")
+        raise ConfigError(
+            f"met {words.named(chosen)} without a label to judge.", "Fit it first, or copy the label of a neighbour."
+        )
 
     def codes(valid: np.ndarray, held: U8) -> U8:
         out = held.copy()
@@ -116,10 +143,6 @@ def set_status(revision: Revision, frames: Sequence[int], status: Status, side: 
     if not side:
         objects = {name: replace(t, status=codes(t.valid, t.status)) for name, t in objects.items()}
     return replace(revision, hands={**revision.hands, **judged}, objects=objects)
-
-
-def _named(frames: I64) -> str:
-    return f"frame {frames[0]}" if len(frames) == 1 else f"none of the {len(frames)} frames"
 
 
 def set_comment(revision: Revision, frame: int, text: str) -> Revision:
@@ -273,7 +296,7 @@ def swap_hands(revision: Revision, frames: Sequence[int]) -> Revision:
     views = {view for points in revision.keypoints.values() for view in points.by_view}
     held = {(side, view): _points(revision, side, view) for side in SIDES for view in views}
     if not any(np.isfinite(points[chosen]).any() for points, _ in held.values()):
-        raise ConfigError(f"{_named(chosen)} has no keypoints to exchange.", "Choose frames that have some.")
+        raise ConfigError(f"met {words.named(chosen)} without keypoints to exchange.", "Choose frames that have some.")
     out = revision
     for side, other in zip(SIDES, reversed(SIDES), strict=True):
         for view in sorted(views):
@@ -307,7 +330,7 @@ def adopt(revision: Revision, fitted: Revision) -> Revision:
         raise ConfigError("the fit is of another recording.", "Fit this one.")
     for side, hand in fitted.hands.items():
         held = revision.hands.get(side)
-        if held is not None and settled(held, len(held.valid)).any() and not np.array_equal(held.betas, hand.betas):
+        if held is not None and is_settled(held).any() and not np.array_equal(held.betas, hand.betas):
             raise ConfigError(
                 f"frames of the {side} hand were settled while the fit ran, which found another shape of the hand.",
                 "Fit again: it will keep their shape.",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.interpolate import CubicSpline
 
 from annotate.document.edits import check_frames, hand_of, put_labels
+from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
+from annotate.labels import axis_angles
 from hoi_core import rotation
 from hoi_core.conventions import Side
 from hoi_core.errors import ConfigError
 from hoi_core.mano import ManoLayer
-from hoi_core.types import F64, I64, STATUSES, Revision
+from hoi_core.types import F64, I64, STATUSES, HandTrack, Revision
 
 _KEY = tuple(STATUSES.index(name) for name in ("edited", "accepted"))
 
@@ -45,18 +49,34 @@ def interpolate(revision: Revision, layer: ManoLayer, side: Side, first: int, la
     hand = hand_of(revision, side)
     frames = np.setdiff1d(np.arange(keys[0], keys[-1] + 1), keys)
     t_s = (revision.t_ns - revision.t_ns[keys[0]]) * 1e-9
-    vectors = np.concatenate([hand.orient[keys], hand.pose[keys]], axis=1).reshape(len(keys), 16, 3)
-    turned = rotation.log_so3(_slerp(rotation.exp_so3(vectors), t_s[keys], t_s[frames]))
-    orient, pose = turned[:, 0], turned[:, 1:].reshape(len(frames), 45)
-    trans_m = _cubic(hand.trans_m[keys], t_s[keys], t_s[frames])
-    joints_m = np.asarray(layer(orient, pose, hand.betas, trans_m).joints_m)
-    label = {"orient": orient, "pose": pose, "trans_m": trans_m, "joints_m": joints_m}
+    hands = between(from_mano(layer.model), hand, t_s[keys], keys, t_s[frames])
+    orient, pose = axis_angles(hands)
+    joints_m = np.asarray(layer(orient, pose, hand.betas, hands.trans_m).joints_m)
+    label = {"orient": orient, "pose": pose, "trans_m": hands.trans_m, "joints_m": joints_m}
     return put_labels(revision, side, frames, label, "auto", "interpolated")
+
+
+def between(hand: Hand, track: HandTrack, key_s: F64, keys: I64, t_s: F64) -> HandState:
+    """The hand at any times within those of labelled frames.
+
+    Args:
+        hand: the hand's model.
+        track: its labels.
+        key_s: (K,) s times of the frames to go through, ascending.
+        keys: (K,) these frames.
+        t_s: (N,) s, from the first to the last of `key_s`.
+    """
+    at_keys = state_from_axis_angle(hand, track.orient[keys], track.pose[keys], track.betas, track.trans_m[keys])
+    return replace(
+        at_keys,
+        trans_m=_cubic(at_keys.trans_m, key_s, t_s),
+        rotations=_slerp(at_keys.rotations, key_s, t_s),
+    )
 
 
 def _slerp(keys: F64, key_s: F64, t_s: F64) -> F64:
     """(K, 16, 3, 3) at `key_s` -> (N, 16, 3, 3) at `t_s`, each turn at constant speed between two keys."""
-    right = np.searchsorted(key_s, t_s)
+    right = np.clip(np.searchsorted(key_s, t_s), 1, len(key_s) - 1)
     left = right - 1
     share = (t_s - key_s[left]) / (key_s[right] - key_s[left])
     return rotation.slerp(keys[left], keys[right], share[:, None])

@@ -10,7 +10,7 @@ import numpy as np
 from annotate.document.edits import check_frames, check_view
 from hoi_core import rotation
 from hoi_core.errors import ConfigError
-from hoi_core.types import F64, STATUSES, ObjectPoints, ObjectTrack, Revision
+from hoi_core.types import F64, STATUSES, Bool, ObjectPoints, ObjectTrack, Revision
 
 _RIGID = 1e-6
 
@@ -111,6 +111,18 @@ def add_object_point(
 _NO_POINTS = ObjectPoints(np.zeros(0, np.int64), (), np.zeros((0, 2)), np.zeros((0, 3)))
 
 
+def points_of(revision: Revision, name: str, frame: int) -> ObjectPoints:
+    """The clicks of one frame."""
+    check_frames(revision, [frame])
+    held = revision.object_points.get(name, _NO_POINTS)
+    return _chosen(held, held.moment == frame)
+
+
+def _chosen(points: ObjectPoints, kept: Bool) -> ObjectPoints:
+    views = tuple(view for view, keep in zip(points.view, kept, strict=True) if keep)
+    return ObjectPoints(points.moment[kept], views, points.point_px[kept], points.point_m[kept])
+
+
 def remove_object_point(revision: Revision, name: str, index: int) -> Revision:
     """Remove a click by its index.
 
@@ -120,11 +132,5 @@ def remove_object_point(revision: Revision, name: str, index: int) -> Revision:
     held = revision.object_points.get(name, _NO_POINTS)
     if not 0 <= index < len(held.moment):
         raise ConfigError(f"{name} has {len(held.moment)} clicks, there is no number {index}.", "Choose one of them.")
-    kept = np.arange(len(held.moment)) != index
-    points = ObjectPoints(
-        held.moment[kept],
-        tuple(view for view, keep in zip(held.view, kept, strict=True) if keep),
-        held.point_px[kept],
-        held.point_m[kept],
-    )
+    points = _chosen(held, np.arange(len(held.moment)) != index)
     return replace(revision, object_points={**revision.object_points, name: points})

@@ -7,11 +7,27 @@ from dataclasses import replace
 
 import numpy as np
 
+from annotate.document.flat import flatten
 from hoi_core import camera as cameras
 from hoi_core.conventions import Side
 from hoi_core.types import F64, I64, Camera, Revision
 
 _NAME = "reprojection_px"
+
+
+def touched(before: Revision, after: Revision) -> I64:
+    """(K,) frames whose joints or keypoints differ between two states of the same labels."""
+    old, new = flatten(before), flatten(after)
+    changed = np.zeros(len(after.t_ns), bool)
+    for path in old.keys() | new.keys():
+        if path.startswith("keypoints/") or path.endswith("/joints_m"):
+            a, b = old.get(path), new.get(path)
+            there = b if b is not None else a
+            if a is not b and there is not None:
+                other = np.full_like(there, np.nan) if a is None or b is None else a
+                same = (there == other) | (np.isnan(there) & np.isnan(other))
+                changed |= ~same.reshape(len(changed), -1).all(1)
+    return np.flatnonzero(changed)
 
 
 def refreshed(revision: Revision, views: Mapping[str, Camera], frames: I64) -> Revision:
@@ -22,7 +38,7 @@ def refreshed(revision: Revision, views: Mapping[str, Camera], frames: I64) -> R
         views: view -> colour camera, distortion included.
         frames: (K,) which.
     """
-    if not revision.hands:
+    if not revision.hands or not len(frames):
         return revision
     own = {side: _median_px(revision, views, side, frames) for side in revision.hands}
     residuals = dict(revision.residuals)
