@@ -8,8 +8,11 @@ import numpy as np
 
 from annotate import hand as hands
 from annotate.auto import check_labels
+from annotate.objects.mesh import SolidMesh, load_mesh, mesh_path
+from annotate.objects.symmetry import Symmetry
 from hoi_core import metrics, rotation
-from hoi_core.errors import SequenceError
+from hoi_core.conventions import Side
+from hoi_core.errors import AssetError, SequenceError
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import (
     REFERENCE,
@@ -24,6 +27,8 @@ from hoi_core.sequence import (
 from hoi_core.types import F64, I64, Bool, HandTrack, ObjectTrack, Revision
 
 _CHI2_90 = 6.251389  # 90 % of a squared Mahalanobis distance in three dimensions
+_MOVED_M = 0.005
+_TURNED_DEG = 3.0
 
 
 def compare(root: Path, sequence: str) -> dict[str, float]:
@@ -35,8 +40,9 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
 
     Returns:
         `joint_error_mm`, `joint_error_p95_mm`, `vertex_error_mm`, `object_add_mm`, `object_adds_mm`,
-        `object_rotation_deg` (NaN without object labels), `coverage90` (share of joints within their own 90 %
-        ellipsoid), `valid_share` (of all moments) and `frames`.
+        `object_rotation_deg` (NaN without object labels; also with `_held`, over the moments in which the object is
+        away from where it began and ended), `coverage90` (share of joints within their own 90 % ellipsoid),
+        `valid_share` (of all moments) and `frames`; with two hands also `<side>_joint_error_mm`.
 
     Raises:
         SequenceError: unknown sequence, no labels, no truth, or a damaged file.
@@ -98,7 +104,9 @@ def true_times(truth: Truth, frame_number: I64, t_ns: I64) -> I64:
 
 
 def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64, source: str) -> dict[str, float]:
-    joint_errors, vertex_errors, covered, valid = [], [], [], []
+    joint_errors, vertex_errors, covered, valid = [], [np.zeros(0)], [], []
+    by_side: dict[str, float] = {}
+    drawn = _side_of(true, vertices_m)
     for side, label in labels.hands.items():
         if side not in true.hands:
             continue
@@ -107,6 +115,11 @@ def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64,
             continue
         joints_m = at_times(true.t_ns, true.hands[side].joints_m, at_ns)
         joint_errors.append(metrics.point_errors_mm(label.joints_m, joints_m)[known])
+        by_side[f"{side}_joint_error_mm"] = _mean(joint_errors[-1])
+        covered.append(_inside(label, joints_m)[known])
+        valid.append(known)
+        if side != drawn:
+            continue
         surface = at_times(true.t_ns, vertices_m, at_ns)
         layer = ManoLayer.stand_in(side) if source == "stand-in" else ManoLayer.from_env(side)
         if layer.model.source != source:
@@ -117,9 +130,7 @@ def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64,
         state = hands.state_from_axis_angle(
             hands.from_mano(layer.model), label.orient[known], label.pose[known], label.betas, label.trans_m[known]
         )
-        vertex_errors.append(metrics.point_errors_mm(state.vertices_m, surface[known]))
-        covered.append(_inside(label, joints_m)[known])
-        valid.append(known)
+        vertex_errors.append(metrics.point_errors_mm(state.vertices_m, surface[known]).ravel())
     if not joint_errors:
         raise SequenceError(
             "no hand is in both the current labels and the truth.",
@@ -129,10 +140,20 @@ def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64,
     return {
         "joint_error_mm": _mean(errors),
         "joint_error_p95_mm": float(np.percentile(errors, 95)) if len(errors) else float("nan"),
-        "vertex_error_mm": _mean(np.concatenate([e.ravel() for e in vertex_errors])),
+        "vertex_error_mm": _mean(np.concatenate(vertex_errors)),
         "coverage90": _mean(np.concatenate([c.ravel() for c in covered])),
         "valid_share": float(np.concatenate(valid).mean()),
+        **(by_side if len(by_side) > 1 else {}),
     }
+
+
+def _side_of(true: Revision, vertices_m: F64) -> Side:
+    """The hand that the surface in the truth is of: the one whose joints lie within it."""
+
+    def away_m(side: Side) -> float:
+        return float(np.nanmean(np.linalg.norm(true.hands[side].joints_m.mean(1) - vertices_m.mean(1), axis=-1)))
+
+    return min(true.hands, key=away_m)
 
 
 def _mean(values: F64) -> float:
@@ -166,19 +187,47 @@ def _inside(label: HandTrack, joints_m: F64) -> F64:
 
 
 def _object_figures(labels: Revision, true: Revision, at_ns: I64, root: Path) -> dict[str, float]:
-    rows: dict[str, list[F64]] = {"object_add_mm": [], "object_adds_mm": [], "object_rotation_deg": []}
+    """Errors over all labelled moments, and over those in which the object is held (`_held`)."""
+    names = ("object_add_mm", "object_adds_mm", "object_rotation_deg")
+    rows: dict[str, list[F64]] = {f"{name}{kind}": [] for name in names for kind in ("", "_held")}
     for name, label in labels.objects.items():
         if name not in true.objects or not label.valid.any():
             continue
-        T_true = _poses_at(true.t_ns, true.objects[name], at_ns)[label.valid]
-        T = label.T_world_obj[label.valid]
-        angle = rotation.geodesic_angle(T[:, :3, :3], T_true[:, :3, :3])
-        rows["object_rotation_deg"].append(np.rad2deg(angle))
-        vertices_m = _mesh(root, name)
-        if vertices_m is not None:
-            rows["object_add_mm"].append(1e3 * metrics.add(T, T_true, vertices_m))
-            rows["object_adds_mm"].append(1e3 * metrics.add_s(T, T_true, vertices_m))
-    return {key: _mean(np.concatenate(values)) if values else float("nan") for key, values in rows.items()}
+        T_true = _poses_at(true.t_ns, true.objects[name], at_ns)
+        held = _held(T_true)[label.valid]
+        T, T_true = label.T_world_obj[label.valid], T_true[label.valid]
+        mesh = _mesh(root, name)
+        found = {"object_rotation_deg": _rotation_deg(T, T_true, Symmetry() if mesh is None else mesh.symmetry)}
+        if mesh is not None:
+            found["object_add_mm"] = 1e3 * metrics.add(T, T_true, mesh.vertices_m)
+            found["object_adds_mm"] = 1e3 * metrics.add_s(T, T_true, mesh.vertices_m)
+        for key, values in found.items():
+            rows[key].append(values)
+            rows[f"{key}_held"].append(values[held])
+    return {key: _mean(np.concatenate([np.zeros(0), *values])) for key, values in rows.items()}
+
+
+def _held(T: F64) -> Bool:
+    """(M,) moments in which the object is where it neither began nor ended: somebody holds it."""
+    away = np.ones(len(T), dtype=bool)
+    for still in (T[0], T[-1]):
+        moved_m = np.linalg.norm(T[:, :3, 3] - still[:3, 3], axis=-1)
+        turned = rotation.geodesic_angle(T[:, :3, :3], np.broadcast_to(still[:3, :3], T[:, :3, :3].shape))
+        away &= (moved_m > _MOVED_M) | (np.rad2deg(turned) > _TURNED_DEG)
+    return away
+
+
+def _rotation_deg(T: F64, T_true: F64, symmetry: Symmetry) -> F64:
+    """(K,) degrees between rotations, those apart that leave the object's shape as it is."""
+    R, R_true = T[:, :3, :3], T_true[:, :3, :3]
+    if symmetry.kind == "sphere":
+        return np.zeros(len(T))
+    if symmetry.kind == "revolution":
+        axis = np.asarray(symmetry.axis)
+        cross, dot = np.cross(R @ axis, R_true @ axis), ((R @ axis) * (R_true @ axis)).sum(-1)
+        return np.rad2deg(np.arctan2(np.linalg.norm(cross, axis=-1), dot))
+    same = np.concatenate([np.eye(3)[None], rotation.exp_so3(np.array(symmetry.rotations).reshape(-1, 3))])
+    return np.rad2deg(np.min([rotation.geodesic_angle(R, R_true @ turn) for turn in same], axis=0))
 
 
 def _poses_at(t_ns: I64, track: ObjectTrack, at_ns: I64) -> F64:
@@ -189,10 +238,10 @@ def _poses_at(t_ns: I64, track: ObjectTrack, at_ns: I64) -> F64:
     return out
 
 
-def _mesh(root: Path, name: str) -> F64 | None:
-    """(N, 3) m vertices of an object's mesh; None where the dataset has none."""
-    path = root / "objects" / name / "mesh.obj"
-    if not path.exists():
+def _mesh(root: Path, name: str) -> SolidMesh | None:
+    """An object's mesh; None where the dataset has none."""
+    try:
+        mesh_path(root, name)
+    except AssetError:
         return None
-    rows = [line.split()[1:4] for line in path.read_text(encoding="utf8").splitlines() if line.startswith("v ")]
-    return np.array(rows, dtype=np.float64)
+    return load_mesh(root, name)
