@@ -25,7 +25,9 @@ class Cells(NamedTuple):
     start: I64
     """(C + 1,) the triangles of cell c are `member[start[c]:start[c + 1]]`."""
     member: NDArray[np.int32]
-    """Triangles."""
+    """Triangles, those of a cell by their distance from its middle."""
+    away_m: F32
+    """That distance, m."""
 
 
 CELL_M = 0.004
@@ -43,16 +45,21 @@ def cells_of(vertices_m: F64, faces: NDArray[np.int32]) -> Cells:
     low = corners.min((0, 1)) - margin
     shape = np.ceil((corners.max((0, 1)) + margin - low) / CELL_M).astype(np.int64)
     counts = np.zeros(int(shape.prod()) + 1, dtype=np.int64)
-    _fill(corners, low, shape, counts[1:], np.zeros(0, dtype=np.int32), True)
+    none = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
+    _fill(corners, low, shape, counts[1:], none)
     start = np.cumsum(counts)
-    index = np.zeros(int(start[-1]), dtype=np.int32)
-    _fill(corners, low, shape, start[:-1].copy(), index, False)
-    return Cells(np.ascontiguousarray(corners), np.ascontiguousarray(normals), low, shape, start, index)
+    member, away = np.zeros(int(start[-1]), dtype=np.int32), np.zeros(int(start[-1]), dtype=np.float32)
+    _fill(corners, low, shape, start[:-1].copy(), (member, away))
+    order = np.lexsort((away, np.repeat(np.arange(len(counts) - 1), counts[1:])))
+    return Cells(
+        np.ascontiguousarray(corners), np.ascontiguousarray(normals), low, shape, start, member[order], away[order]
+    )
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(corners: F64, low: F64, shape: I64, at: I64, index: NDArray[np.int32], counting: bool) -> None:
-    """Count the triangles of each cell into `at`, or write them to `index` from `at` on."""
+def _fill(corners: F64, low: F64, shape: I64, at: I64, out: tuple[NDArray[np.int32], F32]) -> None:
+    """Write the triangles of each cell and their distances to `out` from `at` on; only count them where it is empty."""
+    member, away = out
     near = REACH_M + 0.5 * np.sqrt(3.0) * CELL_M
     first, last = np.empty(3, dtype=np.int64), np.empty(3, dtype=np.int64)
     centre, foot = np.empty(3), np.empty(3)
@@ -68,10 +75,12 @@ def _fill(corners: F64, low: F64, shape: I64, at: I64, index: NDArray[np.int32],
                     centre[0] = low[0] + (i + 0.5) * CELL_M
                     centre[1] = low[1] + (j + 0.5) * CELL_M
                     centre[2] = low[2] + (k + 0.5) * CELL_M
-                    if closest_point(corners[t], centre, foot) <= near * near:
+                    squared = closest_point(corners[t], centre, foot)
+                    if squared <= near * near:
                         cell = (i * shape[1] + j) * shape[2] + k
-                        if not counting:
-                            index[at[cell]] = t
+                        if len(member):
+                            member[at[cell]] = t
+                            away[at[cell]] = np.sqrt(squared)
                         at[cell] += 1
 
 
@@ -129,16 +138,22 @@ def nearest(cells: Cells, p: F64, eye: F64, gate: float, foot: F64) -> tuple[int
     Returns:
         The triangle, -1 where none is within the gate, and the signed distance, negative behind its surface.
     """
-    cell = 0
+    cell, off = 0, 0.0
     for c in range(3):
         at = int(np.floor((p[c] - cells.low_m[c]) / CELL_M))
         if at < 0 or at >= cells.shape[c]:
             return -1, 0.0
         cell = cell * cells.shape[c] + at
+        off += (p[c] - cells.low_m[c] - (at + 0.5) * CELL_M) ** 2
+    off = np.sqrt(off)
     best, which, height = gate * gate, -1, 0.0
     trial = np.empty(3)
     for n in range(cells.start[cell], cells.start[cell + 1]):
         t = cells.member[n]
+        # Sorted by distance from the cell's middle: none of the rest can be nearer.
+        least = cells.away_m[n] - off
+        if least > 0.0 and least * least > best * 1.00001:
+            break
         corners, normal = cells.corners_m[t], cells.normals[t]
         facing, over = 0.0, 0.0
         for c in range(3):

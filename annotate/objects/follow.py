@@ -21,6 +21,8 @@ from hoi_core.types import F64
 _STRICT = (0.008, 0.003, 4.0, 0.2)
 """Gate m, sigma m, robust scale in sigmas, weight."""
 _ITERATIONS = 4
+_EVERY = 2
+"""Of the points, following takes every second."""
 _SETTLED = 2e-4
 _PRIOR = np.array([0.006] * 3 + [0.06] * 3)
 _NEAR_HAND_M = 0.006
@@ -163,7 +165,8 @@ class _Stepper:
 
     def _accumulated(self, body: Trajectory, points: Mapping[int, Found], system: tuple[F64, F64]) -> F64:
         out = []
-        for v, (cloud, hand_m) in points.items():
+        for v, (every, hand) in points.items():
+            cloud, hand_m = every[::_EVERY], hand[::_EVERY]
             away = np.full(len(cloud), np.nan)
             start = np.array([0, len(cloud)], dtype=np.int64)
             views = (start, cloud, hand_m, self._readers[v].eye_m)
