@@ -1,6 +1,7 @@
 """annotation.h5, truth.h5 and the tables: round trips, bindings, and crashes between two steps."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -269,3 +270,54 @@ def test_a_table_without_its_key_is_a_typed_error(tmp_path):
     (tmp_path / "objects.csv").write_text("name\nmug\n")
     with pytest.raises(SequenceError, match="no column 'object'"):
         read_table(tmp_path, "objects")
+
+
+GOLDEN = Path(__file__).with_name("golden")
+"""Files written by the versions that their names say, of numbers that count up in steps of a seventh."""
+
+
+def counted(*shape: int) -> np.ndarray:
+    return np.arange(np.prod(shape), dtype=float).reshape(shape) / 7
+
+
+@pytest.mark.parametrize("version", ["1_0", "1_1"])
+def test_files_of_every_version_still_open(version):
+    with open_annotation(GOLDEN / f"annotation_{version}.h5") as file:
+        assert file.revisions == ["r000", "r001"]
+        held = {name: file.load(name) for name in file.revisions}
+        newest = held["r001"]
+        current = file.current
+    hand = newest.hands["right"]
+    np.testing.assert_array_equal(hand.valid, [True, True, False, True])
+    np.testing.assert_array_equal(hand.pose[hand.valid], counted(4, 45)[hand.valid])
+    assert np.isnan(hand.joints_m[2]).all()
+    np.testing.assert_array_equal(hand.betas, counted(10))
+    np.testing.assert_array_equal(newest.objects["o01"].T_world_obj[:, 0, 3], [0.1, 0.2, 0.3, 0.4])
+    np.testing.assert_array_equal(newest.residuals["reprojection_px"], counted(4))
+    np.testing.assert_array_equal(newest.keypoints["right"].by_view["left"][1], counted(4, 21, 3)[1])
+    np.testing.assert_array_equal(newest.frame_index["right"], [0, 1, -1, 3])
+    assert newest.human_seconds == 2.5
+    if version == "1_0":
+        assert (current, newest.parent, newest.comment) == ("r001", "r000", "fitted – once")
+        # Keypoints without a hand to belong to were those of the only hand there was.
+        assert list(held["r000"].keypoints) == ["right"]
+        assert (newest.purpose, newest.comments, newest.locked, newest.work_s) == ("labels", {}, {}, None)
+    else:
+        assert (current, newest.purpose, newest.parent) == ("r000", "blind", "r000")
+        assert newest.comments == {3: "the sleeve – hides it"}
+        assert newest.object_points["o01"].view == ("left", "right")
+        assert newest.keypoints["right"].marks["left"][1, 0] == 3
+        assert set(newest.residuals) == {"reprojection_px", "left/depth_m"}
+        np.testing.assert_array_equal(newest.problems["left"], [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize("version", ["1_0", "1_1"])
+def test_files_of_every_version_take_new_revisions(tmp_path, version):
+    path = tmp_path / "annotation.h5"
+    path.write_bytes((GOLDEN / f"annotation_{version}.h5").read_bytes())
+    with open_annotation(path) as file:
+        old = file.load("r001")
+    assert write_revision(path, revision(4)) == "r002"
+    with open_annotation(path) as file:
+        assert_same(file.load("r001"), old)
+        assert file.current == "r002"

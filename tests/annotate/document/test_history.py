@@ -75,7 +75,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def open_document() -> Callable[..., Document]:
     """Opens the document of a folder."""
-    return lambda folder, **options: Document(folder, Binding("a" * 64), unlabelled(), **options)
+
+    def opened(folder: Path, moments: int = MOMENTS, **options: bool) -> Document:
+        return Document(folder, Binding("a" * 64), unlabelled(moments), **options)
+
+    return opened
 
 
 def bits(revision: Revision) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
@@ -432,3 +436,22 @@ def test_blind_labels_start_with_nothing_and_stay_beside_the_labels(folder, open
     assert not again.revision.hands
     assert again.undo_step is None
     assert bits(open_document(folder).revision) == bits(labels())
+
+
+def test_a_journal_of_the_first_version_still_opens(tmp_path, open_document):
+    """Written by version 1: a click, a fit, 4 s of work, saved; a frame accepted; two steps taken back."""
+    copy = shutil.copytree(Path(__file__).with_name("golden"), tmp_path / "seq")
+    document = open_document(copy, moments=4)
+    assert not document.warnings
+    assert document.recovered
+    assert (document.base, document.redo_step.text) == ("r000", "Nudge")
+    hand = document.revision.hands["right"]
+    np.testing.assert_array_equal(hand.status, [3, 3, 0, 4])
+    np.testing.assert_array_equal(hand.betas, np.arange(10) / 7)
+    assert document.revision.work_s[1] == 4.0
+    assert document.redo().frames == (2, 2)
+    texts = []
+    while document.undo_step is not None:
+        texts.append(document.undo().text)
+    assert texts == ["Nudge", "Accept frame 0", "Fit", "Place a keypoint"]
+    assert not document.revision.keypoints
