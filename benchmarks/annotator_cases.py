@@ -21,6 +21,7 @@ from capture.simulation.faults import Faults
 from capture.simulation.noise import DepthNoise
 from capture.simulation.offline import write_take
 from capture.simulation.truth import ClickNoise
+from capture.simulation.twin import choose_cast
 from hoi_core.scene.motion import PERIOD_S
 from hoi_core.scene.unkind import Unkindness
 from hoi_core.sequence import (
@@ -47,6 +48,8 @@ _BURST = 15
 _SHARE_MISSING, _SHARE_OUTLIERS, _OUTLIER_PX = 0.3, 0.1, 50.0
 _FAST_M_S, _SKEW_M_S = 1.0, 0.5
 _LONG_S = 30.0
+PERSON_TAKES = 3
+"""Takes of one person in the case `person`."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,31 @@ def _skew(lab: Lab, case: str) -> None:
 
 def _long(lab: Lab, case: str) -> None:
     _record(lab, case, replace(rig_config(lab.kind, lab.seed), seconds=_LONG_S))
+
+
+def _person(lab: Lab, case: str) -> None:
+    """Three takes in a row are of one person, with other objects and plays."""
+    _record(lab, case, _person_config(lab))
+
+
+def _person_config(lab: Lab) -> simulated.Config:
+    config = rig_config(lab.kind, 100 + lab.seed)
+    return replace(config, participant=f"p{lab.seed // PERSON_TAKES + 1:02d}")
+
+
+def rest_error_mm(lab: Lab, betas: F64) -> float:
+    """Mean distance of the vertices of a fitted hand in rest pose from the true one of a `person` take, in place.
+
+    Args:
+        lab: the take.
+        betas: `(10,)` as fitted.
+    """
+    config = _person_config(lab)
+    cast = choose_cast(config.seed, config.participant, config.object, config.side, config.unkind)
+    none = (np.zeros((1, 3)), np.zeros((1, 45)))
+    fitted = cast.fitted(*none, betas).vertices_m[0]
+    true = cast.play.layer(*none, cast.play.betas).vertices_m[0]
+    return 1e3 * float(np.linalg.norm(fitted - fitted.mean(0) - true + true.mean(0), axis=-1).mean())
 
 
 def _untimed(lab: Lab, case: str) -> None:
@@ -304,6 +332,7 @@ CASES: dict[str, Case] = {
         Case("skew_untimed", _untimed, "the same without a time model", _UNTIMED),
         Case("fast", _fast, "fingertips at 1 m/s"),
         Case("keypoints_only", _without_depth, "keypoints only, two views"),
+        Case("person", _person, "three takes of one person"),
         Case("long", _long, "30 s, for speed"),
     )
 }
