@@ -1,48 +1,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The annotation window: both views with the fitted hand, the timeline, and what to do with each frame."""
+"""The annotation window: lays out the views, panes, timeline and panels, and lets each action reach its part."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from hoi_core.conventions import Side
 from hoi_core.errors import HoiError
-from hoi_core.types import Revision, Status
+from hoi_core.types import Status
 
 from . import icons
 from . import theme as themes
 from .actions import install, show_sheet, toolbar
-from .annotate_actions import ACTIONS
+from .annotate.edits import Edits
+from .annotate.grab import Grab, Hold
+from .annotate.keys import Keys
+from .annotate.long_work import LongWork
+from .annotate.pair import CanvasPair
+from .annotate.palette import Palette
+from .annotate.picture import Layers
+from .annotate.player import Player
+from .annotate.selection import Selection
+from .annotate.shop import Shop
+from .annotate.side_panes import SidePanes
+from .annotate.tabs import Tabs
+from .annotate.window_actions import functions
+from .annotate.words import Words
+from .annotate_actions import ACTIONS, EDITING, READING
 from .banner import Banner, show_unexpected
-from .commands import AdoptFit, SetStatus
-from .frame_facts import facts, has_evidence, judge, next_suggestion, reprojection_px, score, statuses
-from .image_view import ImageView
+from .frame_facts import facts, keyframes, span_between
+from .jobs import Jobs
 from .layout import recall, remember
-from .overlay import Layers, compose, hand_box
-from .panels.frame_info import FrameInfo
-from .panels.timeline import Timeline
+from .panels.timeline import Timeline, timeline_labels
 from .qt import QtCore, QtGui, QtWidgets, application
-from .sessions import AnnotationSession
-from .worker import Job
+from .sessions import AnnotationSession, DragView
 
 Answer = Literal["save", "later", "stay"]
 Closing = Literal["no", "save", "saving", "now"]
-_TICK_MS = 15
-_FITTING, _SAVING = "Fitting", "Saving"
-_EDITING = ("label.accept", "label.reject", "label.accept_rest")
-# Size of the zoomed hand relative to the picture; leaves room for the object.
-_HAND_SHARE = 0.45
-# A pause longer than this is not counted as work, s.
-_IDLE_S = 30.0
+# A person who stays this long at a frame may drag there: what that needs is read ahead.
+_SETTLE_MS = 250
 
 
 class AnnotateWindow(QtWidgets.QMainWindow):
-    """Shows, judges and refits the labels of one sequence.
+    """Shows, corrects, judges and refits the labels of one sequence.
 
     Args:
         session: the labels; closed with the window.
@@ -52,132 +54,144 @@ class AnnotateWindow(QtWidgets.QMainWindow):
     def __init__(self, session: AnnotationSession, theme: themes.Theme) -> None:
         super().__init__()
         self.session, self._theme = session, theme
-        self.frame = 0
-        self._job: Job | None = None
-        self._job_name = ""
         self._closing: Closing = "no"
-        self._worked_s, self._last_touch = 0.0, time.monotonic()
-        self._play_from = (0.0, 0)
-        self._zoomed = False
-        self.undo_stack = QtWidgets.QUndoStack(self)
+        self.selection = Selection(session, self)
+        self.edits = Edits(session, self.selection, self)
+        self.gripper = Grab(session, self)
+        self.jobs = Jobs(self)
+        self.work = LongWork()
         self.banner = Banner(theme)
-        self.views = {name: ImageView(theme, f"{name.capitalize()} view", zoomable=True) for name in session.views}
+        self.shop = Shop(session, self.selection, self.edits, self.gripper, self.work)
+        self.player = Player(session, self.selection, self)
+        self.words = Words(session, self.selection, self)
+        self.pair = CanvasPair(session, self.selection, self.gripper, theme)
+        self.views = self.pair.canvases
+        self.keys = Keys(session, self.selection, self.edits, self.gripper, self.pair)
+        self.panes = self.keys.panes = SidePanes(session, self.selection, self.jobs, theme)
         self.timeline = Timeline(theme)
-        self.info = FrameInfo(theme)
-        self.progress = QtWidgets.QProgressBar()
-        self.cancel_button = QtWidgets.QPushButton("Cancel")
-        self.message = QtWidgets.QLabel()
-        self.actions_by_id = install(self, ACTIONS, self._functions())
-        for name in ("view.mesh", "view.follow"):
-            self.actions_by_id[name].setChecked(True)
-        self._lay_out()
+        self.actions_by_id = install(self, ACTIONS, functions(self))
+        self.tabs = Tabs(session, self.selection, self.actions_by_id, theme)
+        self.info = self.tabs.frame
+        for name in ("mesh", "keypoints", "objects", "follow"):
+            self.actions_by_id[f"view.{name}"].setChecked(True)
         # Many requests between two paints become one drawing.
-        self._redraw = QtCore.QTimer(self)
-        self._redraw.setSingleShot(True)
-        self._redraw.timeout.connect(self._draw)
-        self._player = QtCore.QTimer(self)
-        self._player.timeout.connect(self._play_tick)
-        self.timeline.chosen.connect(self.go_to)
-        self.undo_stack.canUndoChanged.connect(self.actions_by_id["edit.undo"].setEnabled)
-        self.undo_stack.canRedoChanged.connect(self.actions_by_id["edit.redo"].setEnabled)
-        for name in ("edit.undo", "edit.redo"):
-            self.actions_by_id[name].setEnabled(False)
+        self._redraw = QtCore.QTimer(self, singleShot=True)
+        self._settled = QtCore.QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._lay_out()
+        self._connect()
         self._labels_changed()
+        self.pair.zoom_on_hands()
+        self._choice_changed()
         self._welcome()
-
-    def _functions(self) -> dict[str, Callable[[], object]]:
-        def step(frames: int) -> Callable[[], object]:
-            return lambda: self.go_to(self.frame + frames)
-
-        return {
-            "file.save": self.save,
-            "file.quit": self.close,
-            "edit.undo": self.undo_stack.undo,
-            "edit.redo": self.undo_stack.redo,
-            "frame.first": lambda: self.go_to(0),
-            "frame.back": step(-1),
-            "frame.play": self.toggle_play,
-            "frame.ahead": step(1),
-            "frame.back_ten": step(-10),
-            "frame.ahead_ten": step(10),
-            "frame.back_hundred": step(-100),
-            "frame.ahead_hundred": step(100),
-            "frame.last": lambda: self.go_to(self.session.n_frames - 1),
-            "frame.suggest": self.go_to_suggestion,
-            "view.mesh": self.redraw,
-            "view.wire": self.redraw,
-            "view.keypoints": self.redraw,
-            "view.depth": self.redraw,
-            "view.follow": self._follow_toggled,
-            "view.full": lambda: self.showNormal() if self.isFullScreen() else self.showFullScreen(),
-            "label.accept": lambda: self.judge("accepted"),
-            "label.reject": lambda: self.judge("rejected"),
-            "label.accept_rest": self.accept_good,
-            "label.fit": self.start_fit,
-            "help.keys": lambda: show_sheet(self, ACTIONS, self._theme),
-        }
 
     def _lay_out(self) -> None:
         recall(self, "annotate")
         toolbar(self, ACTIONS, self.actions_by_id, self._theme)
-        pictures = QtWidgets.QHBoxLayout()
-        pictures.setSpacing(10)
-        for view in self.views.values():
-            pictures.addWidget(view, 1)
-        strip = QtWidgets.QFrame()
-        strip.setObjectName("card")
+        strip = QtWidgets.QFrame(objectName="card")
         inside = QtWidgets.QVBoxLayout(strip)
-        inside.setContentsMargins(10, 10, 10, 6)
-        inside.addWidget(self.timeline)
-        self.info.setFixedWidth(372)
-        below = QtWidgets.QHBoxLayout()
-        below.setSpacing(10)
-        below.addWidget(strip, 1)
-        below.addWidget(self.info)
-        body = QtWidgets.QWidget()
-        column = QtWidgets.QVBoxLayout(body)
-        column.setContentsMargins(12, 10, 12, 8)
+        inside.setContentsMargins(10, 8, 10, 6)
+        inside.setSpacing(2)
+        inside.addWidget(self.timeline, 1)
+        inside.addWidget(self.words.suggested)
+        left = QtWidgets.QWidget()
+        column = QtWidgets.QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(10)
-        column.addWidget(self.banner)
-        column.addLayout(pictures, 11)
-        column.addLayout(below, 3)
+        column.addWidget(self.pair, 11)
+        column.addWidget(strip, 3)
+        right = QtWidgets.QSplitter(QtCore.Qt.Vertical)
+        right.addWidget(self.panes)
+        right.addWidget(self.tabs)
+        right.setSizes([300, 340])
+        right.setChildrenCollapsible(False)
+        across = QtWidgets.QSplitter(QtCore.Qt.Horizontal)
+        across.addWidget(left)
+        across.addWidget(right)
+        across.setStretchFactor(0, 1)
+        across.setSizes([920, 330])
+        across.setChildrenCollapsible(False)
+        right.setMinimumWidth(312)
+        body = QtWidgets.QWidget()
+        rows = QtWidgets.QVBoxLayout(body)
+        rows.setContentsMargins(12, 10, 12, 8)
+        rows.setSpacing(10)
+        rows.addWidget(self.banner)
+        rows.addWidget(across, 1)
         self.setCentralWidget(body)
-        self.progress.setFixedWidth(220)
-        self.progress.setRange(0, 1000)
-        self.progress.setTextVisible(False)
-        self.cancel_button.setObjectName("flat")
-        self.cancel_button.clicked.connect(lambda: self._job.cancel() if self._job else None)
         bar = self.statusBar()
-        hint = QtWidgets.QLabel(
-            "←  →  step      Space  play      A  accept      X  reject      E  worst      ?  all keys"
-        )
-        hint.setObjectName("muted")
-        hint.setContentsMargins(14, 0, 0, 2)
-        bar.addWidget(hint)
         bar.setSizeGripEnabled(False)
-        bar.addPermanentWidget(self.message)
-        bar.addPermanentWidget(self.progress)
-        bar.addPermanentWidget(self.cancel_button)
-        self._show_job(running=False)
+        bar.addWidget(self.words.hint, 1)
+        bar.addPermanentWidget(self.work)
+        bar.addPermanentWidget(self.words.kept)
+
+    def _connect(self) -> None:
+        self._redraw.timeout.connect(self._draw)
+        self.player.ticked.connect(self._play_ticked)
+        self.player.switched.connect(self._play_switched)
+        self.shop.fitted.connect(self.pair.zoom_on_hands)
+        self.shop.saved.connect(lambda _name: self._saved())
+        self._settled.timeout.connect(self._prepare)
+        self.timeline.chosen.connect(self.selection.go_to)
+        self.selection.moved.connect(self._moved)
+        self.selection.chosen.connect(self._choice_changed)
+        self.edits.changed.connect(self._labels_changed)
+        self.work.changed.connect(self._work_changed)
+        self.work.cancelled.connect(lambda name: self.banner.show_message("info", f"{name} was cancelled.", seconds=5))
+        for part in (self.edits, self.pair, self.panes, self.gripper, self.jobs, self.words):
+            part.failed.connect(self.banner.show_error)
+        self.work.failed.connect(self._work_failed)
+        for teller in (self.edits, self.keys, self.shop):
+            teller.told.connect(lambda kind, title, hint: self.banner.show_message(kind, title, hint, seconds=6))
+        self.gripper.followed.connect(self._followed)
+        self.gripper.moved.connect(self.pair.show_held_point)
+        self.gripper.settled.connect(self._labels_changed)
+        self.panes.point_chosen.connect(lambda: self.selection.set_target("object"))
+        self.tabs.frame.commented.connect(self.edits.comment)
+        self.tabs.objects.axes_chosen.connect(self.keys.set_axes)
+        self.keys.axes_changed.connect(self.tabs.objects.axes.choose)
+        self.tabs.objects.point_removed.connect(self._remove_object_point)
+        for canvas in self.views.values():
+            canvas.gripped.connect(self._gripped)
+            canvas.dragged.connect(self.gripper.move)
+            canvas.released.connect(self.gripper.release)
+            canvas.placed.connect(self.keys.place)
 
     def _welcome(self) -> None:
-        if self.session.recovered:
+        session = self.session
+        if session.read_only:
+            self.banner.show_message("info", "These labels can only be looked at.", "Nothing here changes them.")
+        elif session.blind:
+            self.banner.show_message(
+                "info", "Blind work: the stored labels are hidden.", "Ctrl+S writes yours beside them, to compare."
+            )
+        elif session.recovered:
             self.banner.show_message(
                 "info", "Unsaved work of the last time was found and taken up.", "Ctrl+S writes it as a revision."
             )
-        elif not self.session.revision_name:
-            self.banner.show_message("info", "This sequence has no labels yet.", "Press R to run the automatic fit.")
+        elif not session.revision_name:
+            self.banner.show_message("info", "This sequence has no labels yet.", "Click joints (P), or press R to fit.")
+        if session.warnings:
+            self.banner.show_message("warn", " ".join(session.warnings))
 
     @property
-    def side(self) -> Side:
-        """The hand that is judged."""
-        return self.session.sides[0] if self.session.sides else "right"
+    def frame(self) -> int:
+        """The frame that is shown."""
+        return self.selection.frame
 
     @property
     def layers(self) -> Layers:
         """What is shown over the images."""
-        on = {name: self.actions_by_id[f"view.{name}"].isChecked() for name in ("mesh", "wire", "keypoints", "depth")}
-        return Layers(mesh=on["mesh"], wireframe=on["wire"], keypoints=on["keypoints"], depth=on["depth"])
+        on = {
+            name: self.actions_by_id[f"view.{name}"].isChecked()
+            for name in ("mesh", "wire", "keypoints", "depth", "objects")
+        }
+        return Layers(on["mesh"], on["wire"], on["keypoints"], on["depth"], on["objects"])
+
+    def layers_changed(self) -> None:
+        """Show other layers."""
+        self.pair.layers = self.layers
+        self.panes.layers = replace(self.layers, depth=False)
+        self.redraw()
 
     def redraw(self) -> None:
         """Draw soon."""
@@ -185,227 +199,258 @@ class AnnotateWindow(QtWidgets.QMainWindow):
 
     def go_to(self, frame: int) -> None:
         """Show a frame; the nearest one that exists."""
-        self._touch()
-        self.frame = min(max(frame, 0), max(self.session.n_frames - 1, 0))
-        if self._player.isActive():
-            self._play_from = (time.monotonic(), self.frame)
-        self._show_figures()
-        self.redraw()
+        self.selection.go_to(frame)
+
+    def go_to_key(self, way: int) -> None:
+        """Go to the keyframe before or after."""
+        keys = keyframes(self.session.revision, self.selection.side)
+        some = keys[keys > self.frame] if way > 0 else keys[keys < self.frame][::-1]
+        if len(some):
+            self.go_to(int(some[0]))
 
     def go_to_suggestion(self) -> None:
-        """Go to the frame that needs a look most."""
-        frame = next_suggestion(self.session.revision, self.side, self.frame)
-        if frame is None:
-            self.banner.show_message("good", "Every frame is reviewed.", "Ctrl+S writes a revision.", seconds=6)
+        """Go to the frame whose correction helps most, and say why."""
+        found = self.words.suggest()
+        if found is None:
+            self.banner.show_message("good", "No frame needs a look any more.", "Ctrl+S writes a revision.", seconds=6)
         else:
-            self.go_to(frame)
+            self.go_to(found.frame)
 
-    def toggle_play(self) -> None:
-        """Play in real time, or stop."""
-        if not self.session.n_frames:
-            return
-        playing = self._player.isActive()
-        self.actions_by_id["frame.play"].setIcon(icons.icon("play" if playing else "pause", self._theme))
-        if playing:
-            self._player.stop()
-            return
-        if self.frame >= self.session.n_frames - 1:
-            self.go_to(0)
-        self._play_from = (time.monotonic(), self.frame)
-        self._player.start(_TICK_MS)
+    def ask_frame(self) -> None:
+        """Ask for the number of a frame."""
+        last = max(self.session.n_frames - 1, 0)
+        number, ok = QtWidgets.QInputDialog.getInt(self, "Go to frame", f"Frame, 0 to {last}", self.frame, 0, last)
+        if ok:
+            self.go_to(number)
 
-    def _play_tick(self) -> None:
-        t_ns = self.session.revision.t_ns
-        start_s, first = self._play_from
-        now_ns = t_ns[first] + int((time.monotonic() - start_s) * 1e9)
-        frame = int(np.searchsorted(t_ns, now_ns, side="right")) - 1
-        if frame != self.frame:
-            self.frame = frame
-            self._show_figures()
-            self._draw()
-        if frame >= self.session.n_frames - 1:
-            self.toggle_play()
+    def _play_switched(self) -> None:
+        name = "pause" if self.player.playing else "play"
+        self.actions_by_id["frame.play"].setIcon(icons.icon(name, self._theme))
+        if not self.player.playing:
+            self._moved()
+
+    def _play_ticked(self) -> None:
+        self._show_figures()
+        self._draw()
+
+    def _moved(self) -> None:
+        self.edits.touch()
+        if self.player.playing:
+            self.player.restart()
+        if self.gripper.held:
+            self.gripper.release()
+        self.keys.forget_cursor()
+        self._show_figures()
+        self._settled.start()
+        self.redraw()
+
+    def _prepare(self) -> None:
+        """Read ahead what a drag near this frame needs."""
+        session, side, frame = self.session, self.selection.side, self.frame
+        track = session.revision.hands.get(side)
+        if track is None or session.read_only or self.player.playing or not track.valid[frame]:
+            return
+        self.jobs.run("prepare", lambda: session.prepare(side, frame), lambda _: None)
 
     def judge(self, status: Status) -> None:
         """Accept or reject the frame and go to the next."""
-        if not self.session.n_frames or statuses(self.session.revision, self.side)[self.frame] == "none":
-            self.banner.show_message("warn", "This frame has no label to judge.", "Press R to fit.", seconds=5)
-            return
-        self._push(SetStatus(self.session, [self.frame], status, self._labels_changed))
-        self.go_to(self.frame + 1)
+        self.gripper.release()
+        self.edits.judge(status)
 
-    def accept_good(self) -> None:
-        """Accept every unreviewed frame whose residual is good."""
-        revision = self.session.revision
-        values, states = score(revision), statuses(revision, self.side)
-        good = [n for n, status in enumerate(states) if status == "auto" and judge(float(values[n])) == "good"]
-        if good:
-            self._push(SetStatus(self.session, good, "accepted", self._labels_changed))
+    def _gripped(self, side: Side, joint: int, view: str, u: float, v: float) -> None:
+        self.edits.touch()
+        if side != self.selection.side:
+            self.selection.choose_side(side)
+        self.selection.choose_joint(joint)
+        self.gripper.grip(Hold(side, joint, view, self.frame), (u, v))
 
-    def _push(self, command: QtWidgets.QUndoCommand) -> None:
-        self._touch()
-        try:
-            self.undo_stack.push(command)
-        except HoiError as error:
-            self.banner.show_error(error)
+    def _followed(self, drag: DragView) -> None:
+        self.panes.show_drag(drag)
 
-    def start_fit(self) -> None:
-        """Fit all frames in the background."""
-        if self._job is None:
-            self._run(_FITTING, self.session.fit, self._fitted)
+    def let_go(self) -> None:
+        """Leave what was begun: the held joint, placing, the chosen joint."""
+        if self.gripper.held:
+            self.gripper.cancel()
+        elif self.selection.placing:
+            self.selection.set_placing(on=False)
+        elif self.selection.target == "object":
+            self.selection.set_target("joint")
+        else:
+            self.selection.choose_joint(None)
+        self.setFocus()
 
-    def _fitted(self, revision: Revision) -> None:
-        self._push(AdoptFit(self.session, revision, self._labels_changed))
-        median = float(np.nanmedian(np.append(reprojection_px(revision), np.nan))) if len(revision.t_ns) else np.nan
-        self.banner.show_message(
-            "good",
-            f"The fit is done: median residual {median:.1f} px.",
-            "Ctrl+Z takes it back; Ctrl+S writes a revision.",
-        )
+    def toggle_placing(self) -> None:
+        """Begin or end to place joints by clicks."""
+        on = not (self.selection.placing and self.selection.target == "joint")
+        self.selection.target = "joint"
+        if on and self.selection.joint is None:
+            self.selection.joint = 0
+        self.selection.set_placing(on=on)
 
-    def save(self) -> None:
-        """Write a new revision in the background."""
-        if self._job is None:
-            worked_s = self._worked_s
-            self._run(
-                _SAVING,
-                lambda _p, _c: self.session.save(human_seconds=worked_s),
-                lambda name: self._saved(name, worked_s),
-            )
+    def mark_points(self) -> None:
+        """Begin to mark points of the object: choose one on the mesh, click where it is seen."""
+        self.tabs.show_tab("objects")
+        self.panes.show_pane("object")
+        self.selection.target = "object"
+        self.selection.set_placing(on=True)
 
-    def _saved(self, name: str, worked_s: float) -> None:
-        self._worked_s -= worked_s
-        self.undo_stack.setClean()
+    def toggle_object_keys(self) -> None:
+        """Let keys move the object, or the joint again."""
+        self.selection.placing = False
+        self.selection.set_target("object" if self.selection.target == "joint" else "joint")
+
+    def tabs_remove_point(self) -> None:
+        """Take back the chosen mark of the object, or the last one."""
+        self.tabs.objects.remove_point()
+
+    def _remove_object_point(self, index: int) -> None:
+        self.edits.do(lambda: self.session.remove_object_point(self.selection.object_name, index))
+
+    def save_with_comment(self) -> None:
+        """Ask what was done, and write a revision."""
+        text, ok = QtWidgets.QInputDialog.getText(self, "Save a revision", "What was done")
+        if ok:
+            self.shop.save(text.strip())
+
+    def _saved(self) -> None:
         if self._closing == "saving":
             self._closing = "now"
-        self.banner.show_message("good", f"Saved as {name}.", f"{self.session.sequence}/annotation.h5", seconds=5)
         self._labels_changed()
 
-    def _run(self, name: str, work: Callable[..., object], succeeded: Callable[..., None]) -> None:
-        job = Job(work, self)
-        self._job, self._job_name = job, name
-        job.progressed.connect(self._show_progress)
-        job.succeeded.connect(succeeded)
-        job.failed.connect(self._failed)
-        job.cancelled.connect(lambda: self.banner.show_message("info", f"{name} was cancelled.", seconds=5))
-        job.ended.connect(self._job_ended)
-        self._show_job(running=True)
-        self._show_progress(0.0, "")
-        job.start()
-
-    def _job_ended(self) -> None:
-        job, self._job = self._job, None
-        if job is not None:
-            job.deleteLater()
-        self._show_job(running=False)
-        if self._closing != "no":
+    def _work_changed(self) -> None:
+        self._enable()
+        if not self.work.running and self._closing != "no":
             self._go_on_closing()
 
-    def _failed(self, error: HoiError) -> None:
+    def _work_failed(self, error: HoiError) -> None:
         self.banner.show_error(error)
         # A save that failed must not take the work with it.
         self._closing = "no"
 
-    def _show_progress(self, share: float, text: str) -> None:
-        self.progress.setValue(round(1000 * share))
-        self.message.setText(f"{self._job_name} …  {text}" if text else f"{self._job_name} …")
-
-    def _show_job(self, *, running: bool) -> None:
-        for widget in (self.progress, self.cancel_button, self.message):
-            widget.setVisible(running)
-        self.cancel_button.setVisible(running and self._job_name == _FITTING)
-        for name in ("file.save", "label.fit"):
-            self.actions_by_id[name].setEnabled(not running)
-        # What changed while a revision is being written would be in no revision and no draft.
-        editable = not (running and self._job_name == _SAVING)
-        for name in _EDITING:
-            self.actions_by_id[name].setEnabled(editable)
-        self.actions_by_id["edit.undo"].setEnabled(editable and self.undo_stack.canUndo())
-        self.actions_by_id["edit.redo"].setEnabled(editable and self.undo_stack.canRedo())
-
-    def _touch(self) -> None:
-        """Count the time since the last input as work, unless it was a pause."""
-        now = time.monotonic()
-        gap, self._last_touch = now - self._last_touch, now
-        self._worked_s += gap if gap < _IDLE_S else 0.0
+    def _enable(self) -> None:
+        """Rest what cannot be done now: all changes while labels are written, undo where there is nothing."""
+        resting, read_only = self.work.running and self.work.changes_labels, self.session.read_only
+        for name, action in self.actions_by_id.items():
+            allowed = not read_only or name.startswith(READING)
+            action.setEnabled(allowed and not (resting and name.startswith(EDITING)))
+        for name in ("file.save", "file.save_as", "label.fit", "label.refit"):
+            self.actions_by_id[name].setEnabled(not self.work.running and not read_only)
+        undo, redo = self.actions_by_id["edit.undo"], self.actions_by_id["edit.redo"]
+        undo.setEnabled(undo.isEnabled() and self.session.can_undo)
+        redo.setEnabled(redo.isEnabled() and self.session.can_redo)
+        undo.setText(f"&Undo: {self.session.undo_text}" if self.session.undo_text else "&Undo")
+        redo.setText(f"&Redo: {self.session.redo_text}" if self.session.redo_text else "&Redo")
+        for action in (undo, redo):
+            action.setIconText("")
+        for canvas in self.views.values():
+            canvas.editable = not read_only and not resting
 
     def _labels_changed(self) -> None:
         revision = self.session.revision
-        self.timeline.set_labels(score(revision), has_evidence(revision), statuses(revision, self.side))
-        if not self._zoomed:
-            self._follow_toggled()
+        self.timeline.set_labels(timeline_labels(revision, self.selection.side))
         star = " *" if self.session.dirty else ""
         self.setWindowTitle(f"{self.session.sequence}{star} – hoi-annotate")
+        self.words.show_kept()
+        self._enable()
+        self.tabs.review.refresh()
+        self._show_figures()
+        found = self.words.suggest()
+        self.timeline.set_next(None if found is None else found.frame)
+        self.redraw()
+
+    def _choice_changed(self) -> None:
+        chosen = self.selection
+        self.actions_by_id["joint.clicks"].setChecked(chosen.placing and chosen.target == "joint")
+        self.actions_by_id["object.move"].setChecked(chosen.target == "object" and not chosen.placing)
+        self.timeline.set_labels(timeline_labels(self.session.revision, chosen.side))
+        self.keys.forget_cursor()
+        self.words.show_hint()
         self._show_figures()
         self.redraw()
 
     def _show_figures(self) -> None:
+        session = self.session
         self.timeline.set_frame(self.frame)
-        if self.session.n_frames:
-            name, revision = self.session.revision_name, self.session.revision
-            made = f"{name} by {revision.author}" if name else "none yet"
-            if self.session.dirty:
+        self.timeline.set_span(span_between(session.revision, self.selection.side, self.frame))
+        if session.n_frames:
+            name = session.revision_name
+            made = f"{name} by {session.revision.author}" if name else "none yet"
+            if session.dirty:
                 made = f"not saved yet, from {name}" if name else "not saved yet"
-            self.info.show_facts(facts(revision, self.side, self.frame), self.session.n_frames, made)
+            self.info.show_facts(facts(session.revision, self.selection.side, self.frame), session.n_frames, made)
+            if not self.player.playing:
+                self.tabs.refresh()
 
     def _draw(self) -> None:
-        revision, layers = self.session.revision, self.layers
-        level = judge(float(score(revision)[self.frame])) if self.session.n_frames else "idle"
-        for name, view in self.views.items():
-            try:
-                picture = compose(self.session, name, self.frame, layers) if self.session.n_frames else None
-            except HoiError as error:
-                picture = None
-                self.banner.show_error(error)
-            view.empty_text = "no image from this view at this moment"
-            view.set_image(picture)
-            self._follow(name)
-            index = revision.frame_index[name][self.frame] if name in revision.frame_index else self.frame
-            view.set_state(level, f"image {index}" if index >= 0 else "missing")
+        if not self.gripper.held:
+            self.pair.draw()
+        self.panes.refresh(playing=self.player.playing)
+        self.keys.show_cursor()
 
-    def _follow_toggled(self) -> None:
-        """Zoom on the hand, by what fits the whole sequence, or show everything again."""
-        on = self.actions_by_id["view.follow"].isChecked()
-        some = range(0, self.session.n_frames, max(self.session.n_frames // 30, 1))
-        for name, view in self.views.items():
-            sizes = [box[2] for box in (hand_box(self.session, name, n) for n in some) if box is not None]
-            self._zoomed |= bool(sizes)
-            view.look_at(0.5, 0.5, _HAND_SHARE / max(float(np.median(sizes)), 0.05) if on and sizes else 1.0)
+    def follow_toggled(self) -> None:
+        """Zoom on the hand, or show everything again."""
+        self.pair.follow = self.actions_by_id["view.follow"].isChecked()
+        self.pair.zoom_on_hands()
         self.redraw()
 
-    def _follow(self, name: str) -> None:
-        box = hand_box(self.session, name, self.frame) if self.actions_by_id["view.follow"].isChecked() else None
-        if box is not None:
-            self.views[name].look_at(box[0], box[1])
+    def comment_here(self) -> None:
+        """Write about the frame."""
+        self.tabs.show_tab("frame")
+        self.info.comment.setFocus()
+        self.info.comment.selectAll()
+
+    def show_palette(self) -> None:
+        """Find an action by a few letters."""
+        Palette(self, ACTIONS, self.actions_by_id).show()
+
+    def show_keys(self) -> None:
+        """List every key."""
+        show_sheet(self, ACTIONS, self._theme)
+
+    def toggle_theme(self) -> None:
+        """Change between light and dark colours."""
+        themes.toggle(self._theme)
+
+    def set_theme(self, theme: themes.Theme) -> None:
+        """Take over other colours."""
+        self._theme = theme
+        for action in (a for a in ACTIONS if a.icon):
+            name = "pause" if action.id == "frame.play" and self.player.playing else action.icon
+            self.actions_by_id[action.id].setIcon(icons.icon(name, theme))
+        self._show_figures()
 
     def ask_before_closing(self) -> Answer:
         """Ask what becomes of unsaved changes."""
         box = QtWidgets.QMessageBox(self)
         box.setWindowTitle("Unsaved changes")
         box.setText("Some changes are not in a revision yet.")
-        box.setInformativeText("They are kept as a draft in any case and offered the next time.")
+        box.setInformativeText("They are kept in any case and taken up the next time.")
         save = box.addButton("Save a revision", QtWidgets.QMessageBox.AcceptRole)
-        later = box.addButton("Keep as draft", QtWidgets.QMessageBox.DestructiveRole)
+        later = box.addButton("Close, save later", QtWidgets.QMessageBox.DestructiveRole)
         box.addButton("Stay", QtWidgets.QMessageBox.RejectRole)
         box.exec_()
         return "save" if box.clickedButton() is save else "later" if box.clickedButton() is later else "stay"
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
-        """Close when no job runs and unsaved work is decided on."""
+        """Close when nothing runs and unsaved work is decided on."""
         if self._closing == "no":
-            answer = self.ask_before_closing() if self.session.dirty else "later"
+            self.gripper.release()
+            ask = self.session.dirty and not self.session.read_only
+            answer = self.ask_before_closing() if ask else "later"
             if answer == "stay":
                 event.ignore()
                 return
             self._closing = "save" if answer == "save" else "now"
-            self._player.stop()
-            if self._job is not None and self._job_name == _FITTING:
-                self._job.cancel()
-            elif self._job is None and self._closing == "save":
+            self.player.stop()
+            self.work.cancel()
+            self.jobs.idle.connect(self._go_on_closing)
+            if not self.work.running and self._closing == "save":
                 self._go_on_closing()
-        if self._closing == "now" and self._job is None:
+        if self._closing == "now" and not self.work.running and not self.jobs.busy:
             self._redraw.stop()
+            self._settled.stop()
             remember(self, "annotate")
+            self.edits.hand_on_work()
             self.session.close()
             event.accept()
         else:
@@ -414,15 +459,15 @@ class AnnotateWindow(QtWidgets.QMainWindow):
     def _go_on_closing(self) -> None:
         if self._closing == "save":
             self._closing = "saving"
-            self.save()
-        else:
+            self.shop.save()
+        elif self._closing == "now":
             self.close()
 
 
 def show(session: AnnotationSession, mode: themes.Mode = "system") -> int:
     """Show the annotation window over an open session until it is closed. Returns the exit code."""
     app = application("hoi-annotate")
-    window = AnnotateWindow(session, themes.apply(app, mode))
+    window = AnnotateWindow(session, themes.apply(app, themes.remembered_mode(mode)))
     show_unexpected(window.banner)
     window.show()
     return int(app.exec_())
@@ -440,7 +485,7 @@ def main(root: Path, sequence: str, mode: themes.Mode = "system") -> int:
         Exit code.
 
     Raises:
-        SequenceError: there is no such sequence, or it cannot be read.
+        SequenceError: there is no such sequence, it cannot be read, or somebody else writes it.
     """
     from annotate.session import AnnotationSession as Session
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hoi_core.conventions import Side
-from hoi_core.types import F64, JOINT_SOURCES, STATUSES, Bool, Revision, Status
+from hoi_core.types import F64, I64, JOINT_SOURCES, PROBLEMS, STATUSES, Bool, Revision, Status
 
 from .health import Level, level_below
 
@@ -37,6 +37,14 @@ class FrameFacts:
     """Where the 21 joints come from: source and count, the most frequent first."""
     evidence: tuple[tuple[str, int], ...]
     """View and number of its 2D keypoints."""
+    objects: tuple[tuple[str, Status], ...]
+    """Objects of the revision and the status of their labels."""
+    problem: str
+    """Why the hand has no label, or empty."""
+    comment: str
+    """What a person wrote about the frame."""
+    work_s: float
+    """Human work on the frame, s."""
 
 
 def residual(revision: Revision, *names: str) -> F64:
@@ -107,16 +115,32 @@ def facts(revision: Revision, side: Side, frame: int) -> FrameFacts:
         sigma_mm=sigma,
         sources=sources,
         evidence=tuple(found),
+        objects=tuple((name, STATUSES[track.status[frame]]) for name, track in revision.objects.items()),
+        problem=problem(revision, side, frame),
+        comment=revision.comments.get(frame, ""),
+        work_s=float(revision.work_s[frame]) if revision.work_s is not None else 0.0,
     )
 
 
-def next_suggestion(revision: Revision, side: Side, current: int) -> int | None:
-    """The unreviewed frame with the largest residual, other than the current one; None when all are reviewed.
+def problem(revision: Revision, side: Side, frame: int) -> str:
+    """Why a hand has no label at a frame; empty where it has one or nobody knows."""
+    codes = revision.problems.get(side)
+    return PROBLEMS[codes[frame]] if codes is not None else ""
 
-    Frames without any residual come first: nothing is known about them.
-    """
-    open_frames = [
-        n for n, status in enumerate(statuses(revision, side)) if status in ("none", "auto") and n != current
-    ]
-    values = np.nan_to_num(score(revision), nan=np.inf)
-    return max(open_frames, key=lambda n: (values[n], -n), default=None)
+
+def keyframes(revision: Revision, side: Side) -> I64:
+    """Frames whose label a person made or accepted, ascending."""
+    hand = revision.hands.get(side)
+    if hand is None:
+        return np.zeros(0, np.int64)
+    kept = hand.valid & np.isin(hand.status, [STATUSES.index("edited"), STATUSES.index("accepted")])
+    return np.flatnonzero(kept)
+
+
+def span_between(revision: Revision, side: Side, frame: int) -> tuple[int, int] | None:
+    """The keyframes on both sides of a frame; from a keyframe on, to the next one. None where one is missing."""
+    keys = keyframes(revision, side)
+    before, after = keys[keys <= frame], keys[keys > frame]
+    if not len(before) or not len(after):
+        return None
+    return int(before[-1]), int(after[0])

@@ -56,6 +56,16 @@ class ImageView(QtWidgets.QWidget):
         """Whether an image is shown."""
         return self._image is not None
 
+    @property
+    def zoom(self) -> float:
+        """How many times larger than fitted the image is shown."""
+        return self._zoom
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Width and height of the image, px; 0 while there is none."""
+        return (self._image.width(), self._image.height()) if self._image is not None else (0, 0)
+
     def set_image(self, image: U8 | None) -> None:
         """Show `(H, W, 3)` RGB or `(H, W)` gray uint8; None clears. The array must not be changed afterwards."""
         self._pixels = None if image is None else np.ascontiguousarray(image)
@@ -107,6 +117,7 @@ class ImageView(QtWidgets.QWidget):
         if self._image is not None:
             painter.setClipRect(self.area(), Qt.IntersectClip)
             self._paint_image(painter)
+            self.paint_over(painter)
             if self.stale:
                 painter.fillRect(self.area(), colour("#000000", 170))
                 painter.setPen(colour("#f1f3f6"))
@@ -120,6 +131,9 @@ class ImageView(QtWidgets.QWidget):
         painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.border), 1.0))
         painter.drawPath(shape)
         painter.end()
+
+    def paint_over(self, painter: QtGui.QPainter) -> None:
+        """Paint over the image; for views that show more than one."""
 
     def _paint_image(self, painter: QtGui.QPainter) -> None:
         where, ratio = self.target(), self.devicePixelRatioF()

@@ -2,10 +2,11 @@
 
 import importlib.util
 import os
+import sys
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,9 +15,8 @@ import pytest
 
 from capture.annotatable import Verdict
 from gui.lab import Consent, Desk, Take
-from hoi_core.camera import look_at
-from hoi_core.errors import DeviceError, FitError, SequenceError
-from hoi_core.types import STATUSES, Camera, Frame, HandKeypoints, HandTrack, Revision, StreamInfo
+from hoi_core.errors import DeviceError, SequenceError
+from hoi_core.types import Camera, Frame, StreamInfo
 
 CAMERA = Camera(width=64, height=48, fx=60.0, fy=60.0, cx=31.5, cy=23.5)
 
@@ -180,101 +180,6 @@ def take(sequence, participant="p01", item="o01", status="recorded", drops=0):
     return Take(sequence, participant, (item,), "kitchen", "lift", 6.0, drops, status)
 
 
-N_MOMENTS = 40
-
-
-def revision(m=N_MOMENTS):
-    rng = np.random.default_rng(0)
-    joints = rng.uniform(-0.08, 0.08, (m, 21, 3))
-    hand = HandTrack(
-        orient=np.zeros((m, 3)),
-        pose=np.zeros((m, 45)),
-        betas=np.zeros(10),
-        trans_m=np.zeros((m, 3)),
-        joints_m=joints,
-        joint_cov_m2=np.tile(np.eye(3) * 4e-6, (m, 21, 1, 1)),
-        valid=np.arange(m) != 7,
-        status=np.where(np.arange(m) == 7, STATUSES.index("none"), STATUSES.index("auto")).astype(np.uint8),
-        joint_source=np.full((m, 21), 4, np.uint8),
-    )
-    points = np.concatenate([rng.uniform(5, 40, (m, 21, 2)), np.ones((m, 21, 1))], -1)
-    return Revision(
-        t_ns=np.arange(m, dtype=np.int64) * 33_333_333,
-        hands={"right": hand},
-        objects={},
-        keypoints={"right": HandKeypoints({"left": points, "right": points})},
-        frame_index={"left": np.arange(m), "right": np.arange(m)},
-        residuals={"reprojection_px": np.linspace(0.5, 9.0, m), "depth_m": np.full(m, 0.002)},
-        author="auto",
-        parent="r000",
-    )
-
-
-class FakeAnnotation:
-    """A sequence of gray images with a flat quad for a hand."""
-
-    sequence, n_frames, views, sides = "seq_001", N_MOMENTS, ("left", "right"), ("right",)
-
-    def __init__(self):
-        self.revision, self.revisions, self.revision_name = revision(), ["r000", "r001"], "r001"
-        self.dirty, self.recovered, self.closed, self.fail_fit = False, False, False, False
-        self.steps = []
-
-    def image(self, view, frame):
-        return None if (view, frame) == ("right", 9) else np.full((48, 64, 3), 60 + frame, np.uint8)
-
-    def depth_m(self, view, frame):
-        return np.full((48, 64), 0.6, np.float32)
-
-    def camera(self, view):
-        eye = np.array([-0.3 if view == "left" else 0.3, -0.4, 0.4])
-        return replace(CAMERA, T_world_cam=look_at(eye, np.zeros(3), np.array([0.0, 0.0, 1.0])))
-
-    def vertices_m(self, side, frame):
-        if frame == 7:
-            return None
-        return np.array([[-0.05, -0.05, 0.0], [0.05, -0.05, 0.0], [0.05, 0.05, 0.0], [-0.05, 0.05, 0.0]])
-
-    def faces(self, side):
-        return np.array([[0, 1, 2], [0, 2, 3]])
-
-    def _write(self, frames, values):
-        hand = self.revision.hands["right"]
-        status = hand.status.copy()
-        status[list(frames)] = [STATUSES.index(v) for v in values]
-        self.revision = replace(self.revision, hands={"right": replace(hand, status=status)})
-        self.dirty = True
-
-    def set_status(self, frames, status):
-        before = tuple(STATUSES[i] for i in self.revision.hands["right"].status[list(frames)])
-        self._write(frames, [status] * len(frames))
-        return before
-
-    def restore_status(self, frames, statuses):
-        self._write(frames, statuses)
-
-    def save(self, comment="", human_seconds=0.0):
-        self.revision_name = f"r{len(self.revisions):03d}"
-        self.revisions.append(self.revision_name)
-        self.dirty = False
-        return self.revision_name
-
-    def fit(self, progress, cancelled):
-        for n in range(4):
-            progress(n / 4, "fitting")
-            if cancelled():
-                break
-        if self.fail_fit:
-            raise FitError("too few keypoints: 3.", "Click more.")
-        return replace(self.revision, comment="fitted again")
-
-    def adopt(self, new):
-        self.revision, self.dirty = new, True
-
-    def close(self):
-        self.closed = True
-
-
 @pytest.fixture(autouse=True)
 def _own_settings(tmp_path):
     """No test reads or writes the person's own settings."""
@@ -302,15 +207,22 @@ def lab(capture_session):
     return FakeLab(capture_session)
 
 
+def load(name):
+    """A module of fakes or data beside this one."""
+    spec = importlib.util.spec_from_file_location(f"gui_test_{name}", Path(__file__).with_name(f"{name}.py"))
+    module = importlib.util.module_from_spec(spec)
+    # Its dataclasses look their module up by name.
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def annotation_session():
-    return FakeAnnotation()
+    return load("annotation_fake").FakeAnnotation()
 
 
 @pytest.fixture(scope="session")
 def recordings():
     """The module that writes small real recordings: `recordings.record(folder)`."""
-    spec = importlib.util.spec_from_file_location("gui_test_recordings", Path(__file__).with_name("recordings.py"))
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load("recordings")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from gui import annotate_window, theme
-from gui.frame_facts import facts, has_evidence, judge, next_suggestion, score, statuses
-from gui.overlay import Layers, compose
+from gui.annotate.picture import Layers, base_image, bodies, overlay
+from gui.frame_facts import facts, has_evidence, judge, keyframes, score, span_between, statuses
 from gui.qt import Qt
 from hoi_core.errors import StorageError
 from hoi_core.types import STATUSES, HandKeypoints
@@ -41,11 +41,24 @@ def trigger(window, *ids):
 
 def test_shows_both_views_with_the_hand(qtbot, window, annotation_session):
     qtbot.waitUntil(lambda: all(view.has_image for view in window.views.values()))
-    plain = compose(annotation_session, "left", 0, Layers(mesh=False))
-    assert plain.shape == (96, 128, 3)
-    assert (plain == 60).all()
-    assert (compose(annotation_session, "left", 0, Layers()) != plain).any()
-    assert (compose(annotation_session, "left", 7, Layers()) == 67).all()
+    picture = window.views["left"].picture
+    assert (picture.image == 60).all()
+    assert picture.image.shape == (48, 64, 3)
+    assert picture.overlay is not None
+    assert picture.hands[0].side == "right"
+
+
+def test_a_mesh_is_drawn_where_it_is_seen(annotation_session):
+    shown = bodies(annotation_session, 0, Layers(objects=False))
+    drawn = overlay(shown, annotation_session.camera("left"))
+    left, top, width, height = drawn.box_px
+    # The quad lies around the world's origin, which the camera has in its middle.
+    assert left < 31.5 < left + width
+    assert top < 23.5 < top + height
+    assert drawn.rgba[..., 3].max() > 0
+    assert overlay([], annotation_session.camera("left")) is None
+    assert bodies(annotation_session, 7, Layers(objects=False)) == []
+    assert base_image(annotation_session, "left", 0, Layers(depth=True)).shape == (48, 64, 3)
 
 
 def test_steps_through_frames_and_stays_inside(window):
@@ -76,7 +89,7 @@ def test_keys_step_and_judge(qtbot, window, annotation_session):
     assert status(annotation_session, 12) == "auto"
     qtbot.keyClick(window, Qt.Key_K)
     qtbot.keyClick(window, Qt.Key_M)
-    assert window.layers == Layers(mesh=False, keypoints=True)
+    assert window.layers == Layers(mesh=False, keypoints=False)
 
 
 def test_a_view_without_image_says_so(qtbot, window):
@@ -111,15 +124,14 @@ def test_accept_all_good_takes_only_small_residuals(window, annotation_session):
     assert np.array_equal(accepted, (residual <= 3.0) & (np.arange(40) != 7))
 
 
-def test_suggests_unlabelled_then_the_worst(window, annotation_session):
-    revision = annotation_session.revision
-    assert next_suggestion(revision, "right", 0) == 39
-    trigger(window, "frame.suggest", "frame.suggest")
-    assert window.frame == 38
+def test_goes_to_the_suggestion_and_says_why(window, annotation_session):
+    assert "frame 39 – far from any keyframe, expected error 4.2 mm" in window.words.suggested.text()
+    trigger(window, "frame.suggest")
+    assert window.frame == 39
     annotation_session.set_status(range(40), "accepted")
     trigger(window, "frame.suggest")
-    assert window.frame == 38
-    assert "reviewed" in window.banner.title.text()
+    assert window.frame == 39
+    assert "No frame" in window.banner.title.text()
 
 
 def test_save_writes_a_revision_in_the_background(qtbot, window, annotation_session):
@@ -133,9 +145,9 @@ def test_save_writes_a_revision_in_the_background(qtbot, window, annotation_sess
 def test_labels_cannot_change_while_a_revision_is_written(qtbot, window, annotation_session):
     writing, save = threading.Event(), annotation_session.save
 
-    def slow_save(**given):
+    def slow_save(comment=""):
         writing.wait(20.0)
-        return save(**given)
+        return save(comment)
 
     annotation_session.save = slow_save
     changing = ("label.accept", "label.reject", "label.accept_rest", "edit.undo")
@@ -149,23 +161,28 @@ def test_labels_cannot_change_while_a_revision_is_written(qtbot, window, annotat
     assert annotation_session.revision_name == "r002"
 
 
-def test_the_time_of_a_save_that_failed_is_not_lost(qtbot, window, annotation_session):
-    heard, save = [], annotation_session.save
+def test_a_save_that_failed_says_so_and_can_be_done_again(qtbot, window, annotation_session):
+    save = annotation_session.save
 
-    def refuse(human_seconds):
-        heard.append(human_seconds)
+    def refuse(comment=""):
         raise StorageError("the disk is full.", "Free some space.")
 
     annotation_session.save = refuse
-    window._worked_s = 12.0
-    trigger(window, "file.save")
+    trigger(window, "label.accept", "file.save")
     qtbot.waitUntil(window.banner.isVisible)
-    annotation_session.save = lambda human_seconds: (heard.append(human_seconds), save())[1]
+    assert window.banner.title.text() == "The disk is full."
+    annotation_session.save = save
     qtbot.waitUntil(window.actions_by_id["file.save"].isEnabled)
     trigger(window, "file.save")
     qtbot.waitUntil(lambda: annotation_session.revision_name == "r002")
-    assert heard == [12.0, 12.0]
-    qtbot.waitUntil(lambda: window._worked_s == 0.0)
+
+
+def test_work_is_counted_on_the_frame_it_was_done_at(window, annotation_session):
+    window.edits.touch()
+    counted = annotation_session.seconds.get(0, 0.0) + window.edits._portion_s
+    window.edits._last_touch -= 3.0
+    trigger(window, "frame.ahead")
+    assert annotation_session.seconds[0] - counted == pytest.approx(3.0, abs=0.5)
 
 
 def test_fit_runs_in_the_background_and_can_be_undone(qtbot, window, annotation_session):
@@ -200,20 +217,21 @@ def test_playing_reaches_the_end_and_stops(qtbot, window):
     window.go_to(37)
     trigger(window, "frame.play")
     qtbot.waitUntil(lambda: window.frame == 39)
-    qtbot.waitUntil(lambda: not window._player.isActive())
+    qtbot.waitUntil(lambda: not window.player.playing)
 
 
 def test_a_sequence_without_moments_can_be_looked_at(qtbot, annotation_session):
     full = annotation_session.revision
-    annotation_session.n_frames, annotation_session.sides = 0, ()
+    annotation_session.n_frames = 0
     annotation_session.revision = replace(
-        full, t_ns=full.t_ns[:0], hands={}, keypoints={}, frame_index={}, residuals={}
+        full, t_ns=full.t_ns[:0], hands={}, objects={}, keypoints={}, frame_index={}, residuals={}
     )
+    annotation_session.saved = annotation_session.revision
     window = annotate_window.AnnotateWindow(annotation_session, theme.DARK)
     qtbot.addWidget(window, before_close_func=lambda w: close(qtbot, w))
     window.show()
     trigger(window, "frame.play", "frame.ahead", "label.accept", "label.accept_rest", "frame.suggest")
-    assert not window._player.isActive()
+    assert not window.player.playing
     assert window.frame == 0
 
 
@@ -236,7 +254,7 @@ def test_closing_cancels_a_fit(qtbot, annotation_session):
     window = annotate_window.AnnotateWindow(annotation_session, theme.LIGHT)
     qtbot.addWidget(window)
     window.show()
-    window.start_fit()
+    window.shop.fit()
     window.close()
     qtbot.waitUntil(lambda: not window.isVisible())
     assert annotation_session.closed
@@ -271,3 +289,15 @@ def test_facts_of_a_frame(annotation_session):
     missing = facts(annotation_session.revision, "right", 7)
     assert missing.status == "none"
     assert missing.sources == ()
+
+
+def test_keyframes_and_the_span_between_them(annotation_session):
+    annotation_session.set_status([3], "accepted")
+    annotation_session.set_status([11], "edited")
+    revision = annotation_session.revision
+    assert keyframes(revision, "right").tolist() == [3, 11]
+    assert keyframes(revision, "left").tolist() == []
+    assert span_between(revision, "right", 5) == (3, 11)
+    assert span_between(revision, "right", 3) == (3, 11)
+    assert span_between(revision, "right", 11) is None
+    assert span_between(revision, "right", 1) is None

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fitting, refitting and saving: begun by a person, done in the background, taken over when done."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gui.frame_facts import reprojection_px
+from gui.qt import QtCore, Signal
+from gui.sessions import AnnotationSession
+from hoi_core.types import Revision
+
+from .edits import Edits
+from .grab import Grab
+from .long_work import LongWork
+from .selection import Selection
+
+
+class Shop(QtCore.QObject):
+    """Starts the work that takes seconds.
+
+    Signals:
+        told(kind, title, hint): what came of it.
+        fitted(): the labels of all frames are others now.
+        saved(name): a revision was written.
+    """
+
+    told = Signal(str, str, str)
+    fitted = Signal()
+    saved = Signal(str)
+
+    def __init__(
+        self, session: AnnotationSession, selection: Selection, edits: Edits, grab: Grab, work: LongWork
+    ) -> None:
+        super().__init__(work)
+        self._session, self._selection, self._edits = session, selection, edits
+        self._grab, self._work = grab, work
+
+    def fit(self) -> None:
+        """Fit all frames; labels may be edited meanwhile."""
+        self._grab.release()
+        self._work.run("Fitting", self._session.fit, self._adopt, changes_labels=False)
+
+    def _adopt(self, revision: Revision) -> None:
+        if self._edits.do(lambda: self._session.adopt(revision)):
+            median = float(np.nanmedian(np.append(reprojection_px(revision), np.nan)))
+            words = f"The fit is done: median residual {median:.1f} px." if np.isfinite(median) else "The fit is done."
+            self.told.emit("good", words, "Ctrl+Z takes it back; Ctrl+S writes a revision.")
+            self.fitted.emit()
+
+    def refit(self) -> None:
+        """Fit the frames between the keyframes around."""
+        self._grab.release()
+        span, side = self._edits.span(), self._selection.side
+        if span is not None:
+            self._work.run(
+                "Refitting",
+                lambda progress, cancelled: self._session.refit_between(side, *span, progress, cancelled),
+                lambda _: self._edits.changed.emit(),
+                changes_labels=True,
+            )
+
+    def save(self, comment: str = "") -> None:
+        """Write a new revision."""
+        self._grab.release()
+        self._edits.hand_on_work()
+        self._work.run(
+            "Saving",
+            lambda _progress, _cancelled: self._session.save(comment),
+            self._saved,
+            changes_labels=True,
+            can_stop=False,
+        )
+
+    def _saved(self, name: str) -> None:
+        self.told.emit("good", f"Saved as {name}.", f"{self._session.sequence}/annotation.h5")
+        self.saved.emit(name)
