@@ -1,4 +1,4 @@
-"""The two inner loops of the fit, compiled: nearest visible vertex, and normal equations of skinned points."""
+"""The inner loops of the fit, compiled: nearest visible vertex, normal equations of skinned points, their solution."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hoi_core.types import F32
+from hoi_core.types import F32, F64
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def match_points(
     start: NDArray[np.int64],
     points_m: F32,
@@ -71,6 +71,7 @@ def _by_shape(point, moment, direction, constants, frame, skinned, shared):  # t
     support, weights, _, _, shape = constants
     rest, joints_rest, positions, turned, positions_by_shape = frame
     a0, a1, a2 = direction[0], direction[1], direction[2]
+    joints = len(shape) - 16
     for i in range(10):
         shared[i] = 0.0
     for s in range(support.shape[1]):
@@ -90,9 +91,9 @@ def _by_shape(point, moment, direction, constants, frame, skinned, shared):  # t
         b = positions_by_shape[moment, j]
         for i in range(10):
             local = (
-                l0 * (shape[point, 0, i] - shape[778 + j, 0, i])
-                + l1 * (shape[point, 1, i] - shape[778 + j, 1, i])
-                + l2 * (shape[point, 2, i] - shape[778 + j, 2, i])
+                l0 * (shape[point, 0, i] - shape[joints + j, 0, i])
+                + l1 * (shape[point, 1, i] - shape[joints + j, 1, i])
+                + l2 * (shape[point, 2, i] - shape[joints + j, 2, i])
             )
             shared[i] += w * (local + a0 * b[0, i] + a1 * b[1, i] + a2 * b[2, i])
 
@@ -173,3 +174,23 @@ def add_rows(rows, constants, frame, system):  # type: ignore[no-untyped-def]
             gs[shared_index[i]] += scaled * r
             for j in range(18):
                 Hs[shared_index[i], shared_index[j]] += scaled * shared[j]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def forward(factor: F64, columns: F64) -> None:
+    """Solve `L x = b` in place for many right-hand sides.
+
+    Args:
+        factor: `(B, n)` lower band of L, columns contiguous, as `dpbtrf` leaves it.
+        columns: `(n, K)` right-hand sides, rows contiguous; overwritten by the solutions.
+    """
+    reach, n = factor.shape
+    for i in range(n):
+        row = columns[i]
+        row /= factor[0, i]
+        for d in range(1, min(reach, n - i)):
+            value = factor[d, i]
+            if value != 0.0:
+                below = columns[i + d]
+                for k in range(len(row)):
+                    below[k] -= value * row[k]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
+from annotate import _kernels
 from annotate.hand import BLOCKS, DOF
 from hoi_core.conventions import N_BETAS
 from hoi_core.errors import FitError
@@ -53,7 +54,11 @@ def empty(moments: int, views: int) -> NormalEquations:
 
 
 def band(equations: NormalEquations, damping: float) -> F64:
-    """Lower band storage `(105, M * 51)` of the part that is not shared, the diagonal raised by `damping`."""
+    """Lower band storage of the part that is not shared, the diagonal raised by `damping`.
+
+    Returns:
+        `(105, M * 51)`, or `(51, M * 51)` where no term joins moments.
+    """
     moments = len(equations.H)
     out = np.zeros((_BAND, moments, DOF))
     for offset in range(DOF):
@@ -63,7 +68,9 @@ def band(equations: NormalEquations, damping: float) -> F64:
         for i in range(3):
             for j in range(3):
                 out[apart * DOF + i - j, : len(blocks), j::3] += blocks[:, :, i, j]
-    return out.reshape(_BAND, -1)
+    # Without a term between moments each stands alone, in a narrower band.
+    rows = _BAND if equations.near.any() or equations.far.any() else DOF
+    return out[:rows].reshape(rows, -1)
 
 
 def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
@@ -77,12 +84,13 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
     """
     factor = cholesky(equations, damping)
     moments, _, shared = equations.C.shape
-    C = equations.C.reshape(-1, shared)
-    right, _ = lapack.dpbtrs(factor, np.concatenate([equations.g.reshape(-1, 1), C], axis=1), lower=1)
-    schur = equations.Hs - C.T @ right[:, 1:]
-    own = -np.linalg.solve(schur, equations.gs - C.T @ right[:, 0])
-    step = -(right[:, 0] + right[:, 1:] @ own)
-    return step.reshape(moments, DOF), own
+    # With A = L L', the Schur complement needs inv(L) C alone; only the step needs the way back.
+    columns = np.concatenate([equations.C.reshape(-1, shared), equations.g.reshape(-1, 1)], axis=1)
+    _kernels.forward(factor, columns)
+    C, g = columns[:, :shared], columns[:, shared]
+    own = -np.linalg.solve(equations.Hs - C.T @ C, equations.gs - C.T @ g)
+    step, _ = lapack.dtbtrs(factor, (g + C @ own)[:, None], uplo="L", trans="T")
+    return -step.reshape(moments, DOF), own
 
 
 def cholesky(equations: NormalEquations, damping: float) -> F64:

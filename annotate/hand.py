@@ -61,9 +61,32 @@ class Hand:
     """(16, 16) `below[j, k]`: joint k is j or hangs on it."""
 
     @property
+    def vertices(self) -> int:
+        """Number of points before the joints: the vertices that are kept."""
+        return len(self.template_m) - N_MANO_JOINTS
+
+    @property
     def joints_rest_m(self) -> F64:
         """(16, 3) m joints of the template."""
-        return self.template_m[N_VERTICES:]
+        return self.template_m[self.vertices :]
+
+    def without_skin(self) -> Hand:
+        """The same hand with no vertices but the fingertips: all that keypoints see, for a fortieth of the work."""
+        tips = np.unique(self.openpose[self.openpose < self.vertices])
+        kept = np.concatenate([tips, np.arange(self.vertices, len(self.template_m))])
+        columns = (3 * tips[:, None] + np.arange(3)).ravel()
+        return replace(
+            self,
+            template_m=self.template_m[kept],
+            shape_m=self.shape_m[kept],
+            pose_m=np.ascontiguousarray(self.pose_m[:, columns]),
+            weights=self.weights[kept],
+            faces=self.faces[:0],
+            around=csr_array((len(tips), 0)),
+            openpose=np.searchsorted(kept, self.openpose),
+            support=self.support[kept],
+            chain=self.chain[kept],
+        )
 
 
 def from_mano(model: ManoModel) -> Hand:
@@ -124,13 +147,14 @@ class HandState:
         shaped = self.hand.template_m + self.hand.shape_m @ self.betas
         features = (self.rotations[:, 1:] - np.eye(3)).reshape(len(self.trans_m), -1)
         rest = np.repeat(shaped[None], len(self.trans_m), axis=0)
-        rest[:, :N_VERTICES] += (features @ self.hand.pose_m).reshape(-1, N_VERTICES, 3)
+        vertices = self.hand.vertices
+        rest[:, :vertices] += (features @ self.hand.pose_m).reshape(-1, vertices, 3)
         return rest
 
     @cached_property
     def joints_rest_m(self) -> F64:
         """(16, 3) m shaped joints before posing."""
-        return self.hand.joints_rest_m + self.hand.shape_m[N_VERTICES:] @ self.betas
+        return self.hand.joints_rest_m + self.hand.shape_m[self.hand.vertices :] @ self.betas
 
     @cached_property
     def world_rotations(self) -> F64:
@@ -154,7 +178,7 @@ class HandState:
     @cached_property
     def positions_by_shape(self) -> F64:
         """(M, 16, 3, 10) m per unit of each shape coefficient."""
-        step, turned = self.hand.shape_m[N_VERTICES:], self.world_rotations
+        step, turned = self.hand.shape_m[self.hand.vertices :], self.world_rotations
         out = np.empty((len(self.trans_m), N_MANO_JOINTS, 3, N_BETAS))
         out[:, 0] = step[0]
         for joint in range(1, N_MANO_JOINTS):
@@ -173,7 +197,7 @@ class HandState:
     @property
     def vertices_m(self) -> F64:
         """(M, 778, 3) m."""
-        return self.points_m[:, :N_VERTICES]
+        return self.points_m[:, : self.hand.vertices]
 
     @property
     def joints_m(self) -> F64:
@@ -186,7 +210,7 @@ class HandState:
         corner = [self.vertices_m[:, self.hand.faces[:, i]] for i in range(3)]
         area = np.cross(corner[1] - corner[0], corner[2] - corner[0])
         summed = self.hand.around @ np.moveaxis(area, 0, 1).reshape(len(self.hand.faces), -1)
-        out = np.moveaxis(summed.reshape(N_VERTICES, -1, 3), 0, 1)
+        out = np.moveaxis(summed.reshape(self.hand.vertices, -1, 3), 0, 1)
         return out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-12)
 
     def moved(self, step: F64, betas_step: F64) -> HandState:

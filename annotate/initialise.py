@@ -30,6 +30,7 @@ _WORST_PALM_M = 0.03
 _PATIENT = 1e-7
 _CLEARLY_PX = 0.3
 _WILD_PX = 60.0
+_APART_S = 0.08
 
 
 def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
@@ -43,12 +44,12 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
     Raises:
         FitError: no moment has enough keypoints to place the palm.
     """
-    key = np.flatnonzero(evidence.seen.any(1).sum(-1) >= _FEWEST_JOINTS)
+    key = _apart(np.flatnonzero(evidence.seen.any(1).sum(-1) >= _FEWEST_JOINTS), evidence.t_s)
     if not len(key):
         raise _nothing_to_start_from(evidence)
     some = evidence.taken(key)
     joints_m = triangulate(some).joints_m
-    rest = _rest(hand, len(key))
+    rest = _rest(hand.without_skin(), len(key))
     trans_m, turn, good = _align_palm(rest.joints_m[:, list(PALM)], joints_m[:, list(PALM)])
     if not good.any():
         raise _nothing_to_start_from(evidence)
@@ -66,7 +67,17 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
     for neighbour in (1, -1):
         fitted = _learn_from(neighbour, fitted, some, alone)
     kept = _trustworthy(fitted, some)
-    return _spread(fitted, evidence.t_s[key], evidence.t_s, kept)
+    dressed = replace(fitted, hands=replace(fitted.hands, hand=hand))
+    return _spread(dressed, evidence.t_s[key], evidence.t_s, kept)
+
+
+def _apart(key: I64, t_s: F64) -> I64:
+    """Those of the moments that are not right after one another: between them, interpolation is a good guess too."""
+    kept: list[int] = []
+    for m in key:
+        if not kept or t_s[m] - t_s[kept[-1]] >= _APART_S:
+            kept.append(int(m))
+    return np.array(kept, dtype=np.int64)
 
 
 def _nothing_to_start_from(evidence: Evidence) -> FitError:

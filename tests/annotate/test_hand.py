@@ -56,3 +56,12 @@ def test_joint_slopes_are_those_of_finite_differences(hand) -> None:
     change = (state.moved(h * step, h * shape).joints_m - state.moved(-h * step, -h * shape).joints_m) / (2 * h)
     expected = np.einsum("mjcd,md->mjc", slopes, step) + by_shape @ shape
     np.testing.assert_allclose(change, expected, atol=1e-6)
+
+
+def test_without_skin_joints_and_their_slopes_are_the_same(hand) -> None:
+    state = hands.state_from_axis_angle(hand, **random_parameters(2))
+    bare = hands.state_from_axis_angle(hand.without_skin(), **random_parameters(2))
+    assert bare.points_m.shape == (4, 21, 3)
+    np.testing.assert_allclose(bare.joints_m, state.joints_m, atol=1e-12)
+    for found, expected in zip(joint_slopes(bare), joint_slopes(state), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-12)
