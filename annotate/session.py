@@ -25,8 +25,8 @@ from annotate.keypoints import Keypoints
 from annotate.objects.first_pose import place
 from annotate.objects.mesh import SolidMesh, load_mesh
 from annotate.suggest import Suggestion, suggest
-from annotate.triangulate import triangulate
-from hoi_core.conventions import SIDES, Side
+from annotate.triangulate import triangulate_frame
+from hoi_core.conventions import N_JOINTS, SIDES, Side
 from hoi_core.errors import ConfigError, FitError, SequenceError
 from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
@@ -219,7 +219,10 @@ class AnnotationSession:
         """(21, 3) m from the keypoints of the frame alone; NaN where they do not suffice."""
         edits.check_frames(self.revision, [frame])
         points = self.revision.keypoints.get(edits.check_side(side))
-        return triangulate(self._nearby.keypoints(np.array([frame]), points)).joints_m[0]
+        if points is None or not points.by_view:
+            return np.full((N_JOINTS, 3), np.nan)
+        seen = np.stack([points.by_view[view][frame] for view in points.by_view])
+        return triangulate_frame([self.camera(view) for view in points.by_view], seen)
 
     def epipolar(self, view: str, px: tuple[float, float], other: str) -> F64:
         """(N, 2) px in another view where a pixel's ray is seen, near to far; empty where it is not."""

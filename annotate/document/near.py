@@ -47,7 +47,7 @@ class Nearby:
             hands: about where it is, K moments.
             views: (V, 8) corrections of the views; None for none.
         """
-        part = self.keypoints(moments, points)
+        part = self._keypoints(moments, points)
         state = FitState(hands, np.zeros((len(part.views), 8)) if views is None else views)
         with self._guard:
             missing = np.array([self._lacks(side, m, hands.joints_m[k]) for k, m in enumerate(moments)], dtype=bool)
@@ -76,8 +76,7 @@ class Nearby:
         for key in list(self._clouds)[: max(len(self._clouds) - _KEPT, 0)]:
             del self._clouds[key]
 
-    def keypoints(self, moments: I64, points: HandKeypoints | None) -> Evidence:
-        """Keypoints of some moments, without depth."""
+    def _keypoints(self, moments: I64, points: HandKeypoints | None) -> Evidence:
         capture, sync = self._capture, self._capture.sync
         views = tuple(capture.views)
         pixels = np.full((len(moments), len(views), N_JOINTS, 2), np.nan)

@@ -46,6 +46,34 @@ for step in range(10**6):
 """
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from annotate.document import edits
+from annotate.document.document import JOURNAL, Document
+from hoi_core.errors import StorageError
+from hoi_core.sequence import Binding
+from hoi_core.types import Revision
+n, folder = 40, Path(sys.argv[1])
+blank = Revision(np.arange(n), {}, {}, {}, {"left": np.arange(n)}, keypoint_source="clicked")
+document = Document(folder, Binding("a" * 64), blank)
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+done = 0
+try:
+    while True:
+        changed = edits.set_keypoint(document.revision, "right", (done % n, "left", done % 21), (float(done), 0.5))
+        document.change(f"step {done}", changed)
+        done += 1
+except StorageError as error:
+    try:
+        document.save("maria")
+    except StorageError:
+        pass
+    print(done, float(np.nanmax(document.revision.keypoints["right"].by_view["left"][..., 0])), error, flush=True)
+"""
+
+
 def start(program: str, folder: Path) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -119,3 +147,17 @@ def test_a_real_kill_loses_at_most_the_last_step(tmp_path, seed):
     assert not document.revision.keypoints
     document.close()
     assert (tmp_path / JOURNAL).exists()
+
+
+def test_a_disk_that_is_full_stops_the_work_and_loses_none(tmp_path):
+    """The system itself refuses to let files grow: the journal, and then the revision."""
+    done, last, *message = start(FULL, tmp_path).communicate()[0].split(maxsplit=2)
+    assert "no space left" in message[0]
+    assert int(done) > 20
+    assert float(last) == int(done) - 1
+    n = 40
+    blank = Revision(np.arange(n), {}, {}, {}, {"left": np.arange(n)}, keypoint_source="clicked")
+    document = Document(tmp_path, Binding("a" * 64), blank)
+    assert not document.warnings
+    assert np.nanmax(document.revision.keypoints["right"].by_view["left"][..., 0]) == int(done) - 1
+    document.close()
