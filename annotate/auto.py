@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from annotate.carried import keep_settled, settled, with_clicks, with_notes
 from annotate.document.lock import WriteLock
 from annotate.hand_fit import FirstGuess, HandConfig, HandFit, first_fit, first_guess, fit_again, joint_covariance
 from annotate.keypoints import Keypoints
+from annotate.objects import ObjectFit, fit_objects
 from hoi_core import plugins
 from hoi_core.conventions import Side
 from hoi_core.errors import AssetError, FitError
@@ -34,6 +36,7 @@ from hoi_core.sequence import (
 from hoi_core.sequence.layout import ANNOTATION
 from hoi_core.types import F64, PROBLEMS, STATUSES, U8, HandTrack, Revision
 
+log = logging.getLogger(__name__)
 Progress = Callable[[float, str], None]
 """Called with (share done, what is being done)."""
 AUTHOR = "auto"
@@ -76,6 +79,10 @@ class Report:
     """Steps of the fit over the sequence, of all hands."""
     hands: tuple[str, ...] = ()
     """Sides that were fitted."""
+    objects: Mapping[str, float] = field(default_factory=dict)
+    """Object -> share of the moments with a label."""
+    objects_failed: str = ""
+    """Why no object could be fitted, where one was clicked."""
     problems: Mapping[str, int] = field(default_factory=dict)
     """Reason -> moments of a hand without a label."""
 
@@ -91,6 +98,8 @@ class Report:
             "seconds_per_frame": self.seconds / max(self.frames, 1),
             "iterations": self.iterations,
             "hands": list(self.hands),
+            "objects": dict(self.objects),
+            "objects_failed": self.objects_failed,
             "problems": dict(self.problems),
         }
 
@@ -167,6 +176,8 @@ def _report(name: str, fitted: Fitted, seconds: float) -> Report:
         seconds=seconds,
         iterations=fitted.iterations,
         hands=tuple(revision.hands),
+        objects={name: float(track.valid.mean()) for name, track in revision.objects.items()},
+        objects_failed=fitted.objects_failed,
         problems={PROBLEMS[code]: int((codes == code).sum()) for code in np.unique(codes) if code},
     )
 
@@ -186,7 +197,9 @@ class Fitted:
     revision: Revision
     """The labels."""
     iterations: int
-    """Steps of the fit over the sequence, of all hands."""
+    """Steps of the fit over the sequence, of all hands and objects."""
+    objects_failed: str = ""
+    """Why no object could be fitted, where one was clicked."""
 
 
 def fit_revision(
@@ -214,13 +227,14 @@ def fit_revision(
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
-    fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.8), earlier)
-    fits = _rival_fits(fits, part(tell, 0.8, 0.95))
+    fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.6), earlier)
+    objects, why = _object_fits(folder.parents[1], capture, before, fits, part(tell, 0.6, 0.8))
+    fits = _joint_fits(fits, objects, part(tell, 0.8, 0.95))
     tell(0.95, "uncertainty")
-    revision = _revision(capture, keypoints, fits, failures, before, config)
+    revision = _with_objects(_revision(capture, keypoints, fits, failures, before, config), objects, before)
     tell(1.0, "done")
-    first = next(iter(fits.values()))
-    return Fitted(first.layer, with_notes(revision, before), sum(fit.iterations for fit in fits.values()))
+    steps = sum(fit.iterations for fit in fits.values()) + sum(fit.iterations for fit in objects.values())
+    return Fitted(next(iter(fits.values())).layer, with_notes(revision, before), steps, why)
 
 
 def part(tell: Progress, low: float, high: float) -> Progress:
@@ -257,15 +271,29 @@ def _first_fits(
     return {side: first_fit(capture, guess, config.hand, parts[side]) for side, guess in guesses.items()}, failures
 
 
-def _rival_fits(fits: dict[Side, HandFit], tell: Progress) -> dict[Side, HandFit]:
-    """Fit hands again that share the scene, each without the depth points of the other."""
-    if len(fits) < 2:
+def _object_fits(
+    root: Path, capture: Capture, before: Revision | None, fits: Mapping[Side, HandFit], tell: Progress
+) -> tuple[dict[str, ObjectFit], str]:
+    """Every object that a person clicked or placed, and why none could be fitted; the hands do without."""
+    if before is None:
+        return {}, ""
+    hands = {side: fit.hands for side, fit in fits.items()}
+    try:
+        return fit_objects(root, capture, before.object_points, hands, _corrections(fits), before.objects, tell), ""
+    except (FitError, AssetError) as error:
+        log.warning("%s", error)
+        return {}, str(error)
+
+
+def _joint_fits(fits: dict[Side, HandFit], objects: Mapping[str, ObjectFit], tell: Progress) -> dict[Side, HandFit]:
+    """Fit hands again that share the scene with each other or with objects."""
+    if len(fits) < 2 and not objects:
         return fits
-    surfaces: dict[Side, F64] = {side: fit.hands.vertices_m for side, fit in fits.items()}
+    solids = {name: fit.solid for name, fit in objects.items()}
     again: dict[Side, HandFit] = {}
     for k, (side, fit) in enumerate(fits.items()):
-        rivals: dict[str, F64] = {other: points for other, points in surfaces.items() if other != side}
-        again[side] = fit_again(fit, rivals, part(tell, k / len(fits), (k + 1) / len(fits)))
+        others = [other.hands for name, other in fits.items() if name != side]
+        again[side] = fit_again(fit, others, solids, part(tell, k / len(fits), (k + 1) / len(fits)))
     return again
 
 
@@ -295,7 +323,7 @@ def _revision(
     return Revision(
         t_ns=capture.sync.t_ns,
         hands=hands,
-        objects=dict(before.objects) if before is not None else {},
+        objects={},
         keypoints=dict(keypoints.hands),
         frame_index={view: capture.sync.index[f"{view}/color"] for view in capture.views},
         residuals=_residuals({side: hand.residuals for side, hand in found.items()}),
@@ -306,6 +334,14 @@ def _revision(
         problems=problems,
         corrections=_corrections(fits),
     )
+
+
+def _with_objects(revision: Revision, objects: Mapping[str, ObjectFit], before: Revision | None) -> Revision:
+    """The revision with the objects that were fitted; what they were not fitted anew stays as it was."""
+    tracks = dict(before.objects) if before is not None else {}
+    tracks |= {name: fit.track for name, fit in objects.items()}
+    depth_m = {f"{name}_depth_m": fit.residual_m for name, fit in objects.items()}
+    return replace(revision, objects=tracks, residuals={**revision.residuals, **depth_m})
 
 
 def _empty(moments: int) -> HandTrack:

@@ -27,6 +27,11 @@ from hoi_core.sequence import (
 from hoi_core.types import F64, I64, Bool, HandTrack, ObjectTrack, Revision
 
 _CHI2_90 = 6.251389  # 90 % of a squared Mahalanobis distance in three dimensions
+_OBJECT_FIGURES = {
+    "object_add_mm": "object_add_held_mm",
+    "object_adds_mm": "object_adds_held_mm",
+    "object_rotation_deg": "object_rotation_held_deg",
+}  # over all labelled moments, and over those in which it is held
 _MOVED_M = 0.005
 _TURNED_DEG = 3.0
 
@@ -40,7 +45,7 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
 
     Returns:
         `joint_error_mm`, `joint_error_p95_mm`, `vertex_error_mm`, `object_add_mm`, `object_adds_mm`,
-        `object_rotation_deg` (NaN without object labels; also with `_held`, over the moments in which the object is
+        `object_rotation_deg` (NaN without object labels; also as `object_add_held_mm` and so on, over the moments in which the object is
         away from where it began and ended), `coverage90` (share of joints within their own 90 % ellipsoid),
         `valid_share` (of all moments) and `frames`; with two hands also `<side>_joint_error_mm`.
 
@@ -188,8 +193,7 @@ def _inside(label: HandTrack, joints_m: F64) -> F64:
 
 def _object_figures(labels: Revision, true: Revision, at_ns: I64, root: Path) -> dict[str, float]:
     """Errors over all labelled moments, and over those in which the object is held (`_held`)."""
-    names = ("object_add_mm", "object_adds_mm", "object_rotation_deg")
-    rows: dict[str, list[F64]] = {f"{name}{kind}": [] for name in names for kind in ("", "_held")}
+    rows: dict[str, list[F64]] = {name: [] for pair in _OBJECT_FIGURES.items() for name in pair}
     for name, label in labels.objects.items():
         if name not in true.objects or not label.valid.any():
             continue
@@ -203,7 +207,7 @@ def _object_figures(labels: Revision, true: Revision, at_ns: I64, root: Path) ->
             found["object_adds_mm"] = 1e3 * metrics.add_s(T, T_true, mesh.vertices_m)
         for key, values in found.items():
             rows[key].append(values)
-            rows[f"{key}_held"].append(values[held])
+            rows[_OBJECT_FIGURES[key]].append(values[held])
     return {key: _mean(np.concatenate([np.zeros(0), *values])) for key, values in rows.items()}
 
 

@@ -2,41 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from annotate.evidence import Cloud, Evidence
+from annotate.evidence import Cloud
 from annotate.hand import HandState
-from hoi_core.types import F64, Bool
+from annotate.objects._match import hand_distance
+from annotate.objects.solid import Solid
+from hoi_core import camera as cameras
+from hoi_core.types import F64
 
 _CLEARLY_M = 0.002
 """A rival must be nearer by this: where two surfaces touch, depth cannot tell, and the hand keeps the point."""
+_GATE_M = 0.03
 
 
-def without_rivals(evidence: Evidence, hands: HandState, rivals: Mapping[str, F64]) -> dict[int, Cloud]:
-    """The hand's depth points without those that are nearer to something else.
+def without_rivals(cloud: Cloud, own: HandState, hands: Sequence[HandState], solids: Sequence[Solid]) -> Cloud:
+    """A hand's depth points without those that are nearer to something else.
 
     Args:
-        evidence: of the hand.
-        hands: where it is.
-        rivals: what else is there -> `(M, N, 3)` m points of its surface in the world; NaN where it is not.
+        cloud: of the hand.
+        own: where it is.
+        hands: the other hands.
+        solids: the objects.
     """
-    return {v: _thinned(cloud, hands.vertices_m, rivals) for v, cloud in evidence.clouds.items()}
-
-
-def _thinned(cloud: Cloud, own_m: F64, rivals: Mapping[str, F64]) -> Cloud:
-    kept: Bool = np.ones(len(cloud.points_m), dtype=bool)
-    for m in range(len(cloud.start) - 1):
-        rows = slice(cloud.start[m], cloud.start[m + 1])
-        others = [points[m] for points in rivals.values() if _near(points[m], own_m[m])]
-        if rows.start == rows.stop or not others:
-            continue
-        own, _ = cKDTree(own_m[m]).query(cloud.points_m[rows])
-        other, _ = cKDTree(np.concatenate(others)).query(cloud.points_m[rows])
-        kept[rows] = other > own - _CLEARLY_M
+    points_m = np.asarray(cloud.points_m, dtype=np.float64)
+    moment = cloud.moment
+    rival_m = np.full(len(points_m), np.inf)
+    for solid in solids:
+        rival_m = np.minimum(rival_m, _solid_distance(points_m, moment, solid))
+    for hand in hands:
+        rival_m = np.minimum(rival_m, _hand_distance(points_m, cloud.start, hand))
+    if not np.isfinite(rival_m).any():
+        return cloud
+    kept = rival_m > _hand_distance(points_m, cloud.start, own) - _CLEARLY_M
+    kept |= ~np.isfinite(rival_m)
     counted = np.concatenate([[0], np.cumsum(kept)])
     return replace(
         cloud,
@@ -46,9 +48,22 @@ def _thinned(cloud: Cloud, own_m: F64, rivals: Mapping[str, F64]) -> Cloud:
     )
 
 
-def _near(other_m: F64, own_m: F64) -> bool:
-    """Whether the boxes of two sets of points meet; False where one of them is unknown."""
-    if not (np.isfinite(other_m).all() and np.isfinite(own_m).all()):
-        return False
-    margin_m = 0.03
-    return bool((other_m.min(0) < own_m.max(0) + margin_m).all() and (own_m.min(0) < other_m.max(0) + margin_m).all())
+def _solid_distance(points_m: F64, moment: np.ndarray, solid: Solid) -> F64:
+    """(K,) m from an object's surface; infinite beyond the gate and where the object is not known."""
+    known = np.asarray(np.isfinite(solid.T_world_obj).all((-1, -2)))[moment]
+    out = np.full(len(points_m), np.inf)
+    to_object = cameras.inverse_rigid(solid.T_world_obj[moment[known]])
+    local = (to_object[:, :3, :3] @ points_m[known, :, None])[..., 0] + to_object[:, :3, 3]
+    distance, _ = solid.mesh.grid.at(local)
+    out[known] = np.where(np.abs(distance) < _GATE_M, np.abs(distance), np.inf)
+    return out
+
+
+def _hand_distance(points_m: F64, start: np.ndarray, hand: HandState) -> F64:
+    """(K,) m from a hand's surface; infinite beyond the gate."""
+    out = np.full(len(points_m), np.inf)
+    for m, vertices_m in enumerate(hand.vertices_m):
+        rows = slice(start[m], start[m + 1])
+        if rows.start < rows.stop and np.isfinite(vertices_m).all():
+            out[rows] = hand_distance(points_m[rows], vertices_m, hand.normals[m], _GATE_M)
+    return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from annotate.evidence import Anchors, Evidence
 from annotate.fit import FitResult, Term
 from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
 from annotate.initialise import initialise
+from annotate.objects.solid import Solid
 from annotate.stage import SEQUENCE
 from annotate.state import FitState
 from hoi_core.mano import ManoLayer
@@ -121,17 +122,20 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
     return HandFit(guess.layer, evidence, guess.terms, result, result.iterations)
 
 
-def fit_again(fitted: HandFit, rivals: Mapping[str, F64], tell: Tell) -> HandFit:
-    """Fit on from where a hand is, without the depth points that lie nearer to something else.
+def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, Solid], tell: Tell) -> HandFit:
+    """Fit on from where a hand is, knowing what else is there: it neither takes their depth points nor sinks in.
 
     Args:
         fitted: the hand so far.
-        rivals: what else is there -> `(M, N, 3)` m points of its surface in the world; NaN where it is not.
+        hands: the other hands.
+        solids: the objects.
         tell: told how far it is.
     """
-    evidence = replace(fitted.evidence, clouds=without_rivals(fitted.evidence, fitted.hands, rivals))
+    evidence, own = fitted.evidence, fitted.hands
+    clouds = {v: without_rivals(cloud, own, hands, list(solids.values())) for v, cloud in evidence.clouds.items()}
+    evidence = replace(evidence, clouds=clouds, solids=solids)
     result = fitting.fit(
-        evidence, fitted.result.state, fitted.terms, _AGAIN, on_step=lambda i, n: tell(i / n, "fitting")
+        evidence, fitted.result.state, fitted.terms, _AGAIN, on_step=lambda i, n: tell(i / n, "fitting again")
     )
     return replace(fitted, evidence=evidence, result=result, iterations=fitted.iterations + result.iterations)
 

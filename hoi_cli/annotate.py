@@ -195,6 +195,10 @@ def _show(config: Config, done: list[Outcome]) -> None:
         f"median residuals: {report.reprojection_px:.1f} px to keypoints, {report.depth_mm:.1f} mm to depth",
         f"{report.seconds:.1f} s, {1e3 * report.seconds / max(report.frames, 1):.0f} ms a frame",
     ]
+    if report.objects:
+        lines.append("objects: " + ", ".join(f"{name} {share:.0%}" for name, share in report.objects.items()))
+    if report.objects_failed:
+        lines.append(f"no object: {report.objects_failed}")
     if report.problems:
         lines.insert(1, f"moments without one: {_reasons(report)}")
     log.panel(f"annotated {outcome.sequence}", lines, following)

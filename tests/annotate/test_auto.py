@@ -12,6 +12,8 @@ from annotate.carried import keep_settled, settled, with_clicks
 from annotate.competition import without_rivals
 from annotate.document.lock import WriteLock
 from annotate.keypoints import Keypoints
+from annotate.objects.mesh import solid_mesh
+from annotate.objects.solid import Solid
 from hoi_core.errors import FitError, SequenceError
 from hoi_core.sequence import open_annotation, write_revision
 from hoi_core.types import MARKS, PROBLEMS, STATUSES, HandKeypoints, HandTrack, Revision
@@ -172,16 +174,31 @@ def test_a_cancelled_fit_leaves_the_file_as_it_was(root: Path) -> None:
 
 def test_points_nearer_to_a_rival_are_not_the_hands(scene) -> None:
     made = scene(0, 3)
-    hands = made.truth.hands
-    whole = without_rivals(made.evidence, hands, {})
-    assert all(len(whole[v].points_m) == len(cloud.points_m) for v, cloud in made.evidence.clouds.items())
-    far = np.full((3, 50, 3), np.nan)
-    far[1] = 5.0
-    assert len(without_rivals(made.evidence, hands, {"box": far})[0].points_m) == len(made.evidence.clouds[0].points_m)
-    cloud = made.evidence.clouds[0]
-    at = np.full((3, 4, 3), np.nan)
-    rows = np.arange(cloud.start[1], cloud.start[1] + 4)
-    at[1] = cloud.points_m[rows] + 1e-9
-    thinned = without_rivals(made.evidence, hands, {"box": at})[0]
+    hands, cloud = made.truth.hands, made.evidence.clouds[0]
+    assert without_rivals(cloud, hands, [], []) is cloud
+    far = replace(hands, trans_m=hands.trans_m + 1.0)
+    assert len(without_rivals(cloud, hands, [far], []).points_m) == len(cloud.points_m)
+    # The guess is off by 12 mm at moment 1 only; the rival lies where the points are.
+    away = hands.trans_m.copy()
+    away[1, 2] += 0.012
+    thinned = without_rivals(cloud, replace(hands, trans_m=away), [hands], [])
     assert np.diff(thinned.start)[[0, 2]].tolist() == np.diff(cloud.start)[[0, 2]].tolist()
-    assert thinned.start[-1] == len(thinned.points_m) < len(cloud.points_m)
+    assert np.diff(thinned.start)[1] < 0.5 * np.diff(cloud.start)[1]
+    assert thinned.start[-1] == len(thinned.points_m) == len(thinned.normals)
+
+
+def test_points_on_an_object_are_not_the_hands(scene) -> None:
+    made = scene(0, 2)
+    hands, cloud = made.truth.hands, made.evidence.clouds[0]
+    corners = np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.1, 0.0], [0.0, 0.0, 0.1]]) - 0.02
+    faces = np.array([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]], dtype=np.int32)
+    point = cloud.points_m[0]
+    poses = np.full((2, 4, 4), np.nan)
+    poses[0] = np.eye(4)
+    poses[0, :3, 3] = point + np.array([0.0, 0.0, 0.02])  # the first point lies on its lower side
+    solid = Solid(solid_mesh("wedge", corners, faces), poses)
+    assert (without_rivals(cloud, hands, [], [solid]).points_m == point).all(-1).any()  # touching: the hand keeps it
+    away = replace(hands, trans_m=hands.trans_m + 0.04)
+    found = without_rivals(cloud, away, [], [solid])
+    assert not (found.points_m == point).all(-1).any()
+    assert np.diff(found.start)[1] == np.diff(cloud.start)[1]

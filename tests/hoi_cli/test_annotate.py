@@ -33,7 +33,7 @@ def test_foreign_file_is_refused(tmp_path: Path, capsys) -> None:
     assert "capture.h5" in capsys.readouterr().err
 
 
-REPORT = auto.Report("r001", 180, 0.99, 2.1, 1.2, 3.6, 11, ("right",), {"no evidence": 2})
+REPORT = auto.Report("r001", 180, 0.99, 2.1, 1.2, 3.6, 11, ("right",), problems={"no evidence": 2})
 
 
 def stand_in(monkeypatch, failing: dict[str, HoiError]) -> list[str]:
