@@ -198,7 +198,7 @@ _OBJECTS = (
     ),
 )
 _HELPS = (
-    Action("help.palette", "Find an &action …", ("Ctrl+K",), "Type a few letters of what to do", _HELP, "report"),
+    Action("help.palette", "Find an &action …", ("Ctrl+K",), "Type a few letters of what to do", _HELP),
     Action("help.keys", "&Keyboard shortcuts", ("?", "F1"), "List every key of this window", _HELP, "help"),
 )
 

@@ -14,13 +14,14 @@ from hoi_core.types import Status
 from . import icons
 from . import theme as themes
 from .actions import install, show_sheet, toolbar
+from .annotate.ask import Answer, ask_about_unsaved
 from .annotate.edits import Edits
 from .annotate.grab import Grab, Hold
 from .annotate.keys import Keys
 from .annotate.long_work import LongWork
 from .annotate.pair import CanvasPair
 from .annotate.palette import Palette
-from .annotate.picture import Layers
+from .annotate.picture import Layers, read_meshes
 from .annotate.player import Player
 from .annotate.selection import Selection
 from .annotate.shop import Shop
@@ -37,7 +38,6 @@ from .panels.timeline import Timeline, timeline_labels
 from .qt import QtCore, QtGui, QtWidgets, application
 from .sessions import AnnotationSession, DragView
 
-Answer = Literal["save", "later", "stay"]
 Closing = Literal["no", "save", "saving", "now"]
 # A person who stays this long at a frame may drag there: what that needs is read ahead.
 _SETTLE_MS = 250
@@ -55,6 +55,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         super().__init__()
         self.session, self._theme = session, theme
         self._closing: Closing = "no"
+        self._meshes_read = False
         self.selection = Selection(session, self)
         self.edits = Edits(session, self.selection, self)
         self.gripper = Grab(session, self)
@@ -82,7 +83,9 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self._labels_changed()
         self.pair.zoom_on_hands()
         self._choice_changed()
+        self.layers_changed()
         self._welcome()
+        self.jobs.run("meshes", lambda: read_meshes(session), lambda _: self._take_meshes())
 
     def _lay_out(self) -> None:
         recall(self, "annotate")
@@ -173,6 +176,10 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         if session.warnings:
             self.banner.show_message("warn", " ".join(session.warnings))
 
+    def _take_meshes(self) -> None:
+        self._meshes_read = True
+        self.layers_changed()
+
     @property
     def frame(self) -> int:
         """The frame that is shown."""
@@ -185,7 +192,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             name: self.actions_by_id[f"view.{name}"].isChecked()
             for name in ("mesh", "wire", "keypoints", "depth", "objects")
         }
-        return Layers(on["mesh"], on["wire"], on["keypoints"], on["depth"], on["objects"])
+        return Layers(on["mesh"], on["wire"], on["keypoints"], on["depth"], on["objects"] and self._meshes_read)
 
     def layers_changed(self) -> None:
         """Show other layers."""
@@ -421,15 +428,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
 
     def ask_before_closing(self) -> Answer:
         """Ask what becomes of unsaved changes."""
-        box = QtWidgets.QMessageBox(self)
-        box.setWindowTitle("Unsaved changes")
-        box.setText("Some changes are not in a revision yet.")
-        box.setInformativeText("They are kept in any case and taken up the next time.")
-        save = box.addButton("Save a revision", QtWidgets.QMessageBox.AcceptRole)
-        later = box.addButton("Close, save later", QtWidgets.QMessageBox.DestructiveRole)
-        box.addButton("Stay", QtWidgets.QMessageBox.RejectRole)
-        box.exec_()
-        return "save" if box.clickedButton() is save else "later" if box.clickedButton() is later else "stay"
+        return ask_about_unsaved(self)
 
     def closeEvent(self, event: QtGui.QCloseEvent) -> None:
         """Close when nothing runs and unsaved work is decided on."""

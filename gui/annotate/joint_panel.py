@@ -42,7 +42,7 @@ class JointPanel(QtWidgets.QWidget):
         buttons = QtWidgets.QHBoxLayout()
         buttons.setSpacing(4)
         for name in ("joint.place", "joint.lock", "joint.occluded", "joint.remove"):
-            button = QtWidgets.QToolButton()
+            button = QtWidgets.QToolButton(objectName="outlined")
             button.setDefaultAction(actions[name])
             button.setToolButtonStyle(Qt.ToolButtonTextOnly)
             button.setFocusPolicy(Qt.NoFocus)

@@ -57,7 +57,7 @@ class ObjectPanel(QtWidgets.QWidget):
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(4)
         for name in ("object.points", "object.place", "object.move"):
-            button = QtWidgets.QToolButton()
+            button = QtWidgets.QToolButton(objectName="outlined")
             button.setDefaultAction(actions[name])
             button.setToolButtonStyle(Qt.ToolButtonTextOnly)
             button.setFocusPolicy(Qt.NoFocus)

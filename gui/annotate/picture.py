@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from hoi_core.conventions import SIDES, Side
 from hoi_core.errors import HoiError
 from hoi_core.types import F64, I64, MARKS, STATUSES, U8, Bool, Camera
 
+log = logging.getLogger(__name__)
 HAND_RGB = {"right": (96, 165, 250), "left": (192, 132, 252)}
 REJECTED_RGB = (235, 110, 105)
 OBJECT_RGB = (250, 190, 90)
@@ -119,6 +121,16 @@ def object_body(session: AnnotationSession, name: str, frame: int) -> Body | Non
         # The panel of objects says why; a frame is shown without the mesh.
         return None
     return Body(vertices_m @ pose[:3, :3].T + pose[:3, 3], faces, OBJECT_RGB)
+
+
+def read_meshes(session: AnnotationSession) -> None:
+    """Let the session read the meshes of all objects, which takes a while the first time; for a thread."""
+    for name in session.object_names:
+        try:
+            session.object_mesh(name)
+        except HoiError as error:
+            # The panel of objects says it when a person looks there.
+            log.info("no mesh of %s: %s", name, error)
 
 
 def overlay(shown: Sequence[Body], camera: Camera, *, wireframe: bool = False, opacity: float = 0.62) -> Overlay | None:

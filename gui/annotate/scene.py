@@ -15,7 +15,7 @@ from hoi_core.types import F32, F64, U8, Camera
 from .picture import Body
 
 _LIGHT = render.Light(direction=(0.25, -0.35, 0.9), ambient=(0.4,) * 3, diffuse=(0.7,) * 3)
-_FIELD = 0.62
+_FIELD = 0.6
 # A measured point this close before a surface does not hide it: depth is noisy, and the label is what one looks for.
 _VEIL_M = 0.012
 _MAX_PITCH = np.radians(88.0)
@@ -51,7 +51,7 @@ class Orbit:
         away = np.array([level * np.cos(self.yaw_rad), level * np.sin(self.yaw_rad), np.sin(self.pitch_rad)])
         centre = np.asarray(self.centre_m)
         pose = cam.look_at(centre + self.distance_m * away, centre, np.array([0.0, 0.0, 1.0]))
-        focal = max(width, height) / (2 * np.tan(_FIELD / 2))
+        focal = min(width, height) / (2 * np.tan(_FIELD / 2))
         return Camera(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2, T_world_cam=pose)
 
     @staticmethod
