@@ -30,7 +30,8 @@ from hoi_core.conventions import N_JOINTS, SIDES, Side
 from hoi_core.errors import ConfigError, FitError, SequenceError
 from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
-from hoi_core.sequence import find_sequence, open_capture
+from hoi_core.sequence import Binding, find_sequence, open_annotation, open_capture
+from hoi_core.sequence.layout import ANNOTATION
 from hoi_core.types import F32, F64, I64, STATUSES, U8, Camera, Revision, Status
 
 Progress = words.Progress
@@ -88,14 +89,24 @@ class AnnotationSession:
 
     def _open_document(self) -> Document:
         auto.check_labels(self.folder, self._capture)
-        binding = auto.bind(self._capture, auto.hand_model(self.folder, "right"))
         document = Document(
-            self.folder, binding, edits.unlabelled(self._capture), writable=not self.read_only, blind=self.blind
+            self.folder, self._binding(), edits.unlabelled(self._capture), writable=not self.read_only, blind=self.blind
         )
         if self.blind and not document.revisions:
             document.close()
             raise SequenceError(f"{self.sequence} has no labels to be blind to.", "Annotate it first.")
         return document
+
+    def _binding(self) -> Binding:
+        """What the labels hold for."""
+        if (self.folder / ANNOTATION).exists():
+            with open_annotation(self.folder) as annotation:
+                binding = annotation.binding
+            if binding.mano_source == Binding.mano_source:
+                return binding  # building the stand-in hand takes seconds, and nothing needs it yet
+        layer = auto.hand_model(self.folder, "right")
+        auto.check_labels(self.folder, self._capture, layer)
+        return auto.bind(self._capture, layer)
 
     @property
     def revision(self) -> Revision:

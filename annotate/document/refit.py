@@ -77,7 +77,8 @@ def refit(
     evidence, state = _problem(nearby, revision, layer, around, free)
     stages = (SEQUENCE if evidence.two_views else WIDE)[-_STAGES:]
     result = fitting.fit(evidence, state, terms, stages, on_step=lambda i, n: tell(0.3 + 0.6 * i / n, "fitting"))
-    fitted = HandFit(layer, evidence, terms, result, result.iterations)
+    nothing_wrong = np.zeros(len(around), np.uint8)
+    fitted = HandFit(layer, evidence, terms, result, result.iterations, nothing_wrong)
     found = hand_labels(result, evidence, joint_covariance(fitted, HandConfig()))
     return Refit(free, free - around[0], found)
 
