@@ -1,0 +1,123 @@
+"""A 2D hand network in an ONNX file, run on every colour image; a JSON file beside it says what it takes and gives."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from annotate.keypoints import Keypoints
+from annotate.keypoints._network import HeatmapNetwork, Network, read_sidecar
+from annotate.keypoints._search import MovingThings
+from hoi_core import crop as crops
+from hoi_core import runtime
+from hoi_core.conventions import Side
+from hoi_core.crop import Box
+from hoi_core.errors import AssetError
+from hoi_core.sequence import Capture, View
+from hoi_core.types import F64, U8, Camera, HandKeypoints
+
+MODEL = "HOI_KEYPOINTS"
+_FEWEST = 6
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which network, and when its hand is believed."""
+
+    model: str = ""
+    """The `.onnx` file, with its `.json` beside it; empty for `$HOI_KEYPOINTS`."""
+    side: Side = "right"
+    """Which hand the recording shows; a network of the other side sees it mirrored."""
+    least_confidence: float = 0.3
+    """Mean confidence of the joints below which the hand was not found, and is looked for elsewhere."""
+
+
+def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
+    """Detect one hand in every colour image of every view; None where it is in none.
+
+    Raises:
+        AssetError: the network or its description is missing, foreign or damaged, or ONNX Runtime is.
+    """
+    network = load(Path(config.model or os.environ.get(MODEL, "")))
+    by_view = {name: _detect(network, view, capture, config) for name, view in capture.views.items()}
+    if not any(np.isfinite(points).any() for points in by_view.values()):
+        return None
+    return Keypoints({config.side: HandKeypoints(by_view)}, "detected")
+
+
+def load(path: Path) -> Network:
+    """The network of a file: one of ours (`hoi-export`), or any that a `hoi-keypoints` sidecar describes.
+
+    Raises:
+        AssetError: a file is missing, foreign or damaged.
+    """
+    if not path.is_file() or path.suffix != ".onnx":
+        raise AssetError(
+            f"the provider onnx needs a network (.onnx), got {str(path)!r}.",
+            f"Set ${MODEL} to the file of a 2D hand network.",
+        )
+    beside = path.with_suffix(".json")
+    try:
+        told = json.loads(beside.read_text(encoding="utf8"))
+    except (OSError, ValueError) as error:
+        raise AssetError(
+            f"{path} needs a description in {beside.name}: {error}.", "Write one, see docs/annotate_keypoints.md."
+        ) from error
+    if isinstance(told, dict) and told.get("format") == runtime.FORMAT:
+        return _OwnNetwork(runtime.load(path, threads=1))
+    return HeatmapNetwork(path, read_sidecar(told, str(beside)))
+
+
+class _OwnNetwork:
+    """A hand model of `hoi-export`, of which only the joints in the image are used."""
+
+    def __init__(self, model: runtime.HandModel) -> None:
+        self.model = model
+
+    def find(self, rgb: U8, camera: Camera, box: Box, side: Side) -> F64:
+        found = self.model.predict(rgb, camera, box, side=side)
+        return np.concatenate([found.joints_px, found.confidence[:, None]], axis=-1)
+
+
+def _detect(network: Network, view: View, capture: Capture, config: Config) -> F64:
+    """(M, 21, 3) px and confidence in one view; NaN where the hand was not found."""
+    frames = capture.sync.index[f"{view.name}/color"]
+    out = np.full((len(frames), 21, 3), np.nan)
+    camera = view.camera
+    moving = MovingThings(view, capture)
+    last: Box | None = None
+    for m, frame in enumerate(frames):
+        if frame < 0:
+            continue
+        rgb = np.asarray(view.color[int(frame)], dtype=np.uint8)
+        points = None if last is None else _believed(network.find(rgb, camera, last, config.side), config)
+        if points is None:
+            points = _anywhere(network, rgb, moving.box(m), (camera, config))
+        last = None if points is None else crops.box_of(points[:, :2])
+        if points is not None:
+            out[m] = points
+    return out
+
+
+def _anywhere(network: Network, rgb: U8, moving: Box | None, how: tuple[Camera, Config]) -> F64 | None:
+    """Look where something moved, then in the whole image; look again closely at what was found."""
+    camera, config = how
+    whole = (-0.5, -0.5, camera.width - 0.5, camera.height - 0.5)
+    for box in (moving, whole):
+        rough = None if box is None else _believed(network.find(rgb, camera, box, config.side), config)
+        if rough is not None:
+            close = _believed(network.find(rgb, camera, crops.box_of(rough[:, :2]), config.side), config)
+            return rough if close is None else close
+    return None
+
+
+def _believed(points: F64, config: Config) -> F64 | None:
+    """The points, if the network is confident of them."""
+    known = np.isfinite(points).all(-1)
+    if known.sum() < _FEWEST or points[known, 2].mean() < config.least_confidence:
+        return None
+    return points
