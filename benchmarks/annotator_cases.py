@@ -162,6 +162,10 @@ def _long(lab: Lab, case: str) -> None:
     _record(lab, case, replace(rig_config(lab.kind, lab.seed), seconds=_LONG_S))
 
 
+def _both_hands(lab: Lab, case: str) -> None:
+    _record(lab, case, replace(rig_config(lab.kind, lab.seed), hands="both"))
+
+
 def _person(lab: Lab, case: str) -> None:
     """Three takes in a row are of one person, with other objects and plays."""
     _record(lab, case, _person_config(lab))
@@ -332,6 +336,7 @@ CASES: dict[str, Case] = {
         Case("skew_untimed", _untimed, "the same without a time model", _UNTIMED),
         Case("fast", _fast, "fingertips at 1 m/s"),
         Case("keypoints_only", _without_depth, "keypoints only, two views"),
+        Case("both_hands", _both_hands, "two hands, one of them beside"),
         Case("person", _person, "three takes of one person"),
         Case("long", _long, "30 s, for speed"),
     )

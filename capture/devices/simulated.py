@@ -60,6 +60,8 @@ class Config:
     """Decides the hand: shape, deviation from the model, skin."""
     side: Side = "right"
     """Which hand plays."""
+    hands: Literal["one", "both"] = "one"
+    """`both`: the other hand hovers beside, and moves."""
     pace: float = 1.0
     """How fast it plays: at 2.0 the play of 6 s takes 3 s."""
     fps: int = 30
@@ -155,7 +157,9 @@ class SimulatedRig:
         """Device -> which of its frames come."""
         focal_px = {view: self.cameras.true[f"{view}/depth"].fx for view in VIEWS}
         lab = Lab(config.seed, DEVICES, focal_px, config.depth)
-        cast = choose_cast(config.seed, config.participant, config.object, config.side, config.unkind)
+        cast = choose_cast(
+            config.seed, config.participant, config.object, config.side, config.unkind, both=config.hands == "both"
+        )
         self.stage = Stage(cast, self.cameras)
         self.scene: PlayScene | BoardScene | TurntableScene
         if config.scene == "board":
@@ -252,6 +256,7 @@ class SimulatedRig:
         numbers = self._recorded(sequence_dir) if self.config.live else np.arange(self.config.frames, dtype=np.int64)
         times = {name: self.clocks[name].true_ns(numbers) + self._player.start_host_ns for name in DEVICES}
         revision, vertices_m = self.scene.truth(self._slots(numbers), times["left"])
+        more = self.scene.other_vertices_m(self._slots(numbers)) if isinstance(self.scene, PlayScene) else {}
         streams = list(self.cameras.true)
         span = range(int(numbers[0]), int(numbers[-1]) + 1)
         lost = {name: sorted((n, why) for n, why in t.lost.items() if n in span) for name, t in self.timelines.items()}
@@ -259,6 +264,7 @@ class SimulatedRig:
             sequence_dir,
             revision,
             vertices_m=vertices_m,
+            more_vertices_m=more,
             cameras=self.cameras.true,
             clocks={stream: (numbers, times[stream.split("/")[0]]) for stream in streams},
             drops=[(stream, n, why) for stream in streams for n, why in lost[stream.split("/")[0]]],

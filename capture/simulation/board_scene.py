@@ -168,7 +168,7 @@ def no_clicks(stage: Stage, t_ns: I64, slots: Mapping[str, I64], frame_index: di
     """The revision of a person who found no hand to click in M moments."""
     keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in slots}
     side = stage.cast.play.layer.side
-    return clicked_revision(t_ns, side, keypoints, frame_index, "There is no hand to click.")
+    return clicked_revision(t_ns, {side: keypoints}, frame_index, "There is no hand to click.")
 
 
 def light_on_plate(light: Light, T_world_board: F64) -> F64:

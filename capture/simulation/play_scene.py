@@ -12,9 +12,10 @@ from capture.simulation.clocks import DeviceClock
 from capture.simulation.develop import Images, Lab
 from capture.simulation.film import Reel
 from capture.simulation.stock import Stock
-from capture.simulation.truth import ClickNoise, click, click_object, clicked_revision, truth_revision
+from capture.simulation.truth import OPPOSITE, ClickNoise, click, click_object, clicked_revision, truth_revision
 from capture.simulation.twin import SENSOR, VIEWS, Patch, Stage
 from hoi_core import edges
+from hoi_core.conventions import Side
 from hoi_core.scene.motion import Moments
 from hoi_core.types import F32, F64, I64, U8, Revision
 
@@ -130,6 +131,14 @@ class PlayScene:
         revision = truth_revision(moments, t_ns, side, self.object_name)
         return revision, drawn.vertices_m.astype(np.float32)[index]
 
+    def other_vertices_m(self, slots: I64) -> dict[Side, F32]:
+        """Vertices `(M, 778, 3)` m of the hand that does not take the object, by side; empty where there is none."""
+        other = self.moments["left"].other
+        if other is None:
+            return {}
+        shown = other.vertices_m.astype(np.float32)[self._drawing["left"][slots]]
+        return {OPPOSITE[self.stage.cast.play.layer.side]: shown}
+
     def clicks(
         self, t_ns: I64, slots: Mapping[str, I64], frame_index: dict[str, I64], noise: ClickNoise, seed: int
     ) -> Revision:
@@ -144,19 +153,20 @@ class PlayScene:
         """
         moments = {view: self.shown(view, shown[:: noise.every]) for view, shown in slots.items()}
         index = {view: frames[:: noise.every] for view, frames in frame_index.items()}
-        clicked = click(self.stage, moments, index, replace(noise, every=1), seed)
-        keypoints = {view: np.full((len(t_ns), 21, 3), np.nan) for view in clicked}
-        for view, points in clicked.items():
-            keypoints[view][:: noise.every] = points
+        dense = replace(noise, every=1)
+        side = self.stage.cast.play.layer.side
+        keypoints = {side: _spread(click(self.stage, moments, index, dense, seed), noise.every, len(t_ns))}
+        if self.stage.cast.other is not None:
+            found = click(self.stage, moments, index, dense, seed, other=True)
+            keypoints[OPPOSITE[side]] = _spread(found, noise.every, len(t_ns))
         often = f"every {noise.every}th moment"
         comment = f"The simulator plays the annotator: truth plus {noise.sigma_px:g} px on {often}."
         touched = click_object(self.stage, moments, index, noise, seed)
         on_object = {self.object_name: replace(touched, moment=touched.moment * noise.every)}
-        side = self.stage.cast.play.layer.side
-        return clicked_revision(t_ns, side, keypoints, frame_index, comment, on_object)
+        return clicked_revision(t_ns, keypoints, frame_index, comment, on_object)
 
     def _moments_of(self, reel: Reel, clock: DeviceClock) -> Moments:
-        return self.stage.cast.play.at(np.asarray(reel.scene_ns(clock) * (1e-9 * self._pace), np.float64))
+        return self.stage.cast.at(np.asarray(reel.scene_ns(clock) * (1e-9 * self._pace), np.float64))
 
     def _draw(self, name: str, slot: int) -> _Drawn:
         meshes = self.stage.meshes(self.moments[name], slot)
@@ -181,6 +191,14 @@ def _composed(base: np.ndarray, patch: Patch | None) -> np.ndarray:
     return image
 
 
+def _spread(clicked: Mapping[str, F64], every: int, moments: int) -> dict[str, F64]:
+    """Clicks on every so many of the moments. `(K, 21, 3) -> (M, 21, 3)` by view, NaN between."""
+    out = {view: np.full((moments, 21, 3), np.nan) for view in clicked}
+    for view, points in clicked.items():
+        out[view][::every] = points
+    return out
+
+
 def _take(moments: Moments, index: I64) -> Moments:
     """Moments by index. `(M,)`."""
 
@@ -195,4 +213,5 @@ def _take(moments: Moments, index: I64) -> Moments:
         pick(moments.joints_m),
         pick(moments.vertices_m),
         pick(moments.T_world_obj),
+        None if moments.other is None else moments.other.taken(index),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.simulation.twin import HAND, OBJECT, VIEWS, Stage
+from capture.simulation.twin import HAND, OBJECT, OTHER_HAND, VIEWS, Stage
 from hoi_core import camera as cam
 from hoi_core.conventions import Side
 from hoi_core.scene.motion import Moments
@@ -36,25 +36,32 @@ class ClickNoise:
     """Click every so many moments; between them there is nothing."""
 
 
+OPPOSITE: Mapping[Side, Side] = {"right": "left", "left": "right"}
+
+
 def truth_revision(moments: Moments, t_ns: I64, side: Side, object_name: str) -> Revision:
-    """The truth at the simulator's moments, laid out as a revision."""
+    """The truth at the simulator's moments, laid out as a revision; `side` takes the object."""
     m = len(t_ns)
     accepted = np.full(m, STATUSES.index("accepted"), np.uint8)
-    hand = HandTrack(
-        orient=moments.orient,
-        pose=moments.pose,
-        betas=moments.betas,
-        trans_m=moments.trans_m,
-        joints_m=moments.joints_m,
-        joint_cov_m2=np.zeros((m, 21, 3, 3)),
-        valid=np.ones(m, bool),
-        status=accepted,
-        joint_source=np.zeros((m, 21), np.uint8),
-    )
+    hands = {side: moments.hand} | ({} if moments.other is None else {OPPOSITE[side]: moments.other})
+    tracks = {
+        which: HandTrack(
+            orient=hand.orient,
+            pose=hand.pose,
+            betas=hand.betas,
+            trans_m=hand.trans_m,
+            joints_m=hand.joints_m,
+            joint_cov_m2=np.zeros((m, 21, 3, 3)),
+            valid=np.ones(m, bool),
+            status=accepted,
+            joint_source=np.zeros((m, 21), np.uint8),
+        )
+        for which, hand in hands.items()
+    }
     body = ObjectTrack(moments.T_world_obj, np.ones(m, bool), accepted)
     return Revision(
         t_ns=t_ns,
-        hands={side: hand},
+        hands=tracks,
         objects={object_name: body},
         keypoints={},
         frame_index={},
@@ -64,17 +71,26 @@ def truth_revision(moments: Moments, t_ns: I64, side: Side, object_name: str) ->
     )
 
 
-def joint_visibility(stage: Stage, view: str, moments: Moments, i: int) -> tuple[F64, Bool]:
-    """Where the joints fall in a view, and which are seen there. `-> (21, 2) px, (21,) bool`."""
+def joint_visibility(stage: Stage, view: str, moments: Moments, i: int, *, other: bool = False) -> tuple[F64, Bool]:
+    """Where a hand's joints fall in a view, and which are seen there. `-> (21, 2) px, (21,) bool`.
+
+    Args:
+        stage: the true scene.
+        view: whose colour image.
+        moments: what it shows.
+        i: which of them.
+        other: the hand that does not take the object.
+    """
+    hand, own = (moments.other, OTHER_HAND) if other and moments.other is not None else (moments.hand, HAND)
     camera = stage.cameras.true[f"{view}/color"]
-    local = cam.transform(camera.T_cam_world, moments.joints_m[i])
+    local = cam.transform(camera.T_cam_world, hand.joints_m[i])
     pixels = cam.project(camera, local)
     depth_m, labels = stage.labels(view, stage.meshes(moments, i))
     inside = cam.inside(camera, pixels)
     column = np.clip(np.rint(np.nan_to_num(pixels[:, 0])), 0, camera.width - 1).astype(int)
     row = np.clip(np.rint(np.nan_to_num(pixels[:, 1])), 0, camera.height - 1).astype(int)
     surface, label = depth_m[row, column], labels[row, column]
-    hidden = (surface > 0) & (surface < local[:, 2] - np.where(label == HAND, _FLESH_M, 0.006))
+    hidden = (surface > 0) & (surface < local[:, 2] - np.where(label == own, _FLESH_M, 0.006))
     return pixels, inside & ~hidden
 
 
@@ -84,6 +100,8 @@ def click(
     frame_index: Mapping[str, I64],
     noise: ClickNoise,
     seed: int,
+    *,
+    other: bool = False,
 ) -> dict[str, F64]:
     """What a person clicks in each view.
 
@@ -93,13 +111,14 @@ def click(
         frame_index: view -> `(M,)`; -1 where the view has no frame.
         noise: how the person clicks.
         seed: of the errors.
+        other: the hand that does not take the object.
 
     Returns:
         view -> `(M, 21, 3)`: u px, v px, confidence; NaN where nothing was clicked.
     """
     out = {}
     for k, view in enumerate(VIEWS):
-        rng = np.random.default_rng([seed, 7, k])
+        rng = np.random.default_rng([seed, 10 if other else 7, k])
         index = frame_index[view]
         points = np.full((len(index), 21, 3), np.nan)
         error = rng.normal(0.0, 1.0, (21, 2))
@@ -108,7 +127,7 @@ def click(
             error = noise.correlation * error + np.sqrt(1.0 - noise.correlation**2) * fresh
             if index[m] < 0:
                 continue
-            pixels, seen = joint_visibility(stage, view, moments[view], m)
+            pixels, seen = joint_visibility(stage, view, moments[view], m, other=other)
             spread = noise.sigma_px * np.where(seen, 1.0, noise.occluded_factor)
             clicked = pixels + spread[:, None] * error
             inside = cam.inside(stage.cameras.true[f"{view}/color"], clicked)
@@ -183,8 +202,7 @@ def _far_apart(points_m: F64, candidates: I64, count: int) -> list[int]:
 
 def clicked_revision(
     t_ns: I64,
-    side: Side,
-    keypoints: dict[str, F64],
+    keypoints: Mapping[Side, Mapping[str, F64]],
     frame_index: dict[str, I64],
     comment: str,
     object_points: Mapping[str, ObjectPoints] | None = None,
@@ -204,9 +222,9 @@ def clicked_revision(
     )
     return Revision(
         t_ns=t_ns,
-        hands={side: nothing},
+        hands=dict.fromkeys(keypoints, nothing),
         objects={},
-        keypoints={side: HandKeypoints(keypoints)},
+        keypoints={side: HandKeypoints(by_view) for side, by_view in keypoints.items()},
         frame_index=frame_index,
         object_points=object_points or {},
         author="simulated",

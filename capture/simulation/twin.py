@@ -19,14 +19,15 @@ from hoi_core.scene._shapes import tube
 from hoi_core.scene.anatomy import hand_frame
 from hoi_core.scene.background import Room, Still, darken, empty_depth, random_room, soft_shadow, still
 from hoi_core.scene.light import random_light
-from hoi_core.scene.motion import Moments, Play, random_play
+from hoi_core.scene.motion import HandMoments, Moments, Play, random_play
+from hoi_core.scene.other_hand import OtherHand, random_other_hand
 from hoi_core.scene.skin import skin_colors
 from hoi_core.scene.unkind import Unkindness, unkind_layer
 from hoi_core.types import F32, F64, U8, Camera
 
 VIEWS = ("left", "right")
 SENSOR = "edge128"
-HAND, OBJECT, SLEEVE, CLUTTER = 1, 2, 3, 4
+HAND, OBJECT, SLEEVE, CLUTTER, OTHER_HAND = 1, 2, 3, 4, 5
 """Labels in the segmentation."""
 _SIDE_SEED: Mapping[Side, int] = {"right": 0, "left": 1}
 _CENTRE_M = np.array([0.0, 0.02, 0.09])
@@ -146,21 +147,50 @@ class Cast:
     """Table, wall and floor."""
     clutter: tuple[Mesh, ...]
     """Things that stand about."""
+    other: OtherHand | None = None
+    """The hand that does not take the object."""
+
+    def at(self, times_s: F64) -> Moments:
+        """Everything that moves at times `(M,)` s of the play."""
+        moments = self.play.at(times_s)
+        return moments if self.other is None else replace(moments, other=self.other.at(times_s))
 
 
-def choose_cast(seed: int, participant: str, object_name: str, side: Side, unkindness: Unkindness) -> Cast:
-    """Choose hand, object, motion, light and room. The hand depends on the participant only."""
-    person = np.random.default_rng([zlib.crc32(participant.encode()), _SIDE_SEED[side]])
+def choose_cast(
+    seed: int, participant: str, object_name: str, side: Side, unkindness: Unkindness, *, both: bool = False
+) -> Cast:
+    """Choose hand, object, motion, light and room. The hand depends on the participant only.
+
+    Args:
+        seed: decides everything else.
+        participant: whose hand it is.
+        object_name: what is taken.
+        side: which hand takes it.
+        unkindness: how far the true hand lies off the model.
+        both: whether the other hand is in the scene too.
+    """
     fitted = ManoLayer.stand_in(side)
-    true = unkind_layer(fitted, person, unkindness)
-    betas = np.clip(person.normal(0.0, 0.8, 10), -1.8, 1.8)
-    skin = skin_colors(true, person)
+    true, betas, skin = _hand_of(participant, fitted, unkindness)
+    other = None
+    if both:
+        left_over: Side = "left" if side == "right" else "right"
+        own = _hand_of(participant, ManoLayer.stand_in(left_over), unkindness)
+        other = random_other_hand(own[0], own[1], np.random.default_rng([seed, 9]))
     rng = np.random.default_rng([seed, 1])
     sleeve = tuple(int(c) for c in rng.integers(30, 200, 3))
     model = objects.make(object_name)
     play = random_play(true, betas, model, rng, side)
     light, room = random_light(rng), random_room(rng)
-    return Cast(fitted, play, skin, (sleeve[0], sleeve[1], sleeve[2]), light, room, _clutter(rng, model.name))
+    clutter = _clutter(rng, model.name)
+    return Cast(fitted, play, skin, (sleeve[0], sleeve[1], sleeve[2]), light, room, clutter, other)
+
+
+def _hand_of(participant: str, fitted: ManoLayer, unkindness: Unkindness) -> tuple[ManoLayer, F64, U8]:
+    """A person's true hand of one side: layer, betas `(10,)` and skin `(778, 3)`."""
+    person = np.random.default_rng([zlib.crc32(participant.encode()), _SIDE_SEED[fitted.side]])
+    true = unkind_layer(fitted, person, unkindness)
+    betas = np.clip(person.normal(0.0, 0.8, 10), -1.8, 1.8)
+    return true, betas, skin_colors(true, person)
 
 
 def _clutter(rng: np.random.Generator, taken: str) -> tuple[Mesh, ...]:
@@ -175,14 +205,24 @@ def _clutter(rng: np.random.Generator, taken: str) -> tuple[Mesh, ...]:
     return tuple(meshes)
 
 
+class _Body:
+    """What it takes to draw a hand."""
+
+    def __init__(self, layer: ManoLayer, betas: F64, label: int) -> None:
+        self.layer = layer
+        self.label = label
+        self.faces = np.ascontiguousarray(layer.closed_faces, np.int32)
+        self.forward = hand_frame(layer, betas).forward
+
+
 class Stage:
     """Draws the scene. Stateless but for the still images."""
 
     def __init__(self, cast: Cast, cameras: Cameras) -> None:
         self.cast = cast
         self.cameras = cameras
-        self._faces = np.ascontiguousarray(cast.play.layer.closed_faces, np.int32)
-        self._frame = hand_frame(cast.play.layer, cast.play.betas)
+        self._hand = _Body(cast.play.layer, cast.play.betas, HAND)
+        self._other = None if cast.other is None else _Body(cast.other.layer, cast.other.betas, OTHER_HAND)
         self.stills: dict[str, Still] = {
             stream: still(cast.room, camera, cast.light, cast.clutter)
             for stream, camera in cameras.true.items()
@@ -195,13 +235,12 @@ class Stage:
         }
 
     def meshes(self, moments: Moments, i: int) -> list[Mesh]:
-        """Hand, object and sleeve at moment `i`."""
-        cast = self.cast
-        hand = Mesh(
-            moments.vertices_m[i], self._faces, cast.skin, HAND, gloss=0.07, grain=0.045, grain_m=0.0016,
-            rest_m=cast.play.layer.model.v_template,
-        )  # fmt: skip
-        return [hand, cast.play.model.mesh(moments.T_world_obj[i], OBJECT), self._sleeve(moments, i)]
+        """Hand, object and sleeve at moment `i`, and the other hand with its sleeve."""
+        hand, sleeve = self._arm(self._hand, moments.hand, i)
+        meshes = [hand, self.cast.play.model.mesh(moments.T_world_obj[i], OBJECT), sleeve]
+        if self._other is not None and moments.other is not None:
+            meshes += self._arm(self._other, moments.other, i)
+        return meshes
 
     def color(self, view: str, meshes: list[Mesh]) -> Patch:
         """The moving part of a colour image, shadow included."""
@@ -246,12 +285,20 @@ class Stage:
         found = window_of(np.concatenate([points, on_table]), camera, margin_px=12)
         return found or (0, 0, 16, 16)
 
-    def _sleeve(self, moments: Moments, i: int) -> Mesh:
+    def _arm(self, body: _Body, hand: HandMoments, i: int) -> list[Mesh]:
+        """A hand and its sleeve."""
+        skin = Mesh(
+            hand.vertices_m[i], body.faces, self.cast.skin, body.label, gloss=0.07, grain=0.045, grain_m=0.0016,
+            rest_m=body.layer.model.v_template,
+        )  # fmt: skip
+        return [skin, self._sleeve(body, hand, i)]
+
+    def _sleeve(self, body: _Body, hand: HandMoments, i: int) -> Mesh:
         """The arm in its sleeve, from the wrist towards the person's shoulder."""
-        R = rotation.exp_so3(moments.orient[i])
-        wrist = moments.joints_m[i, 0]
-        back = -R @ self._frame.forward
-        shoulder = np.array([-0.18 if self.cast.play.layer.side == "right" else 0.18, 0.75, 0.42])
+        R = rotation.exp_so3(hand.orient[i])
+        wrist = hand.joints_m[i, 0]
+        back = -R @ body.forward
+        shoulder = np.array([-0.18 if body.layer.side == "right" else 0.18, 0.75, 0.42])
         goal = shoulder - wrist
         arm = back + 0.9 * goal / np.linalg.norm(goal)
         arm /= np.linalg.norm(arm)

@@ -18,13 +18,42 @@ from hoi_core.mano import ManoLayer
 from hoi_core.scene.anatomy import mano_rows
 from hoi_core.scene.grasp import Grasp, rest_angles, solve
 from hoi_core.scene.objects import ObjectModel
-from hoi_core.types import F64
+from hoi_core.types import F64, I64
 
 _SINK_M = 0.0025
 _ATTEMPTS = 4
 
 PERIOD_S = 6.0
 """Length of one play; afterwards hand and object rest where they are."""
+
+
+@dataclass(frozen=True)
+class HandMoments:
+    """A hand at M times."""
+
+    orient: F64
+    """(M, 3) rad."""
+    pose: F64
+    """(M, 45) rad, absolute."""
+    betas: F64
+    """(10,)."""
+    trans_m: F64
+    """(M, 3) m."""
+    joints_m: F64
+    """(M, 21, 3) m."""
+    vertices_m: F64
+    """(M, 778, 3) m."""
+
+    def taken(self, index: I64) -> HandMoments:
+        """Some of the moments."""
+        return HandMoments(
+            self.orient[index],
+            self.pose[index],
+            self.betas,
+            self.trans_m[index],
+            self.joints_m[index],
+            self.vertices_m[index],
+        )
 
 
 @dataclass(frozen=True)
@@ -45,6 +74,13 @@ class Moments:
     """(M, 778, 3) m."""
     T_world_obj: F64
     """(M, 4, 4) m."""
+    other: HandMoments | None = None
+    """The hand that does not take the object; None where there is none."""
+
+    @property
+    def hand(self) -> HandMoments:
+        """The hand that takes it."""
+        return HandMoments(self.orient, self.pose, self.betas, self.trans_m, self.joints_m, self.vertices_m)
 
 
 @dataclass(frozen=True)

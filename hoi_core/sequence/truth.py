@@ -8,6 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from hoi_core.conventions import SIDES, Side
 from hoi_core.sequence._files import OpenFile, damage, read_camera, stamp, storage_errors, write_camera
 from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
 from hoi_core.sequence._tables import DROP
@@ -27,16 +28,18 @@ def write_truth(
     cameras: Mapping[str, Camera],
     clocks: Mapping[str, tuple[I64, I64]],
     drops: Sequence[tuple[str, int, str]] = (),
+    more_vertices_m: Mapping[Side, F32] | None = None,
 ) -> None:
     """Write the truth of a simulated recording.
 
     Args:
         path: a `truth.h5`, or the folder of a sequence.
         revision: the truth at the simulator's M moments.
-        vertices_m: (M, 778, 3) m, world: the surface that was rendered.
+        vertices_m: (M, 778, 3) m, world: the surface of the revision's first hand that was rendered.
         cameras: stream -> the camera that rendered it.
         clocks: stream -> (frame numbers, true mid-exposure times in ns), withheld frames included.
         drops: (stream, frame number, reason) of every frame that was withheld.
+        more_vertices_m: side -> (M, 778, 3) m, world: the surfaces of its other hands.
 
     Raises:
         SequenceError: the revision is malformed.
@@ -49,6 +52,8 @@ def write_truth(
         stamp(file, "hoi-truth")
         write_revision_group(file, revision)
         file.create_dataset("vertices_m", data=np.asarray(vertices_m, dtype=np.float32), **CODEC)
+        for side, surface_m in (more_vertices_m or {}).items():
+            file.create_dataset(f"more_vertices/{side}", data=np.asarray(surface_m, dtype=np.float32), **CODEC)
         for stream, camera in cameras.items():
             write_camera(file.create_group(f"cameras/{stream}").attrs, camera)
         for stream, (numbers, t_true_ns) in clocks.items():
@@ -68,6 +73,9 @@ class Truth(OpenFile):
     def _read(self) -> None:
         file = self._file
         self.vertices_m: F32 = file["vertices_m"][()]
+        self.more_vertices_m: dict[Side, F32] = {
+            side: file[f"more_vertices/{side}"][()] for side in SIDES if f"more_vertices/{side}" in file
+        }
         self.cameras = {name: read_camera(group.attrs) for name, group in _leaves(file, "cameras")}
         self.clocks: dict[str, tuple[I64, I64]] = {
             name: (group["frame_number"][()], group["t_true_ns"][()]) for name, group in _leaves(file, "clocks")
@@ -76,6 +84,10 @@ class Truth(OpenFile):
             Drop(row["stream"].decode(), int(row["frame_number"]), int(row["t_ns"]), row["reason"].decode())
             for row in file["drops"][:]
         ]
+
+    def surface_m(self, side: Side) -> F32:
+        """Vertices `(M, 778, 3)` m of a hand that `load` has."""
+        return self.more_vertices_m.get(side, self.vertices_m)
 
     def load(self) -> Revision:
         """The truth at the simulator's moments, laid out as a revision."""
