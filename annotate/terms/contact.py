@@ -1,0 +1,84 @@
+"""Objects beside the hand: skin does not sink into them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotate import _kernels
+from annotate.equations import VIEW_UNKNOWNS, NormalEquations
+from annotate.evidence import Evidence
+from annotate.stage import Stage
+from annotate.state import FitState, geman_mcclure
+from hoi_core.conventions import N_BETAS
+from hoi_core.types import F64, I64
+
+
+@dataclass(frozen=True)
+class Config:
+    """Contact with objects."""
+
+    weight: float = 0.02
+    """Weight of a vertex that sinks in; well below 1, as neighbours sink in together, and as a hand and an object that
+    are each off by a millimetre overlap without any contact."""
+    sigma_m: float = 0.001
+    """Expected depth beyond the slack, m."""
+    slack_m: float = 0.0025
+    """How far skin may sink in at no cost: it is soft, and both surfaces are known to a millimetre or two only, m."""
+    largest_sigmas: float = 4.0
+    """A vertex that lies deeper loses its pull: the object is elsewhere."""
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    moment: I64
+    point: I64
+    outward: F64
+    """(K, 3) unit, world."""
+    start_m: F64
+    """(K, 3) m where the vertices were."""
+    distance_m: F64
+    """(K,) m there, beyond the slack."""
+    weight: float
+    sigma_m: float
+    scale: float
+
+
+def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
+    """Find the vertices that lie in an object."""
+    if config.weight <= 0 or not evidence.solids or stage.gate_m <= 0:
+        return None
+    vertices = state.hands.vertices_m
+    rows = []
+    for solid in evidence.solids.values():
+        distance, outward = solid.distance_m(vertices)
+        with np.errstate(invalid="ignore"):
+            moment, point = np.nonzero(distance < -config.slack_m)
+        rows.append((moment, point, outward[moment, point], distance[moment, point] + config.slack_m))
+    moment, point, outward, beyond = (np.concatenate(column) for column in zip(*rows, strict=True))
+    if not len(moment):
+        return None
+    start = vertices[moment, point]
+    return _Prepared(moment, point, outward, start, beyond, config.weight, config.sigma_m, config.largest_sigmas)
+
+
+def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
+    """Cost of the depths; adds to `equations` where given. A vertex that came out in the meantime costs nothing."""
+    x = state.hands.points_m[prepared.moment, prepared.point]
+    now_m = prepared.distance_m + (prepared.outward * (x - prepared.start_m)).sum(-1)
+    residual = np.minimum(now_m, 0.0) / prepared.sigma_m
+    cost, robust = geman_mcclure(residual**2, prepared.scale)
+    if equations is not None:
+        hands, hand = state.hands, state.hands.hand
+        active = np.where(residual < 0.0, prepared.weight * robust, 0.0)
+        # A fact of the scene, not of a view: no view's corrections enter.
+        alone = np.zeros((len(residual), VIEW_UNKNOWNS))
+        column = np.full(len(residual), N_BETAS)
+        _kernels.add_rows(
+            (prepared.moment, prepared.point, prepared.outward / prepared.sigma_m, residual, active, alone, column),
+            (hand.support, hand.weights, hand.chain, hand.below, hand.shape_m),
+            (hands.rest_m, hands.joints_rest_m, hands.positions_m, hands.world_rotations, hands.positions_by_shape),
+            (equations.H, equations.g, equations.C, equations.Hs, equations.gs),
+        )
+    return 0.5 * prepared.weight * float(cost.sum())
