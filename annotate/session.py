@@ -14,21 +14,19 @@ from annotate.document.document import Document, Step
 from annotate.document.drag import HandDrag, Window, window
 from annotate.document.interpolation import interpolate
 from annotate.document.lock import WriteLock, user_name
+from annotate.document.models import Shelf
 from annotate.document.near import Nearby
 from annotate.document.pictures import Pictures
 from annotate.document.refit import put_refit, refit
 from annotate.document.residuals import refreshed, touched
 from annotate.epipolar import epipolar_line
 from annotate.fit import Term, load_terms
-from annotate.hand import from_mano
 from annotate.keypoints import Keypoints
 from annotate.objects.first_pose import place
-from annotate.objects.mesh import SolidMesh, load_mesh
 from annotate.suggest import Suggestion, suggest
 from annotate.triangulate import triangulate_frame
 from hoi_core.conventions import N_JOINTS, SIDES, Side
 from hoi_core.errors import ConfigError, FitError, SequenceError
-from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
 from hoi_core.sequence import Binding, find_sequence, open_annotation, open_capture
 from hoi_core.sequence.layout import ANNOTATION
@@ -47,7 +45,6 @@ class AnnotationSession:
 
     def __init__(self, folder: Path, author: str = "", *, read_only: bool = False, blind: bool = False) -> None:
         self.folder = folder
-        self._root = folder.parent.parent
         self.sequence = folder.name
         self.author = author or user_name()
         self.read_only, self.blind = read_only, blind
@@ -64,8 +61,7 @@ class AnnotationSession:
             raise
         self._pictures = Pictures(self._capture)
         self._nearby = Nearby(self._capture)
-        self._meshes: dict[str, SolidMesh] = {}
-        self._layers: dict[Side, ManoLayer] = {}
+        self._shelf = Shelf(folder)
         self.n_frames = len(self._capture.sync)
         self.views: tuple[str, ...] = tuple(self._capture.views)
 
@@ -189,17 +185,12 @@ class AnnotationSession:
         if track is None or not track.valid[frame]:
             return None
         some = slice(frame, frame + 1)
-        hand = self._layer(side)(track.orient[some], track.pose[some], track.betas, track.trans_m[some])
+        hand = self._shelf.layer(side)(track.orient[some], track.pose[some], track.betas, track.trans_m[some])
         return np.asarray(hand.vertices_m[0])
 
     def faces(self, side: Side) -> I64:
         """(F, 3) vertex indices."""
-        return self._layer(side).faces
-
-    def _layer(self, side: Side) -> ManoLayer:
-        if side not in self._layers:
-            self._layers[side] = auto.hand_model(self.folder, edits.check_side(side))
-        return self._layers[side]
+        return self._shelf.layer(side).faces
 
     def statuses(self, side: Side | None = None) -> tuple[Status, ...]:
         """Status of every frame of a hand, by default the first that has labels; `none` without one."""
@@ -218,13 +209,8 @@ class AnnotationSession:
         Raises:
             AssetError: the dataset has no usable mesh of it.
         """
-        mesh = self._mesh(name)
+        mesh = self._shelf.mesh(self._object(name))
         return mesh.vertices_m, np.asarray(mesh.faces, dtype=np.int64)
-
-    def _mesh(self, name: str) -> SolidMesh:
-        if name not in self._meshes:
-            self._meshes[name] = load_mesh(self._root, self._object(name))
-        return self._meshes[name]
 
     def triangulated(self, side: Side, frame: int) -> F64:
         """(21, 3) m from the keypoints of the frame alone; NaN where they do not suffice."""
@@ -329,7 +315,7 @@ class AnnotationSession:
     def interpolate(self, side: Side, first: int, last: int) -> None:
         """Fill the frames between the keyframes (edited or accepted) of a range."""
         text = f"Interpolate the {side} hand from frame {first} to {last}"
-        layer = self._layer(side)
+        layer = self._shelf.layer(side)
         self._edit(text, lambda now: interpolate(now, layer, side, first, last), measure=True)
 
     def adopt(self, revision: Revision, text: str = "Fit all frames") -> None:
@@ -342,6 +328,7 @@ class AnnotationSession:
         """Read what a drag near a frame needs; changes nothing, and nothing happens where there is no label."""
         track = self.revision.hands.get(side)
         if track is not None and 0 <= frame < self.n_frames and track.valid[frame]:
+            self._shelf.read_meshes(self.revision.objects)
             self._window(side, frame)
             _ = self._terms
 
@@ -351,7 +338,7 @@ class AnnotationSession:
         return load_terms()
 
     def _window(self, side: Side, frame: int) -> Window:
-        return window(self._nearby, self.revision, from_mano(self._layer(side).model), side, frame)
+        return window(self._nearby, self.revision, self._shelf.models({*self.sides, side}), side, frame)
 
     def begin_drag(self, side: Side, frame: int) -> HandDrag:
         """Start to drag joints of a hand; quick after `prepare` of a frame nearby.
@@ -387,7 +374,8 @@ class AnnotationSession:
         """
         self._document.check_writable()
         tell = words.teller(progress, cancelled)
-        done = refit(self._nearby, self.revision, self._layer(side), (first, last), self._terms, tell)
+        models, layer = self._shelf.models({*self.sides, side}), self._shelf.layer(side)
+        done = refit(self._nearby, self.revision, models, layer, (first, last), self._terms, tell)
         text = f"Refit the {side} hand from frame {first} to {last}"
         self._edit(text, lambda now: put_refit(now, side, done))
 
@@ -433,7 +421,7 @@ class AnnotationSession:
         Raises:
             FitError: too few clicks, or clicks that no pose explains.
         """
-        mesh, points = self._mesh(name), object_edits.points_of(self.revision, name, frame)
+        mesh, points = self._shelf.mesh(self._object(name)), object_edits.points_of(self.revision, name, frame)
         views = sorted(set(points.view))
         depth_m = {view: depth for view in views if (depth := self.depth_m(view, frame)) is not None}
         T = place(mesh, {view: self.camera(view) for view in views}, points, depth_m)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from annotate.document import edits
-from annotate.document.near import Nearby, corrections_of
+from annotate.document.models import Models
+from annotate.document.near import Nearby, corrections_of, rivals_of
 from annotate.evidence import Anchors, Evidence, undistorted_px
 from annotate.fit import Term
-from annotate.hand import Hand, HandState, state_from_axis_angle
+from annotate.hand import HandState, state_from_axis_angle
 from annotate.labels import axis_angles
 from annotate.local import LocalFit
 from annotate.state import FitState
@@ -48,7 +49,7 @@ class Window:
     """What the cameras say, settled moments among the anchors."""
 
 
-def window(nearby: Nearby, revision: Revision, hand: Hand, side: Side, frame: int) -> Window:
+def window(nearby: Nearby, revision: Revision, models: Models, side: Side, frame: int) -> Window:
     """Read what a drag of a frame needs.
 
     Raises:
@@ -58,11 +59,12 @@ def window(nearby: Nearby, revision: Revision, hand: Hand, side: Side, frame: in
     track = edits.hand_of(revision, side)
     if not track.valid[frame]:
         raise ConfigError(f"frame {frame} has no label of the {side} hand.", "Fit it first, or copy a neighbour's.")
-    moments = _labelled_around(track.valid, frame)
+    moments, hand = _labelled_around(track.valid, frame), models.hands[side]
     hands = state_from_axis_angle(hand, track.orient[moments], track.pose[moments], track.betas, track.trans_m[moments])
     views = corrections_of(revision.corrections, tuple(revision.frame_index))
-    evidence = nearby.evidence(side, moments, revision.keypoints.get(side), hands, views)
-    state = FitState(hands, corrections_of(revision.corrections, evidence.views))
+    rivals = rivals_of(revision, models, side, moments)
+    evidence = nearby.evidence(side, moments, revision.keypoints.get(side), hands, views, rivals)
+    state = FitState(hands, views)
     settled = np.flatnonzero(edits.is_settled(track)[moments] & (moments != frame))
     if len(settled):
         anchors = Anchors(settled, hands.taken(settled), np.full(len(settled), _SETTLED_SIGMA_M))

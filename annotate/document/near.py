@@ -4,23 +4,51 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from annotate import gather
+from annotate.competition import without_rivals
+from annotate.document.models import Models
 from annotate.evidence import Cloud, Evidence, take_cloud, undistorted_px, without_distortion
-from annotate.hand import HandState
+from annotate.hand import HandState, state_from_axis_angle
+from annotate.objects.solid import Solid
 from annotate.state import FitState
 from hoi_core.conventions import N_JOINTS, Side
 from hoi_core.sequence import Capture
-from hoi_core.types import F64, I64, HandKeypoints
+from hoi_core.types import F64, I64, HandKeypoints, Revision
 
 _KEPT = 600
 """Moments of a hand whose depth points are kept."""
 _STRAYED_M = 0.03
 """A hand that moved farther than this needs its depth points chosen anew."""
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """What else is near a hand over some moments, and has depth points of its own."""
+
+    hands: Sequence[HandState]
+    """The other hands."""
+    solids: Mapping[str, Solid]
+    """The objects."""
+
+
+def rivals_of(revision: Revision, models: Models, side: Side, moments: I64) -> Rivals:
+    """What the labels say is beside a hand at some moments."""
+    hands = []
+    for other, hand in models.hands.items():
+        track = revision.hands.get(other)
+        if other != side and track is not None:
+            some = (track.orient[moments], track.pose[moments], track.betas, track.trans_m[moments])
+            hands.append(state_from_axis_angle(hand, *some))
+    solids = {}
+    for name, mesh in models.meshes.items():
+        if name in revision.objects:
+            solids[name] = Solid(mesh, revision.objects[name].T_world_obj[moments])
+    return Rivals(hands, solids)
 
 
 class Nearby:
@@ -36,23 +64,30 @@ class Nearby:
         self._clouds: dict[tuple[Side, int], tuple[F64, dict[int, Cloud]]] = {}
 
     def evidence(
-        self, side: Side, moments: I64, points: HandKeypoints | None, hands: HandState, views: F64 | None = None
+        self,
+        side: Side,
+        moments: I64,
+        points: HandKeypoints | None,
+        hands: HandState,
+        views: F64,
+        rivals: Rivals,
     ) -> Evidence:
-        """Keypoints and depth of some moments.
+        """Keypoints and depth of some moments; depth points are chosen once, by what is known when they are read.
 
         Args:
             side: which hand.
             moments: (K,) ascending.
             points: the hand's keypoints over the sequence; None for none.
             hands: about where it is, K moments.
-            views: (V, 8) corrections of the views; None for none.
+            views: (V, 8) corrections of the views.
+            rivals: what else is there at these moments.
         """
         part = self._keypoints(moments, points)
-        state = FitState(hands, np.zeros((len(part.views), 8)) if views is None else views)
+        state = FitState(hands, views)
         with self._guard:
             missing = np.array([self._lacks(side, m, hands.joints_m[k]) for k, m in enumerate(moments)], dtype=bool)
             if missing.any():
-                self._read(side, moments, np.flatnonzero(missing), part, state)
+                self._read(side, moments, np.flatnonzero(missing), part, state, rivals)
             clouds = [self._clouds[side, int(m)][1] for m in moments]
             self._forget()
         joined = {v: _join([cloud[v] for cloud in clouds]) for v in clouds[0]}
@@ -62,12 +97,15 @@ class Nearby:
         held = self._clouds.get((side, int(moment)))
         return held is None or bool(np.abs(held[0] - joints_m).max() > _STRAYED_M)
 
-    def _read(self, side: Side, moments: I64, rows: I64, part: Evidence, state: FitState) -> None:
+    def _read(self, side: Side, moments: I64, rows: I64, part: Evidence, state: FitState, rivals: Rivals) -> None:
         some = replace(state, hands=state.hands.taken(rows))
         capture = _at(self._capture, moments[rows])
         found = gather.with_clouds(part.taken(rows), capture, some, gather.CloudConfig())
+        others = [hand.taken(rows) for hand in rivals.hands]
+        solids = [solid.taken(rows) for solid in rivals.solids.values()]
+        clouds = {v: without_rivals(cloud, some.hands, others, solids) for v, cloud in found.clouds.items()}
         for k, moment in enumerate(moments[rows]):
-            alone = {v: take_cloud(cloud, np.array([k])) for v, cloud in found.clouds.items()}
+            alone = {v: take_cloud(cloud, np.array([k])) for v, cloud in clouds.items()}
             self._clouds.pop((side, int(moment)), None)
             self._clouds[side, int(moment)] = (some.hands.joints_m[k].copy(), alone)
 

@@ -10,10 +10,10 @@ import numpy as np
 from annotate import fit as fitting
 from annotate.document import edits
 from annotate.document.interpolation import between
-from annotate.document.near import Nearby, corrections_of
+from annotate.document.models import Models
+from annotate.document.near import Nearby, corrections_of, rivals_of
 from annotate.evidence import Anchors, Evidence
 from annotate.fit import Term
-from annotate.hand import from_mano
 from annotate.hand_fit import HandConfig, HandFit, joint_covariance
 from annotate.labels import HandLabels, hand_labels
 from annotate.stage import SEQUENCE, WIDE
@@ -43,6 +43,7 @@ class Refit:
 def refit(
     nearby: Nearby,
     revision: Revision,
+    models: Models,
     layer: ManoLayer,
     span: tuple[int, int],
     terms: Mapping[str, Term],
@@ -53,6 +54,7 @@ def refit(
     Args:
         nearby: reads the evidence.
         revision: the labels.
+        models: what hands and objects look like.
         layer: the hand's model.
         span: first and last frame, which stay as they are.
         terms: of the fit.
@@ -74,7 +76,7 @@ def refit(
     if not len(free):
         raise ConfigError(f"nothing between frames {first} and {last} is free to move.", "Choose a wider range.")
     tell(0.0, "reading depth")
-    evidence, state = _problem(nearby, revision, layer, around, free)
+    evidence, state = _problem(nearby, revision, models, layer.side, around, free)
     stages = (SEQUENCE if evidence.two_views else WIDE)[-_STAGES:]
     result = fitting.fit(evidence, state, terms, stages, on_step=lambda i, n: tell(0.3 + 0.6 * i / n, "fitting"))
     nothing_wrong = np.zeros(len(around), np.uint8)
@@ -93,17 +95,20 @@ def _range_with_margin(valid: np.ndarray, first: int, last: int) -> I64:
     return np.arange(begin, end + 1)
 
 
-def _problem(nearby: Nearby, revision: Revision, layer: ManoLayer, around: I64, free: I64) -> tuple[Evidence, FitState]:
-    hand, side = from_mano(layer.model), layer.side
+def _problem(
+    nearby: Nearby, revision: Revision, models: Models, side: Side, around: I64, free: I64
+) -> tuple[Evidence, FitState]:
+    hand = models.hands[side]
     track = edits.hand_of(revision, side)
     known = around[track.valid[around]]
     t_s: F64 = (revision.t_ns - revision.t_ns[around[0]]) * 1e-9
     hands = between(hand, track, t_s[known], known, t_s[around])
     views: F64 = corrections_of(revision.corrections, tuple(revision.frame_index))
-    evidence = nearby.evidence(side, around, revision.keypoints.get(side), hands, views)
+    rivals = rivals_of(revision, models, side, around)
+    evidence = nearby.evidence(side, around, revision.keypoints.get(side), hands, views, rivals)
     held = np.flatnonzero(~np.isin(around, free))
     anchors = Anchors(held, hands.taken(held), np.full(len(held), _HELD_SIGMA_M))
-    return replace(evidence, anchors=anchors), FitState(hands, corrections_of(revision.corrections, evidence.views))
+    return replace(evidence, anchors=anchors, solids=rivals.solids), FitState(hands, views)
 
 
 def put_refit(revision: Revision, side: Side, done: Refit) -> Revision:
