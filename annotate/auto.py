@@ -22,6 +22,7 @@ from annotate.hand_fit import FirstGuess, HandConfig, HandFit, first_fit, first_
 from annotate.keypoints import Keypoints
 from annotate.objects import ObjectFit, fit_objects
 from hoi_core import plugins
+from hoi_core.config import from_dict
 from hoi_core.conventions import Side
 from hoi_core.errors import AssetError, FitError
 from hoi_core.mano import ManoLayer
@@ -51,6 +52,8 @@ class Config:
     """Fit this hand only, if it has keypoints; None for every hand that has."""
     keypoints: str = "stored"
     """Keypoint provider."""
+    provider: Mapping[str, str] = field(default_factory=dict)
+    """Field -> value of the provider's `Config`, where it should not have its default."""
     hand: HandConfig = field(default_factory=HandConfig)
     """How a hand is fitted."""
 
@@ -133,7 +136,8 @@ def annotate(
     with WriteLock(folder, AUTHOR) if write else nullcontext(), open_capture(folder) as capture:
         check_labels(folder, capture)
         before = _current(folder)
-        keypoints = with_clicks(find_keypoints(folder, capture, config.keypoints), before)
+        found = find_keypoints(folder, capture, config.keypoints, config.provider)
+        keypoints = with_clicks(found, before)
         fitted = fit_revision(folder, capture, keypoints, config, on_progress, before)
         seconds = time.perf_counter() - began
         name = write_revision(folder, fitted.revision, binding=bind(capture, fitted.layer)) if write else ""
@@ -307,7 +311,7 @@ def _revision(
 ) -> Revision:
     moments = len(capture.sync)
     found = {
-        side: labels.hand_labels(fit.result, fit.evidence, joint_covariance(fit, config.hand))
+        side: labels.hand_labels(fit.result, fit.evidence, joint_covariance(fit, config.hand), fit.problems)
         for side, fit in fits.items()
     }
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
@@ -402,19 +406,30 @@ def check_labels(folder: Path, capture: Capture, layer: ManoLayer | None = None)
         )
 
 
-def find_keypoints(folder: Path, capture: Capture, provider: str) -> Keypoints:
+def find_keypoints(
+    folder: Path, capture: Capture, provider: str, settings: Mapping[str, str] | None = None
+) -> Keypoints:
     """Keypoints of a provider.
+
+    Args:
+        folder: of the sequence.
+        capture: the open recording.
+        provider: its name.
+        settings: field -> value of its `Config`.
 
     Raises:
         FitError: it has none for this sequence.
+        ConfigError: an unknown provider or setting.
     """
     module = plugins.load("annotate.keypoints", provider)
-    found: Keypoints | None = module.provide(module.Config(), folder, capture)
+    found: Keypoints | None = module.provide(
+        from_dict(module.Config, dict(settings or {}), f"keypoint provider {provider}"), folder, capture
+    )
     if found is None:
         raise FitError(
             f"the fit needs 2D keypoints of {folder.name}, and its provider {provider!r} has none.",
-            "There is no detector yet: record with `--rig simulated`, which writes clicks, or store yours as "
-            "a revision (hoi_core.sequence.write_revision).",
+            "Click joints in the window, choose a detector with `--keypoints`, or store yours as a revision "
+            "(hoi_core.sequence.write_revision); `--rig simulated` writes clicks.",
         )
     return found
 

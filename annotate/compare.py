@@ -45,9 +45,9 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
 
     Returns:
         `joint_error_mm`, `joint_error_p95_mm`, `vertex_error_mm`, `object_add_mm`, `object_adds_mm`,
-        `object_rotation_deg` (NaN without object labels; also as `object_add_held_mm` and so on, over the moments in which the object is
-        away from where it began and ended), `coverage90` (share of joints within their own 90 % ellipsoid),
-        `valid_share` (of all moments) and `frames`; with two hands also `<side>_joint_error_mm`.
+        `object_rotation_deg` (NaN without object labels; also as `object_add_held_mm` and so on, over the moments in
+        which the object is away from where it began and ended), `coverage90` (share of joints within their own 90 %
+        ellipsoid), `valid_share` (of all moments) and `frames`; with two hands also `<side>_joint_error_mm`.
 
     Raises:
         SequenceError: unknown sequence, no labels, no truth, or a damaged file.

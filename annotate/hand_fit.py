@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,7 @@ from annotate import fit as fitting
 from annotate.carried import settled
 from annotate.competition import without_rivals
 from annotate.evidence import Anchors, Evidence
+from annotate.evidence_problems import evidence_problems
 from annotate.fit import FitResult, Term
 from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
 from annotate.initialise import initialise
@@ -20,8 +22,9 @@ from annotate.stage import SEQUENCE
 from annotate.state import FitState
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import Capture
-from hoi_core.types import F64, HandKeypoints, HandTrack
+from hoi_core.types import F64, U8, HandKeypoints, HandTrack
 
+log = logging.getLogger(__name__)
 Tell = Callable[[float, str], None]
 _AGAIN = SEQUENCE[-4:]
 _SETTLED_SIGMA_M = 1e-4
@@ -53,6 +56,8 @@ class HandFit:
     """Where it ended."""
     iterations: int
     """Steps over the sequence so far."""
+    problems: U8
+    """(M,) index into `PROBLEMS`: what is wrong with the evidence itself."""
 
     @property
     def hands(self) -> HandState:
@@ -72,6 +77,8 @@ class FirstGuess:
     """The terms of the fit."""
     state: FitState
     """The guess, over all moments."""
+    problems: U8
+    """(M,) index into `PROBLEMS`: what is wrong with the evidence itself."""
 
 
 def first_guess(
@@ -87,12 +94,18 @@ def first_guess(
         before: earlier labels of the hand, whose settled moments the fit holds on to.
 
     Raises:
-        FitError: no keypoints to start from.
+        FitError: no keypoints to start from, or nothing says how far away the hand is.
+        CalibrationError: the cameras are not where the recording says.
     """
     hand: Hand = from_mano(layer.model)
     terms = fitting.load_terms(config.terms)
     evidence = replace(gather.keypoint_evidence(capture, points), anchors=_anchors(hand, before))
-    return FirstGuess(layer, evidence, terms, initialise(hand, evidence, terms))
+    problems = evidence_problems(evidence, capture)
+    for error in problems.errors:
+        raise error
+    for warning in problems.warnings:
+        log.warning("%s hand: %s", layer.side, warning)
+    return FirstGuess(layer, evidence, terms, initialise(hand, evidence, terms), problems.codes)
 
 
 def _anchors(hand: Hand, before: HandTrack | None) -> Anchors | None:
@@ -119,7 +132,7 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
         guess.evidence, capture, guess.state, config.clouds, lambda i, n: tell(0.5 * i / n, "reading depth")
     )
     result = fitting.fit(evidence, guess.state, guess.terms, on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting"))
-    return HandFit(guess.layer, evidence, guess.terms, result, result.iterations)
+    return HandFit(guess.layer, evidence, guess.terms, result, result.iterations, guess.problems)
 
 
 def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, Solid], tell: Tell) -> HandFit:

@@ -42,18 +42,23 @@ class HandLabels:
     """`reprojection_px` and `depth_m` of each moment, (M,)."""
 
 
-def hand_labels(result: FitResult, evidence: Evidence, cov_m2: F64) -> HandLabels:
+def hand_labels(result: FitResult, evidence: Evidence, cov_m2: F64, before: U8 | None = None) -> HandLabels:
     """The labels of a hand, why moments have none, and residuals.
 
     Args:
         result: of the fit.
         evidence: what was fitted.
         cov_m2: `(M, 21, 3, 3)` m^2 of the joints.
+        before: `(M,)` index into `PROBLEMS`: what was wrong with the evidence itself. Views that contradict each other
+            leave no label where depth does not say which of them is right.
     """
     depth_m, matches = _depth_residual(result.state, evidence)
     supported = matches >= FEWEST_MATCHES
     miss_px = _miss_px(result.state.hands, evidence)
     problems = _problems(result, evidence, miss_px, supported)
+    if before is not None:
+        contradicted = (before == PROBLEMS.index("no agreement")) & ~supported & (problems == 0)
+        problems[contradicted] = PROBLEMS.index("no agreement")
     track = _track(result.state.hands, evidence, cov_m2, supported, problems == 0)
     reprojection_px = np.array([median(row) for row in miss_px.reshape(len(miss_px), -1)])
     return HandLabels(track, problems, {"reprojection_px": reprojection_px, "depth_m": depth_m})

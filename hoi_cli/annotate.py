@@ -34,6 +34,8 @@ class Config(Common):
     """Which hand, where there are keypoints of both."""
     keypoints: str = "stored"
     """Where 2D keypoints come from: a provider of annotate/keypoints."""
+    keypoint_model: Path | None = None
+    """Model file of a provider that needs one, such as onnx."""
     dry_run: bool = False
     """With --auto: fit, but write no revision."""
 
@@ -158,7 +160,11 @@ def _fit_one(config: Config, root: Path, name: str, tell: Callable[[float, str],
     from hoi_core.errors import HoiError, StorageError
     from hoi_core.sequence import find_sequence
 
-    settings = auto.Config(side=None if config.side == "both" else config.side, keypoints=config.keypoints)
+    settings = auto.Config(
+        side=None if config.side == "both" else config.side,
+        keypoints=config.keypoints,
+        provider={"model": str(config.keypoint_model)} if config.keypoint_model else {},
+    )
     try:
         _repair(root, name)
         finished = "" if config.again or config.dry_run else auto.finished(find_sequence(root, name), settings)
