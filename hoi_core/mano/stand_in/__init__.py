@@ -13,6 +13,7 @@ import numpy as np
 from hoi_core.conventions import Side, mirror_axis_angle, mirror_x
 from hoi_core.mano.model import ManoModel
 from hoi_core.mano.stand_in.blend import pose_directions, shape_directions
+from hoi_core.mano.stand_in.cache import cached
 from hoi_core.mano.stand_in.mesh import build_mesh
 from hoi_core.mano.stand_in.poses import components
 from hoi_core.mano.stand_in.rig import regressor, smooth, weights
@@ -25,6 +26,10 @@ def build(side: Side) -> ManoModel:
 
 @lru_cache(maxsize=1)
 def _right() -> ManoModel:
+    return cached(_build_right)
+
+
+def _build_right() -> ManoModel:
     vertices, faces = build_mesh()
     skinning = weights(vertices, faces)
     rows, mean = components()
