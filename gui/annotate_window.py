@@ -192,7 +192,13 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             name: self.actions_by_id[f"view.{name}"].isChecked()
             for name in ("mesh", "wire", "keypoints", "depth", "objects")
         }
-        return Layers(on["mesh"], on["wire"], on["keypoints"], on["depth"], on["objects"] and self._meshes_read)
+        return Layers(
+            on["mesh"] and self._meshes_read,
+            on["wire"],
+            on["keypoints"],
+            on["depth"],
+            on["objects"] and self._meshes_read,
+        )
 
     def layers_changed(self) -> None:
         """Show other layers."""

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("screenshots")
 SEQUENCE, FAULTY = "seq_001", "seq_002"
 MAX_BYTES = 400_000
-ALSO_LIGHT = ("capture", "coverage", "view", "calibrate")
+ALSO_LIGHT = ("capture", "coverage", "view", "calibrate", "annotate")
 WINDOWS = ("capture", "annotate", "view", "calibrate")
 # Shots with which a calibration is worth a picture; the simulated person needs about a minute for them.
 SHOTS = 12
@@ -251,26 +251,37 @@ def record_faulty(root: Path, seconds: float) -> None:
 
 
 def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
-    """Fit the recording in the window, review a part of it, and take the picture."""
+    """Fit the recording in the window, review a part of it, choose a joint, and take the picture."""
     from annotate.session import AnnotationSession
     from gui import theme
     from gui.annotate_window import AnnotateWindow
 
-    colours = theme.apply(app, "dark")
-    window = AnnotateWindow(AnnotationSession.open(root, SEQUENCE), colours)
+    window = AnnotateWindow(AnnotationSession.open(root, SEQUENCE, "maria"), theme.apply(app, "dark"))
+    window.resize(1400, 850)
     window.show()
-    window.start_fit()
-    wait(app, window.actions_by_id["label.fit"].isEnabled, "the fit")
-    window.banner.hide()
+    window.shop.fit()
+    wait(app, lambda: not window.work.running, "the fit")
     count = window.session.n_frames
-    for _ in range(count // 3):
-        window.judge("accepted")
+    window.session.set_status(range(count // 3), "accepted")
+    window.session.set_comment(count // 2, "the thumb is blurred")
+    window.edits.changed.emit()
     # The hand is about to grasp; the simulated annotator clicks every fifth frame.
-    window.go_to(min(50, count // 10 * 5))
-    window.actions_by_id["view.keypoints"].trigger()
+    window.go_to(min(60, count // 10 * 5))
+    window.selection.choose_joint(8)
+    window.banner.hide()
+    wait(app, lambda: not window.jobs.busy, "the measured points")
+    pause(app, 1.0)
+    shoot(window, "annotate", options)
+    window.tabs.show_tab("joints")
+    window.panes.show_pane("sensor")
     pause(app, 0.5)
-    save(window, options.out / "annotate.png", asdict(colours).values())
-    window.session.save("reviewed for the picture")
+    save(window, options.out / "annotate_joints.png", asdict(theme.DARK).values())
+    window.mark_points()
+    window.panes.step_point(1)
+    pause(app, 0.5)
+    save(window, options.out / "annotate_object.png", asdict(theme.DARK).values())
+    window.shop.save("reviewed for the picture")
+    wait(app, lambda: not window.work.running, "the revision")
     close(app, window)
 
 

@@ -124,7 +124,9 @@ def object_body(session: AnnotationSession, name: str, frame: int) -> Body | Non
 
 
 def read_meshes(session: AnnotationSession) -> None:
-    """Let the session read the meshes of all objects, which takes a while the first time; for a thread."""
+    """Let the session build hands and read the meshes of objects, which takes seconds the first time; for a thread."""
+    for side in session.sides or SIDES[:1]:
+        session.faces(side)
     for name in session.object_names:
         try:
             session.object_mesh(name)

@@ -41,10 +41,10 @@ def trigger(window, *ids):
 
 def test_shows_both_views_with_the_hand(qtbot, window, annotation_session):
     qtbot.waitUntil(lambda: all(view.has_image for view in window.views.values()))
+    qtbot.waitUntil(lambda: window.views["left"].picture.overlay is not None)
     picture = window.views["left"].picture
     assert (picture.image == 60).all()
     assert picture.image.shape == (48, 64, 3)
-    assert picture.overlay is not None
     assert picture.hands[0].side == "right"
 
 
