@@ -2,24 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
+from scipy.linalg import lapack
 
 from annotate import equations as normal
 from annotate.equations import DOF
-from annotate.fit import FitResult
+from annotate.evidence import Evidence
+from annotate.fit import FitResult, Term
 from annotate.hand import HandState
+from annotate.lasting import lasting_covariance
 from hoi_core import rotation
 from hoi_core.conventions import N_BETAS, N_JOINTS
 from hoi_core.types import F64
 
 
-def joint_covariance(result: FitResult, inflation: float) -> F64:
+class Draws(NamedTuple):
+    """Hands as likely as the fit's, as steps away from it. D of them."""
+
+    moments: F64
+    """(M, 51, D)."""
+    shared: F64
+    """(S, D)."""
+
+
+def draw(result: FitResult, count: int) -> Draws:
+    """Draw from the fit's own uncertainty; always the same draws."""
+    rng = np.random.default_rng(0)
+    equations = result.equations
+    moments, _, shared = equations.C.shape
+    factor = normal.cholesky(equations, 0.0)
+    own, _ = lapack.dtbtrs(factor, rng.standard_normal((moments * DOF, count)), uplo="L", trans="T")
+    C = equations.C.reshape(-1, shared)
+    moved, _ = lapack.dpbtrs(factor, C, lower=1)
+    spread = np.linalg.cholesky(np.linalg.inv(equations.Hs - C.T @ moved))
+    together = spread @ rng.standard_normal((shared, count))
+    return Draws((own - moved @ together).reshape(moments, DOF, count), together)
+
+
+def joint_covariance(
+    result: FitResult,
+    inflation: float = 1.0,
+    evidence: Evidence | None = None,
+    terms: Mapping[str, Term] | None = None,
+) -> F64:
     """(M, 21, 3, 3) m^2 covariance of the joints.
 
     Args:
         result: of the fit.
-        inflation: factor on the standard deviations for what the noise model leaves out (errors of neighbouring
-            moments are alike, and no hand is exactly the model's); found by comparing with truth.
+        inflation: factor on the standard deviations.
+        evidence: what was fitted; with `terms`, what is wrong at all moments alike is counted too
+            (`annotate.lasting`).
+        terms: as they were set.
     """
     own = normal.moment_covariance(result.equations)
     shared, moved = normal.shared_covariance(result.equations)
@@ -28,6 +64,8 @@ def joint_covariance(result: FitResult, inflation: float) -> F64:
     through = -slopes @ moved[:, None]
     through[..., :N_BETAS] += by_shape
     cov = slopes @ own[:, None] @ np.swapaxes(slopes, -1, -2) + through @ shared @ np.swapaxes(through, -1, -2)
+    if evidence is not None and terms is not None:
+        cov = cov + lasting_covariance(result, evidence, terms, slopes, by_shape)
     return inflation**2 * cov
 
 

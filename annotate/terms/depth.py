@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -86,15 +87,46 @@ def match(
     )
 
 
+class Distances(NamedTuple):
+    """Depth points of one view that the hand explains, K of them."""
+
+    points: Points
+    """The vertex of each."""
+    normals: F64
+    """(K, 3) of its triangle."""
+    rays: F64
+    """(K, 3) unit, from the camera."""
+    distance_m: F64
+    """(K,) m of the skin beyond the point, along the normal."""
+    weight: F64
+    """(K,) of the squared distance in sigmas, robust weight included."""
+
+
+def distances(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> list[Distances]:
+    """The depth points that the hand explains, view by view."""
+    prepared = prepare(config, evidence, state, stage)
+    if prepared is None:
+        return []
+    out = []
+    for points, normals, target_m, rays in prepared.views:
+        distance_m = _distance(state, points, normals, target_m, rays)
+        _, robust = geman_mcclure((distance_m / config.sigma_m) ** 2, prepared.scale)
+        out.append(Distances(points, normals, rays, distance_m, config.weight * robust))
+    return out
+
+
+def _distance(state: FitState, points: Points, normals: F64, target_m: F64, rays: F64) -> F64:
+    away = observed(state, points) - target_m + state.views[points.view, 7] * rays
+    return np.asarray((normals * away).sum(-1))
+
+
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the distances to the tangent planes; adds to `equations` where given."""
     total = 0.0
     for points, normals, target_m, rays in prepared.views:
         if not len(target_m):
             continue
-        bias_m = state.views[points.view, 7]
-        away = observed(state, points) - target_m + bias_m * rays
-        residual = (normals * away).sum(-1) / prepared.sigma_m
+        residual = _distance(state, points, normals, target_m, rays) / prepared.sigma_m
         cost, robust = geman_mcclure(residual**2, prepared.scale)
         total += 0.5 * prepared.weight * float(cost.sum())
         if equations is not None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.stage import Stage
 from annotate.state import FitState, Points, add_rows, eye, geman_mcclure, observed, velocities
-from hoi_core.types import F64, Camera
+from hoi_core.types import F64, I64, Camera
 
 _NEAREST_M = 0.05
 
@@ -23,15 +24,28 @@ class Config:
     """Weight of the term."""
     sigma_px: float = 2.5
     """Expected error of a keypoint of confidence 1, px."""
+    sigmas_px: tuple[float, ...] = ()
+    """Expected error by level of confidence, the lowest first; empty for `sigma_px / sqrt(confidence)`."""
+
+
+def expected_px(config: Config, confidence: F64) -> F64:
+    """Expected error of keypoints, px. Less confidence means more of it, so the robust scale widens with it."""
+    if not config.sigmas_px:
+        return np.asarray(config.sigma_px / np.sqrt(confidence))
+    return np.asarray(config.sigmas_px)[level(confidence, len(config.sigmas_px))]
+
+
+def level(confidence: F64, levels: int) -> NDArray[np.int64]:
+    """Which of so many equal levels of confidence."""
+    return np.clip((confidence * levels).astype(np.int64), 0, levels - 1)
 
 
 @dataclass(frozen=True)
 class _Prepared:
     weight: float
-    sigma_px: float
     scale: float
     views: tuple[tuple[Camera, Points, F64, F64], ...]
-    """Camera, points, their pixels (K, 2), their confidence (K,)."""
+    """Camera, points, their pixels (K, 2) and expected errors (K,) px."""
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
@@ -41,22 +55,45 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     velocity = velocities(state.hands, evidence.t_s)
     views = []
     for v, camera in enumerate(evidence.cameras):
-        moment, joint = np.nonzero(evidence.seen[:, v] & np.isfinite(evidence.lag_s[:, v, None]))
-        point = state.hands.hand.openpose[joint]
-        points = Points(v, eye(camera), moment, point, velocity[moment, point], evidence.lag_s[moment, v])
-        views.append((camera, points, evidence.keypoints_px[moment, v, joint], evidence.confidence[moment, v, joint]))
-    return _Prepared(config.weight, config.sigma_px, stage.robust_scale, tuple(views))
+        points, joint = _seen(evidence, state, v, velocity)
+        pixels = evidence.keypoints_px[points.moment, v, joint]
+        views.append((camera, points, pixels, expected_px(config, evidence.confidence[points.moment, v, joint])))
+    return _Prepared(config.weight, stage.robust_scale, tuple(views))
+
+
+def _seen(evidence: Evidence, state: FitState, view: int, velocity: F64) -> tuple[Points, I64]:
+    """The joints that have a keypoint in a view, with their velocities, and which they are."""
+    moment, joint = np.nonzero(evidence.seen[:, view] & np.isfinite(evidence.lag_s[:, view, None]))
+    point = state.hands.hand.openpose[joint]
+    lag_s = evidence.lag_s[moment, view]
+    return Points(view, eye(evidence.cameras[view]), moment, point, velocity[moment, point], lag_s), joint
+
+
+def reprojection(evidence: Evidence, state: FitState) -> tuple[F64, F64]:
+    """Projected joints less their keypoints, and the derivative by the joint.
+
+    Returns:
+        `(M, V, 21, 2)` px, NaN where there is no keypoint, and `(M, V, 21, 2, 3)` px/m, zero there.
+    """
+    miss_px = np.full((*evidence.seen.shape, 2), np.nan)
+    slope = np.zeros((*evidence.seen.shape, 2, 3))
+    velocity = velocities(state.hands, evidence.t_s)
+    for v, camera in enumerate(evidence.cameras):
+        points, joint = _seen(evidence, state, v, velocity)
+        projected, by_point = _project(camera, observed(state, points))
+        miss_px[points.moment, v, joint] = projected - evidence.keypoints_px[points.moment, v, joint]
+        slope[points.moment, v, joint] = by_point
+    return miss_px, slope
 
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the reprojection errors; adds to `equations` where given."""
     total = 0.0
-    for camera, points, pixels, confidence in prepared.views:
+    for camera, points, pixels, expected in prepared.views:
         if not len(pixels):
             continue
         projected, slope = _project(camera, observed(state, points))
-        # Less confidence means a larger error to expect, so the robust scale widens with it.
-        sigma_px = (prepared.sigma_px / np.sqrt(confidence))[:, None]
+        sigma_px = expected[:, None]
         residual = (projected - pixels) / sigma_px
         cost, robust = geman_mcclure((residual**2).sum(-1), prepared.scale)
         total += 0.5 * prepared.weight * float(cost.sum())

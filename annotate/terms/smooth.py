@@ -8,7 +8,7 @@ import numpy as np
 
 from annotate.equations import DOF, NormalEquations
 from annotate.evidence import Evidence
-from annotate.hand import BLOCKS
+from annotate.hand import BLOCKS, HandState
 from annotate.rotation_slopes import right_jacobian_inverse
 from annotate.stage import Stage
 from annotate.state import FitState
@@ -28,12 +28,16 @@ class Config:
     """Spread of the global rotation's acceleration, rad per frame^2."""
     sigma_pose_rad: float = 0.02
     """Spread of a joint's acceleration, rad per frame^2."""
+    times_s: tuple[float, ...] = ()
+    """Times at which `factors` hold, ascending; empty where the spreads hold at all times."""
+    factors: tuple[tuple[float, float, float], ...] = ()
+    """Factors on the three spreads at those times: a hand that takes something accelerates, one that holds does not."""
 
 
 @dataclass(frozen=True)
 class _Prepared:
     weights: F64
-    """(17,) of each block of three unknowns."""
+    """(M - 2, 17) of each block of three unknowns."""
     before: F64
     """(M - 2,) factor of the step back."""
     after: F64
@@ -44,32 +48,64 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     """Factors of the second difference, which allow for uneven times."""
     if config.weight <= 0 or len(evidence.t_s) < 3:
         return None
-    gaps = np.diff(evidence.t_s)
+    before, after = _factors(evidence.t_s)
+    return _Prepared(config.weight / spreads(config, evidence.t_s)[:, _KIND] ** 2, before, after)
+
+
+_KIND = np.array([0, 1, *(2,) * (BLOCKS - 2)])
+"""Which of the three spreads each block has."""
+
+
+def spreads(config: Config, t_s: F64) -> F64:
+    """(M - 2, 3) spreads of the accelerations of position, orientation and joints. `(M,) s`."""
+    sigma = np.array([config.sigma_m, config.sigma_rad, config.sigma_pose_rad])
+    if not config.times_s:
+        return np.tile(sigma, (len(t_s) - 2, 1))
+    factors = np.asarray(config.factors)
+    return sigma * np.stack([np.interp(t_s[1:-1], config.times_s, factors[:, k]) for k in range(3)], axis=1)
+
+
+def _factors(t_s: F64) -> tuple[F64, F64]:
+    """(M - 2,) factors of the steps back and ahead."""
+    gaps = np.diff(t_s)
     frame = np.median(gaps)
     back, ahead = gaps[:-1], gaps[1:]
-    sigma = np.array([config.sigma_m, config.sigma_rad, *(config.sigma_pose_rad,) * (BLOCKS - 2)])
-    return _Prepared(
-        config.weight / sigma**2,
-        2 * frame**2 / (back * (back + ahead)),
-        2 * frame**2 / (ahead * (back + ahead)),
-    )
+    return 2 * frame**2 / (back * (back + ahead)), 2 * frame**2 / (ahead * (back + ahead))
 
 
-def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
-    """Cost of the accelerations; adds to `equations` where given.
+def accelerations(hands: HandState, t_s: F64) -> tuple[F64, tuple[F64, F64, F64]]:
+    """Accelerations per squared nominal frame time, and their derivatives by the steps at the three moments.
 
     The acceleration of a rotation is `after log(R1' R2) + before log(R1' R0)`, which is zero at constant speed.
+
+    Args:
+        hands: the hand over M moments.
+        t_s: `(M,)` s.
+
+    Returns:
+        `(M - 2, 17, 3)`, and three times `(M - 2, 17, 3, 3)`.
     """
-    trans, R = state.hands.trans_m, state.hands.rotations
-    before, after = prepared.before[:, None, None], prepared.after[:, None, None]
+    residual, slopes = _residual(hands, *_factors(t_s))
+    return residual, _slopes(*slopes)
+
+
+def _residual(hands: HandState, before: F64, after: F64) -> tuple[F64, tuple[F64, F64, F64, F64]]:
+    trans, R = hands.trans_m, hands.rotations
+    before, after = before[:, None, None], after[:, None, None]
     middle = np.swapaxes(R[1:-1], -1, -2)
     back, ahead = rotation.log_so3(middle @ R[:-2]), rotation.log_so3(middle @ R[2:])
     residual = np.empty((len(R) - 2, BLOCKS, 3))
     residual[:, 0] = before[:, 0] * (trans[:-2] - trans[1:-1]) + after[:, 0] * (trans[2:] - trans[1:-1])
     residual[:, 1:] = before * back + after * ahead
+    return residual, (before[..., None], after[..., None], back, ahead)
+
+
+def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
+    """Cost of the accelerations; adds to `equations` where given."""
+    residual, steps = _residual(state.hands, prepared.before, prepared.after)
     if equations is not None:
-        _add(prepared, equations, residual, _slopes(before[..., None], after[..., None], back, ahead))
-    return 0.5 * float((prepared.weights[:, None] * residual**2).sum())
+        _add(prepared, equations, residual, _slopes(*steps))
+    return 0.5 * float((prepared.weights[..., None] * residual**2).sum())
 
 
 def _slopes(before: F64, after: F64, back: F64, ahead: F64) -> tuple[F64, F64, F64]:
@@ -89,7 +125,7 @@ def _slopes(before: F64, after: F64, back: F64, ahead: F64) -> tuple[F64, F64, F
 
 def _add(prepared: _Prepared, equations: NormalEquations, residual: F64, slopes: tuple[F64, F64, F64]) -> None:
     moments = len(equations.H)
-    weights = prepared.weights[:, None, None]
+    weights = prepared.weights[..., None, None]
     H = equations.H
     for i in range(3):
         at = slice(i, moments - 2 + i)

@@ -1,0 +1,196 @@
+"""What is wrong at all moments alike: a joint that the person has elsewhere than the model, skin that lies higher.
+
+No number of moments averages such errors away, so they must not count as noise. How large they are is estimated from
+what the fit leaves over of them: with `Q` what the evidence says of an offset once the fit has followed it, the slope
+of the cost by the offsets is normal with covariance `Q + tau^2 Q^2`, and the likelihood of that slope tells `tau`
+(restricted maximum likelihood). Where the hand is the model's own, `tau` comes out as nearly nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import lapack
+
+from annotate import equations as normal
+from annotate.equations import DOF, VIEW_UNKNOWNS
+from annotate.evidence import Evidence
+from annotate.fit import FitResult, Term
+from annotate.hand import Hand
+from annotate.stage import SEQUENCE
+from annotate.state import add_rows, eye, geman_mcclure
+from annotate.terms import depth, keypoints2d
+from hoi_core import rotation
+from hoi_core.conventions import N_BETAS, N_JOINTS, N_VERTICES
+from hoi_core.types import F64
+
+_REGIONS = 40
+_TAU_M = np.geomspace(1e-5, 1e-2, 121)
+
+
+class Offsets(NamedTuple):
+    """Errors that all moments share, E of them, and how the evidence depends on them."""
+
+    by_moment: F64
+    """(M, 51, E) part of the Hessian between a moment's unknowns and the errors."""
+    by_shared: F64
+    """(S, E) that between the shared unknowns and the errors."""
+    own: F64
+    """(E, E) that of the errors themselves."""
+    slope: F64
+    """(E,) of the cost by the errors."""
+
+
+def regions(hand: Hand) -> NDArray[np.int64]:
+    """(778,) region of the skin of each vertex: near one of points that lie far from each other."""
+    vertices_m = hand.template_m[:N_VERTICES]
+    centres = [0]
+    distance = ((vertices_m - vertices_m[0]) ** 2).sum(-1)
+    while len(centres) < _REGIONS:
+        centres.append(int(distance.argmax()))
+        distance = np.minimum(distance, ((vertices_m - vertices_m[centres[-1]]) ** 2).sum(-1))
+    return np.asarray(((vertices_m[:, None] - vertices_m[centres]) ** 2).sum(-1).argmin(1), np.int64)
+
+
+def lasting_covariance(
+    result: FitResult, evidence: Evidence, terms: Mapping[str, Term], slopes: F64, by_shape: F64
+) -> F64:
+    """(M, 21, 3, 3) m^2 covariance of the joints that lasting errors of the model add.
+
+    Args:
+        result: of the fit.
+        evidence: what was fitted.
+        terms: as they were set.
+        slopes: `(M, 21, 3, 51)` of the joints by the moments' unknowns.
+        by_shape: `(M, 21, 3, 10)` by shape.
+    """
+    found: list[Offsets] = []
+    where: list[F64 | None] = []
+    if terms["keypoints2d"].config.weight > 0 and evidence.seen.any():
+        found.append(joint_offsets(result, evidence, terms["keypoints2d"].config, slopes, by_shape))
+        where.append(_turned(result))
+    if terms["depth"].config.weight > 0 and evidence.clouds:
+        found.append(skin_offsets(result, evidence, terms["depth"].config))
+        where.append(None)
+    out = np.zeros((*slopes.shape[:3], 3))
+    if not found:
+        return out
+    for offsets, turned, (moved, shared) in zip(found, where, _followed(result, found), strict=True):
+        known = offsets.own - np.einsum("mue,muf->ef", offsets.by_moment, moved) - offsets.by_shared.T @ shared
+        spread = _spread(known, offsets.slope)
+        through = slopes @ moved[:, None]
+        through += by_shape @ shared[:N_BETAS]
+        if turned is not None:
+            for j in range(N_JOINTS):
+                through[:, j, :, 3 * j : 3 * j + 3] -= turned[:, j]
+        out += through @ spread @ np.swapaxes(through, -1, -2)
+    return out
+
+
+def _followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
+    """How the fit follows each error: `(M, 51, E)` of the moments' and `(S, E)` of the shared unknowns."""
+    equations = result.equations
+    moments, _, width = equations.C.shape
+    C = equations.C.reshape(-1, width)
+    columns = [C, *(offsets.by_moment.reshape(len(C), -1) for offsets in found)]
+    solved, _ = lapack.dpbtrs(normal.cholesky(equations, 0.0), np.concatenate(columns, axis=1), lower=1)
+    schur = np.linalg.inv(equations.Hs - C.T @ solved[:, :width])
+    out, at = [], width
+    for offsets in found:
+        direct = solved[:, at : at + len(offsets.slope)]
+        at += len(offsets.slope)
+        shared = schur @ (offsets.by_shared - C.T @ direct)
+        out.append(((direct - solved[:, :width] @ shared).reshape(moments, DOF, -1), shared))
+    return out
+
+
+def _spread(known: F64, slope: F64) -> F64:
+    """(E, E) m^2 expected products of the errors, given what the fit leaves over of them. `(E, E), (E,)`."""
+    values, vectors = np.linalg.eigh((known + known.T) / 2.0)
+    kept = values > 1e-9 * values[-1]
+    seen = (vectors.T @ slope)[kept] ** 2
+    variance = values[kept, None] + (values[kept, None] * _TAU_M) ** 2
+    likelihood = -0.5 * (np.log(variance) + seen[:, None] / variance).sum(0)
+    share = np.exp(likelihood - likelihood.max())
+    tau2 = float((share * _TAU_M**2).sum() / share.sum())
+    left = (vectors / (np.maximum(values, 0.0) + 1.0 / tau2)) @ vectors.T
+    mean = left @ slope
+    return np.asarray(left + np.outer(mean, mean))
+
+
+def joint_offsets(
+    result: FitResult, evidence: Evidence, config: keypoints2d.Config, slopes: F64, by_shape: F64
+) -> Offsets:
+    """An offset of each joint, in the axes of the bone that carries it: 63 errors that keypoints see."""
+    state = result.state
+    miss_px, by_joint = keypoints2d.reprojection(evidence, state)
+    seen = np.isfinite(miss_px[..., 0])
+    expected_px = np.where(seen, keypoints2d.expected_px(config, np.where(seen, evidence.confidence, 1.0)), 1.0)
+    miss = np.where(seen[..., None], miss_px, 0.0) / expected_px[..., None]
+    _, robust = geman_mcclure((miss**2).sum(-1), SEQUENCE[-1].robust_scale)
+    rows = by_joint / expected_px[..., None, None]
+    weighted = rows * np.where(seen, config.weight * robust, 0.0)[..., None, None]
+    own_rows = rows @ _turned(result)[:, None]
+    # (M, V, 21, 3, 3): joints in the world by offsets in the bones' axes.
+    info = np.swapaxes(weighted, -1, -2) @ own_rows
+    both = info.sum(1)
+    moments = len(slopes)
+    errors = 3 * N_JOINTS
+    by_moment = np.moveaxis(np.swapaxes(slopes, -1, -2) @ both, 1, 2).reshape(moments, DOF, errors)
+    by_shared = np.zeros((len(result.equations.Hs), errors))
+    by_shared[:N_BETAS] = np.moveaxis((np.swapaxes(by_shape, -1, -2) @ both).sum(0), 0, 1).reshape(N_BETAS, errors)
+    for v, camera in enumerate(evidence.cameras):
+        first = N_BETAS + VIEW_UNKNOWNS * v
+        arm = rotation.skew(state.hands.joints_m - eye(camera))
+        by_shared[first + 1 : first + 4] = np.moveaxis((arm @ info[:, v]).sum(0), 0, 1).reshape(3, errors)
+        by_shared[first + 4 : first + 7] = np.moveaxis(info[:, v].sum(0), 0, 1).reshape(3, errors)
+    own = np.zeros((errors, errors))
+    turned_rows = np.swapaxes(weighted @ _turned(result)[:, None], -1, -2)
+    for j in range(N_JOINTS):
+        at = slice(3 * j, 3 * j + 3)
+        own[at, at] = (turned_rows[:, :, j] @ own_rows[:, :, j]).sum((0, 1))
+    return Offsets(by_moment, by_shared, own, (turned_rows @ miss[..., None])[..., 0].sum((0, 1)).reshape(-1))
+
+
+def _turned(result: FitResult) -> F64:
+    """(M, 21, 3, 3) axes of the bone that carries each joint, in the world."""
+    hands = result.state.hands
+    return hands.world_rotations[:, hands.hand.weights[hands.hand.openpose].argmax(1)]
+
+
+def skin_offsets(result: FitResult, evidence: Evidence, config: depth.Config) -> Offsets:
+    """How far each region of the skin lies outside the model's: 40 errors that depth sees."""
+    state = result.state
+    region = regions(state.hands.hand)
+    moments, _, width = result.equations.C.shape
+    out = Offsets(
+        np.zeros((moments, DOF, _REGIONS)),
+        np.zeros((width, _REGIONS)),
+        np.zeros((_REGIONS, _REGIONS)),
+        np.zeros(_REGIONS),
+    )
+    rows = normal.empty(moments, len(evidence.views))
+    for part in depth.distances(config, evidence, state, SEQUENCE[-1]):
+        at = region[part.points.point]
+        out.own[np.diag_indices(_REGIONS)] += np.bincount(at, part.weight, _REGIONS) / config.sigma_m**2
+        out.slope[:] += np.bincount(at, part.weight * part.distance_m, _REGIONS) / config.sigma_m**2
+        for k in np.unique(at):
+            chosen = np.flatnonzero(at == k)
+            points = part.points._replace(
+                moment=part.points.moment[chosen],
+                point=part.points.point[chosen],
+                velocity=part.points.velocity[chosen],
+                lag_s=part.points.lag_s[chosen],
+            )
+            direction = part.normals[chosen] / config.sigma_m
+            rows.g[:] = 0.0
+            rows.gs[:] = 0.0
+            # The gradient of rows with a residual of one is the sum of their slopes.
+            by_bias = (direction * part.rays[chosen]).sum(-1)
+            add_rows(rows, state, points, direction, np.ones(len(chosen)), part.weight[chosen], by_bias)
+            out.by_moment[..., k] += rows.g / config.sigma_m
+            out.by_shared[:, k] += rows.gs / config.sigma_m
+    return out
