@@ -49,6 +49,7 @@ def follow(
     starts: Mapping[int, F64],
     readers: Sequence[PointReader],
     hands: Mapping[Side, HandState],
+    moments: int,
     on_moment: Callable[[int, int], None],
 ) -> Followed:
     """From each start on to the next; where that arrives elsewhere, also back from the next.
@@ -58,9 +59,9 @@ def follow(
         starts: moment -> `(4, 4)` pose.
         readers: of the views with depth.
         hands: the hands over the moments.
+        moments: how many there are.
         on_moment: called with (moments done, of all).
     """
-    moments = len(readers[0].lag_s) if readers else max(starts) + 1
     nan = np.full((moments, 4, 4), np.nan)
     found = Followed(nan, np.full(moments, np.nan), [{} for _ in range(moments)])
     step = _Stepper(mesh, readers, hands)
@@ -136,7 +137,9 @@ class _Stepper:
             cloud = reader.read(m, centre, self._mesh.radius_m)
             points[v] = cloud, distance_from_hands(cloud, self._hands, m, self._mesh, centre)
         costs = [self._unexplained(guess, points) for guess in guesses]
-        T = self._refined(guesses[int(np.argmin(costs))], points)
+        # Unseen, it goes with a hand that touches it, or stays: going on as before would lead it away.
+        best = int(np.nanargmin(costs)) if np.isfinite(costs).any() else len(guesses) - 1
+        T = self._refined(guesses[best], points)
         return T, self._unexplained(T, points), points
 
     def _guesses(self, m: int, before: list[_Known]) -> list[F64]:

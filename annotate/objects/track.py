@@ -13,7 +13,7 @@ from annotate.hand import HandState
 from annotate.objects import trajectory
 from annotate.objects.depth_points import ObjectCloud, PointReader, PointsConfig, joined
 from annotate.objects.first_pose import place
-from annotate.objects.follow import Followed, follow, palm_poses
+from annotate.objects.follow import follow, palm_poses
 from annotate.objects.mesh import SolidMesh
 from annotate.objects.settle import Clicks, Problem, SettleConfig, Settled, settle
 from annotate.objects.solid import Solid
@@ -107,14 +107,25 @@ def track_object(
         for view in scene.capture.views
         if f"{view}/depth" in scene.capture.streams
     ]
-    found = follow(mesh, starts, readers, scene.hands, lambda i, n: tell(0.8 * i / n, f"following {mesh.name}"))
+    found = follow(
+        mesh, starts, readers, scene.hands, len(held), lambda i, n: tell(0.8 * i / n, f"following {mesh.name}")
+    )
     clouds = [joined([rows.get(v, _nothing()) for rows in found.points], r) for v, r in enumerate(readers)]
     tell(0.8, f"fitting {mesh.name}")
     start = trajectory.from_poses(_with(found.T_world_obj, before, held), mesh.centre_m)
     problem = _problem(scene, mesh, points, clouds, start, held)
     result = settle(problem, start, config.settle)
     tell(1.0, f"{mesh.name} done")
-    return _fit(problem, result, before, found)
+    return _fit(problem, result, before, _in_some_image(scene.capture, result.body.s_m))
+
+
+def _in_some_image(capture: Capture, points_m: F64) -> Bool:
+    """(M,) whether any view's image holds a point. `(M, 3)` m."""
+    found = np.zeros(len(points_m), dtype=bool)
+    for view in capture.views.values():
+        camera = view.camera
+        found |= cameras.inside(camera, cameras.project(camera, cameras.transform(camera.T_cam_world, points_m)))
+    return found
 
 
 def _quiet(share: float, what: str) -> None:
@@ -215,11 +226,11 @@ def _corrected_pose(T_world_cam: F64, correction: F64) -> F64:
     return np.asarray(cameras.inverse_rigid(T_world_cam) @ moved, dtype=np.float64)
 
 
-def _fit(problem: Problem, result: Settled, before: ObjectTrack | None, found: Followed) -> ObjectFit:
+def _fit(problem: Problem, result: Settled, before: ObjectTrack | None, in_image: Bool) -> ObjectFit:
     mesh, held = problem.mesh, problem.held
     T = _with(result.body.poses(mesh.centre_m), before, held)
     residual, support = _residual(problem, result)
-    problems = np.where(held, 0, _problems(problem, result, residual, support)).astype(np.uint8)
+    problems = np.where(held, 0, _problems(problem, result, residual, support, in_image)).astype(np.uint8)
     valid = problems == 0
     status = np.where(valid, STATUSES.index("auto"), STATUSES.index("none")).astype(np.uint8)
     if before is not None:
@@ -246,7 +257,7 @@ def _residual(problem: Problem, result: Settled) -> tuple[F64, I64]:
     return np.array([np.median(j) if len(j) else np.nan for j in joint]), np.array([len(j) for j in joint])
 
 
-def _problems(problem: Problem, result: Settled, residual_m: F64, support: I64) -> U8:
+def _problems(problem: Problem, result: Settled, residual_m: F64, support: I64, in_image: Bool) -> U8:
     """(M,) index into `PROBLEMS`."""
     codes = np.zeros(len(support), dtype=np.uint8)
     known = support >= _SUPPORT
@@ -255,7 +266,9 @@ def _problems(problem: Problem, result: Settled, residual_m: F64, support: I64) 
     gap_s = np.full(len(known), np.inf)
     if known.any():
         gap_s = np.abs(problem.t_s[:, None] - problem.t_s[known]).min(1)
-    codes[gap_s > _LONGEST_GAP_S] = PROBLEMS.index("no evidence")
+    far = gap_s > _LONGEST_GAP_S
+    codes[far] = PROBLEMS.index("no evidence")
+    codes[far & ~in_image] = PROBLEMS.index("out of view")
     with np.errstate(invalid="ignore"):
         codes[residual_m > _DISAGREE_M] = PROBLEMS.index("no agreement")
     codes[~np.isfinite(result.body.s_m).all(-1)] = PROBLEMS.index("not converged")

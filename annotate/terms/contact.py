@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from annotate import _kernels
-from annotate.equations import VIEW_UNKNOWNS, NormalEquations
+from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.stage import Stage
-from annotate.state import FitState, geman_mcclure
+from annotate.state import FitState, Points, add_rows, geman_mcclure
 from hoi_core.conventions import N_BETAS
 from hoi_core.types import F64, I64
 
@@ -59,6 +58,8 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     moment, point, outward, beyond = (np.concatenate(column) for column in zip(*rows, strict=True))
     if not len(moment):
         return None
+    order = np.argsort(moment, kind="stable")
+    moment, point, outward, beyond = moment[order], point[order], outward[order], beyond[order]
     start = vertices[moment, point]
     return _Prepared(moment, point, outward, start, beyond, config.weight, config.sigma_m, config.largest_sigmas)
 
@@ -70,15 +71,20 @@ def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations 
     residual = np.minimum(now_m, 0.0) / prepared.sigma_m
     cost, robust = geman_mcclure(residual**2, prepared.scale)
     if equations is not None:
-        hands, hand = state.hands, state.hands.hand
         active = np.where(residual < 0.0, prepared.weight * robust, 0.0)
-        # A fact of the scene, not of a view: no view's corrections enter.
-        alone = np.zeros((len(residual), VIEW_UNKNOWNS))
-        column = np.full(len(residual), N_BETAS)
-        _kernels.add_rows(
-            (prepared.moment, prepared.point, prepared.outward / prepared.sigma_m, residual, active, alone, column),
-            (hand.support, hand.weights, hand.chain, hand.below, hand.shape_m),
-            (hands.rest_m, hands.joints_rest_m, hands.positions_m, hands.world_rotations, hands.positions_by_shape),
-            (equations.H, equations.g, equations.C, equations.Hs, equations.gs),
-        )
+        _add(prepared, state, equations, residual, active)
     return 0.5 * prepared.weight * float(cost.sum())
+
+
+def _add(prepared: _Prepared, state: FitState, equations: NormalEquations, residual: F64, weight: F64) -> None:
+    """Add the rows to what belongs to the hand alone: a fact of the scene moves no view's corrections."""
+    still = np.zeros((len(residual), 3))
+    points = Points(0, np.zeros(3), prepared.moment, prepared.point, still, still[:, 0])
+    spare = replace(
+        equations, C=np.zeros_like(equations.C), Hs=np.zeros_like(equations.Hs), gs=np.zeros_like(equations.gs)
+    )
+    as_calibrated = replace(state, views=np.zeros_like(state.views))
+    add_rows(spare, as_calibrated, points, prepared.outward / prepared.sigma_m, residual, weight)
+    equations.C[..., :N_BETAS] += spare.C[..., :N_BETAS]
+    equations.Hs[:N_BETAS, :N_BETAS] += spare.Hs[:N_BETAS, :N_BETAS]
+    equations.gs[:N_BETAS] += spare.gs[:N_BETAS]
