@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from annotate import auto
+from annotate.document.drag import window
+from annotate.document.near import Nearby
 from annotate.session import AnnotationSession
 from hoi_core import camera as cameras
 from hoi_core.errors import ConfigError, FitError, SequenceError
@@ -18,6 +20,7 @@ from hoi_core.types import STATUSES, ObjectTrack
 MOMENTS = 31
 FRAME = 15
 INDEX_TIP = 8
+MIDDLE_BASE = 9
 CUBE = """v -0.02 -0.02 -0.02
 v 0.02 -0.02 -0.02
 v 0.02 0.02 -0.02
@@ -46,8 +49,19 @@ def recorded(tmp_path_factory, record) -> Path:
 
 @pytest.fixture(scope="module")
 def annotated(recorded: Path, tmp_path_factory) -> Path:
+    """Labels as good as a fit's: the true pose, on the hand model that the fit would use."""
     root = shutil.copytree(recorded, tmp_path_factory.mktemp("annotated") / "data")
-    auto.annotate(root, "seq_001")
+    folder = root / "sequences" / "seq_001"
+    with open_truth(folder) as truth:
+        true = truth.load().hands["right"]
+    with open_annotation(folder) as annotation:
+        clicks = annotation.load()
+    layer = auto.hand_model(folder, "right")
+    joints_m = np.asarray(layer(true.orient, true.pose, true.betas, true.trans_m).joints_m)
+    hand = replace(true, joints_m=joints_m, status=np.full(MOMENTS, STATUSES.index("auto"), np.uint8))
+    residuals = {"reprojection_px": np.ones(MOMENTS), "depth_m": np.zeros(MOMENTS)}
+    fitted = replace(clicks, hands={"right": hand}, residuals=residuals, author="auto", parent="r000")
+    write_revision(folder, fitted)
     return root
 
 
@@ -186,7 +200,7 @@ def test_interpolation_goes_through_the_keyframes(session):
     assert list(changed(before, after)) == [6, 7, 8, 10, 11, 12, 13, 14]
     # One 30th of a second apart, the hand is a few millimetres from where the fit saw it, and its joints its mesh's.
     assert np.linalg.norm(after.joints_m[7] - before.joints_m[7], axis=1).mean() < 0.01
-    layer = session._layer("right")
+    layer = auto.hand_model(session.folder, "right")
     row = slice(7, 8)
     again = layer(after.orient[row], after.pose[row], after.betas, after.trans_m[row]).joints_m
     np.testing.assert_allclose(after.joints_m[row], again, atol=1e-12)
@@ -363,3 +377,43 @@ def test_object_labels_are_judged_with_the_frame(root):
         assert STATUSES[session.revision.objects["o01"].status[3]] == "accepted"
         assert STATUSES[session.revision.objects["o01"].status[4]] == "auto"
         assert session.statuses("right")[3:5] == ("accepted", "rejected")
+
+
+def test_locked_joints_stay_while_another_is_dragged(session):
+    before_m = session.revision.hands["right"].joints_m[FRAME]
+    session.set_locked("right", FRAME, [0, 5], True)
+    drag = session.begin_drag("right", FRAME)
+    camera = session.camera("left")
+    tip = cameras.project(camera, cameras.transform(camera.T_cam_world, before_m[INDEX_TIP, None]))[0]
+    shown = drag.move("left", INDEX_TIP, (tip[0] + 5.0, tip[1]))
+    away_m = np.linalg.norm(shown.joints_m - before_m, axis=1)
+    assert away_m[[0, 5]].max() < 5e-4
+    assert away_m[INDEX_TIP] > 1e-3
+    drag.cancel()
+
+
+def test_depth_points_of_an_object_are_not_the_hands(session):
+    """An object whose surface lies where the depth of the knuckles is takes these points from a drag's evidence."""
+
+    def points_near() -> int:
+        models = session._shelf.models(session.sides)
+        clouds = window(Nearby(session._capture), session.revision, models, "right", FRAME).evidence.clouds
+        base_m = session.revision.hands["right"].joints_m[FRAME, MIDDLE_BASE]
+        row = FRAME  # the window begins with the recording
+        near = 0
+        for cloud in clouds.values():
+            own = cloud.points_m[cloud.start[row] : cloud.start[row + 1]]
+            near += int((np.linalg.norm(own - base_m, axis=1) < 0.025).sum())
+        return near
+
+    alone = points_near()
+    assert alone > 5
+    T = np.eye(4)
+    # A face of the cube, 20 mm from its middle, lies through the points that the cameras see there.
+    seen_m = session.cloud(FRAME, 1)[0]
+    base_m = session.revision.hands["right"].joints_m[FRAME, MIDDLE_BASE]
+    top_m = seen_m[np.linalg.norm(seen_m - base_m, axis=1) < 0.025].mean(0)
+    T[:3, 3] = top_m - [0.0, 0.0, 0.02]
+    session.set_object_pose("o01", FRAME, T)
+    session.prepare("right", FRAME)
+    assert points_near() < alone
