@@ -71,7 +71,7 @@ def _keypoints(result: FitResult, evidence: Evidence, config: keypoints2d.Config
     level = keypoints2d.level(evidence.confidence, _LEVELS)
     assumed = keypoints2d.expected_px(config, (np.arange(_LEVELS) + 0.5) / _LEVELS)
     before = keypoints2d.expected_px(config, np.where(seen, evidence.confidence, 1.0))[..., None, None]
-    moved = slope @ _joints(result, draws)[:, None] / before[..., None]
+    moved = slope @ _joints(result, draws)[:, None] / before
     chosen = [seen & (level == k) for k in range(_LEVELS)]
     sigma = np.array([_level_px(miss_px[at], moved[at], px) for at, px in zip(chosen, assumed, strict=True)])
     alike = _likeness(miss_px / sigma[level][..., None], moved, seen)
