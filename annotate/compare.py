@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -69,13 +70,13 @@ def compare(root: Path, sequence: str) -> dict[str, float]:
     with open_truth(folder) as truth:
         at_ns = true_times(truth, numbers, t_ns)
         true = truth.load()
-        vertices_m = truth.vertices_m.astype(np.float64)
+        surfaces_m: dict[Side, F64] = {side: truth.surface_m(side).astype(np.float64) for side in true.hands}
     if len(labels.t_ns) != len(at_ns):
         raise SequenceError(
             f"the labels of {sequence} must have its {len(at_ns)} moments, they have {len(labels.t_ns)}.",
             f"Annotate it again with `hoi-annotate {sequence} --auto`.",
         )
-    figures = _hand_figures(labels, true, vertices_m, at_ns, source)
+    figures = _hand_figures(labels, true, surfaces_m, at_ns, source)
     figures |= _object_figures(labels, true, at_ns, root)
     return figures | {"frames": float(len(at_ns))}
 
@@ -108,10 +109,11 @@ def true_times(truth: Truth, frame_number: I64, t_ns: I64) -> I64:
     return since + first + np.rint(np.interp(since, since[there], offset_ns - first)).astype(np.int64)
 
 
-def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64, source: str) -> dict[str, float]:
+def _hand_figures(
+    labels: Revision, true: Revision, surfaces_m: Mapping[Side, F64], at_ns: I64, source: str
+) -> dict[str, float]:
     joint_errors, vertex_errors, covered, valid = [], [np.zeros(0)], [], []
     by_side: dict[str, float] = {}
-    drawn = _side_of(true, vertices_m)
     for side, label in labels.hands.items():
         if side not in true.hands:
             continue
@@ -123,9 +125,7 @@ def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64,
         by_side[f"{side}_joint_error_mm"] = _mean(joint_errors[-1])
         covered.append(_inside(label, joints_m)[known])
         valid.append(known)
-        if side != drawn:
-            continue
-        surface = at_times(true.t_ns, vertices_m, at_ns)
+        surface = at_times(true.t_ns, surfaces_m[side], at_ns)
         layer = ManoLayer.stand_in(side) if source == "stand-in" else ManoLayer.from_env(side)
         if layer.model.source != source:
             raise SequenceError(
@@ -150,15 +150,6 @@ def _hand_figures(labels: Revision, true: Revision, vertices_m: F64, at_ns: I64,
         "valid_share": float(np.concatenate(valid).mean()),
         **(by_side if len(by_side) > 1 else {}),
     }
-
-
-def _side_of(true: Revision, vertices_m: F64) -> Side:
-    """The hand that the surface in the truth is of: the one whose joints lie within it."""
-
-    def away_m(side: Side) -> float:
-        return float(np.nanmean(np.linalg.norm(true.hands[side].joints_m.mean(1) - vertices_m.mean(1), axis=-1)))
-
-    return min(true.hands, key=away_m)
 
 
 def _mean(values: F64) -> float:
