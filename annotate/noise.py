@@ -37,7 +37,7 @@ _SMOOTHED = 10.0
 """Moments over which accelerations tie the hand together: errors of depth that last are not averaged away there."""
 _LEAST_DEPTH_ALIKE = 0.05
 _SHRINK = 0.2
-_TAILS = 1.2
+_TAILS = 1.1
 """Accelerations have heavier tails than a normal distribution: a hand is still, then reaches. A spread this much wider
 than the estimate follows better."""
 

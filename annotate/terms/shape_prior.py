@@ -1,4 +1,4 @@
-"""Shape coefficients near zero, and calibration corrections near none."""
+"""Shape coefficients near zero or near those of the same person before, and calibration corrections near none."""
 
 from __future__ import annotations
 
@@ -24,8 +24,12 @@ class Config:
     """Weight of the term."""
     sigma_betas: float = 1.0
     """Spread of the shape coefficients."""
-    sigma_offset_s: float = 0.005
-    """Spread of a camera's time offset, s."""
+    betas: tuple[float, ...] = ()
+    """What is known of the person's shape coefficients, see `annotate.participant`; empty for nothing."""
+    information: tuple[tuple[float, ...], ...] = ()
+    """(10, 10) how well, the general spread included: inverse of their covariance."""
+    sigma_offset_s: float = 0.001
+    """Spread of what is left of a camera's time offset once the recorder has measured it from motion, s."""
     sigma_turn_rad: float = 0.0003
     """Spread of a camera's orientation error, rad."""
     sigma_shift_m: float = 0.0005
@@ -37,7 +41,9 @@ class Config:
 @dataclass(frozen=True)
 class _Prepared:
     precision: F64
-    """(S,) weight of each shared unknown."""
+    """(S, S) weight of the shared unknowns."""
+    expected: F64
+    """(S,) where they are expected."""
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
@@ -50,14 +56,18 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     if not evidence.two_views:
         # One view cannot tell a biased depth from a larger hand farther away.
         sigma[N_BETAS + VIEW_UNKNOWNS - 1 :: VIEW_UNKNOWNS] = _FIXED
-    return _Prepared(max(config.weight, _FIXED) / sigma**2)
+    precision, expected = np.diag(1.0 / sigma**2), np.zeros(len(sigma))
+    if config.betas:
+        precision[:N_BETAS, :N_BETAS] = config.information
+        expected[:N_BETAS] = config.betas
+    return _Prepared(max(config.weight, _FIXED) * precision, expected)
 
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the shared unknowns; adds to `equations` where given."""
-    value = np.concatenate([state.hands.betas, state.views.ravel()])
+    away = np.concatenate([state.hands.betas, state.views.ravel()]) - prepared.expected
+    pull = prepared.precision @ away
     if equations is not None:
-        diagonal = np.arange(len(value))
-        equations.Hs[diagonal, diagonal] += prepared.precision
-        equations.gs[:] += prepared.precision * value
-    return 0.5 * float((prepared.precision * value**2).sum())
+        equations.Hs[:] += prepared.precision
+        equations.gs[:] += pull
+    return 0.5 * float(away @ pull)
