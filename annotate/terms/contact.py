@@ -10,7 +10,6 @@ from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.stage import Stage
 from annotate.state import FitState, Points, add_rows, geman_mcclure
-from hoi_core.conventions import N_BETAS
 from hoi_core.types import F64, I64
 
 
@@ -77,7 +76,10 @@ def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations 
 
 
 def _add(prepared: _Prepared, state: FitState, equations: NormalEquations, residual: F64, weight: F64) -> None:
-    """Add the rows to what belongs to the hand alone: a fact of the scene moves no view's corrections."""
+    """Add the rows to the moments' own unknowns: a hand that overlaps an object bends, it does not become thinner.
+
+    Neither the shape nor the views' corrections follow from an overlap; let loose, they moved the hand everywhere.
+    """
     still = np.zeros((len(residual), 3))
     points = Points(0, np.zeros(3), prepared.moment, prepared.point, still, still[:, 0])
     spare = replace(
@@ -85,6 +87,3 @@ def _add(prepared: _Prepared, state: FitState, equations: NormalEquations, resid
     )
     as_calibrated = replace(state, views=np.zeros_like(state.views))
     add_rows(spare, as_calibrated, points, prepared.outward / prepared.sigma_m, residual, weight)
-    equations.C[..., :N_BETAS] += spare.C[..., :N_BETAS]
-    equations.Hs[:N_BETAS, :N_BETAS] += spare.Hs[:N_BETAS, :N_BETAS]
-    equations.gs[:N_BETAS] += spare.gs[:N_BETAS]
