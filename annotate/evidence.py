@@ -14,6 +14,7 @@ from hoi_core.conventions import N_JOINTS
 from hoi_core.types import F64, I64, Bool, Camera
 
 if TYPE_CHECKING:
+    from annotate.masks import Silhouettes
     from annotate.objects.solid import Solid
 
 
@@ -82,6 +83,8 @@ class Evidence:
     """Moments that are settled."""
     solids: Mapping[str, Solid] = field(default_factory=dict)
     """Objects beside the hand, by name."""
+    silhouettes: Mapping[int, Silhouettes] = field(default_factory=dict)
+    """Where depth shows what lies behind the hand, by index of the view."""
 
     @property
     def seen(self) -> Bool:
@@ -108,6 +111,7 @@ class Evidence:
             clouds={v: take_cloud(cloud, moments) for v, cloud in self.clouds.items()},
             anchors=None if self.anchors is None else self.anchors.taken(moments),
             solids={name: solid.taken(moments) for name, solid in self.solids.items()},
+            silhouettes={v: seen.taken(moments) for v, seen in self.silhouettes.items()},
         )
 
 
