@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from annotate.masks import Silhouettes
     from annotate.objects.solid import Solid
 
+PALM = (0, 1, 5, 9, 13, 17)
+"""Joints of `openpose21` that move with the palm (the base of the thumb nearly)."""
+FEWEST_PALM = 4
+_APART_S = 0.08
+
 
 @dataclass(frozen=True)
 class Cloud:
@@ -148,3 +153,15 @@ def keypoint_gap(evidence: Evidence) -> F64:
     if not len(full):
         return np.full(len(evidence.t_s), np.inf)
     return np.abs(evidence.t_s[:, None] - full).min(1)
+
+
+def starting_moments(evidence: Evidence) -> I64:
+    """Moments that a first guess starts from, ascending: enough of the palm in some view, none right after another.
+
+    Between them, interpolation is as good a guess.
+    """
+    kept: list[int] = []
+    for m in np.flatnonzero(evidence.seen[:, :, list(PALM)].any(axis=1).sum(-1) >= FEWEST_PALM):
+        if not kept or evidence.t_s[m] - evidence.t_s[kept[-1]] >= _APART_S:
+            kept.append(int(m))
+    return np.array(kept, dtype=np.int64)

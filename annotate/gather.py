@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,13 +11,13 @@ from numpy.typing import NDArray
 
 from annotate import _kernels
 from annotate._depth_pixels import oriented_points
-from annotate.evidence import Cloud, Evidence, undistorted_px, without_distortion
+from annotate.evidence import Cloud, Evidence, starting_moments, undistorted_px, without_distortion
 from annotate.state import FitState
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import SequenceError
 from hoi_core.sequence import Capture, ImageStream
-from hoi_core.types import F64, I64, Bool, Camera, HandKeypoints
+from hoi_core.types import F64, I64, Camera, HandKeypoints
 
 _NS = 1e-9
 _PATCH_PX = 2
@@ -63,25 +64,29 @@ def keypoint_evidence(capture: Capture, keypoints: HandKeypoints) -> Evidence:
         pixels[:, v] = undistorted_px(capture.views[view].camera, points[..., :2])
         confidence[:, v] = np.nan_to_num(points[..., 2])
     t_ns = capture.sync.t_ns
-    return Evidence(
+    evidence = Evidence(
         t_s=(t_ns - t_ns[0]) * _NS,
         views=views,
         cameras=tuple(without_distortion(capture.views[view].camera) for view in views),
         keypoints_px=pixels,
         confidence=confidence,
         lag_s=np.stack([_lag_s(capture, f"{view}/color") for view in views], axis=1),
-        keypoint_depth_m=np.stack([_depth_under(capture, view, keypoints.by_view[view]) for view in views], axis=1),
     )
+    starts = starting_moments(evidence)
+    under = [_depth_under(capture, view, keypoints.by_view[view], starts) for view in views]
+    return replace(evidence, keypoint_depth_m=np.stack(under, axis=1))
 
 
-def _depth_under(capture: Capture, view: str, keypoints: F64) -> F64:
-    """(M, 21) m median depth around each keypoint; NaN where nothing was measured or recorded."""
+def _depth_under(capture: Capture, view: str, keypoints: F64, starts: I64) -> F64:
+    """(M, 21) m median depth around each keypoint of the moments that a first guess starts from; NaN elsewhere.
+
+    NaN also where nothing was measured or recorded.
+    """
     out = np.full(keypoints.shape[:2], np.nan)
     if f"{view}/depth" not in capture.streams:
         return out
     index = capture.sync.index[f"{view}/depth"]
-    somewhere: Bool = np.asarray(np.isfinite(keypoints[..., :2]).all(axis=-1))
-    for m in np.flatnonzero((index >= 0) & somewhere.any(axis=-1)):
+    for m in starts[index[starts] >= 0]:
         out[m] = capture.views[view].depth_around_m(int(index[m]), keypoints[m, :, :2], _PATCH_PX)
     return out
 
@@ -133,9 +138,11 @@ def _cloud(
     v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
     rays = np.ascontiguousarray(cameras.rays(camera, np.stack([u, v], axis=-1))[..., :2])
     found = []
-    for m, frame in enumerate(capture.sync.index[stream.name]):
-        around = _box(camera, state.hands.vertices_m[m], config) if frame >= 0 else None
-        found.append(_none() if around is None else candidates(stream[int(frame)], rays, stream, around, config))
+    index = capture.sync.index[stream.name]
+    boxes = [_box(camera, state.hands.vertices_m[m], config) if index[m] >= 0 else None for m in range(len(index))]
+    images = _ahead(stream, [int(index[m]) for m, box in enumerate(boxes) if box is not None])
+    for m, box in enumerate(boxes):
+        found.append(_none() if box is None else candidates(next(images), rays, stream, box, config))
         tell(m)
     sizes = [len(points) for points, _ in found]
     cloud = Cloud(
@@ -146,6 +153,18 @@ def _cloud(
         eye_m=camera.T_world_cam[:3, 3],
     )
     return near_hand(cloud, state, config)
+
+
+def _ahead(stream: ImageStream, frames: Sequence[int]) -> Iterator[NDArray[np.unsignedinteger]]:
+    """The images of some frames, the next one read while one is in use."""
+    with ThreadPoolExecutor(1, thread_name_prefix="depth") as reader:
+        coming = reader.submit(stream.__getitem__, frames[0]) if frames else None
+        for following in [*frames[1:], None]:
+            if coming is None:
+                return
+            image = coming.result()
+            coming = None if following is None else reader.submit(stream.__getitem__, following)
+            yield image
 
 
 def _none() -> tuple[F64, F64]:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from annotate import _kernels
 from hoi_core import rotation
 from hoi_core.biomechanics import axes_of_skeleton
 from hoi_core.conventions import MANO_PARENTS, N_BETAS, N_MANO_JOINTS, N_VERTICES, fingertips, permutation
@@ -207,11 +208,7 @@ class HandState:
     @cached_property
     def normals(self) -> F64:
         """(M, 778, 3) outward unit normals of the vertices."""
-        corner = [self.vertices_m[:, self.hand.faces[:, i]] for i in range(3)]
-        area = np.cross(corner[1] - corner[0], corner[2] - corner[0])
-        summed = self.hand.around @ np.moveaxis(area, 0, 1).reshape(len(self.hand.faces), -1)
-        out = np.moveaxis(summed.reshape(self.hand.vertices, -1, 3), 0, 1)
-        return out / np.maximum(np.linalg.norm(out, axis=-1, keepdims=True), 1e-12)
+        return np.asarray(_kernels.vertex_normals(self.points_m, self.hand.faces, self.hand.vertices))
 
     def moved(self, step: F64, betas_step: F64) -> HandState:
         """The state after a step in the tangent space. `(M, 51), (10,)`."""

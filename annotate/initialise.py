@@ -9,7 +9,7 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 from annotate.equations import VIEW_UNKNOWNS
-from annotate.evidence import Evidence
+from annotate.evidence import FEWEST_PALM, PALM, Evidence, starting_moments
 from annotate.fit import Term, fit
 from annotate.hand import Hand, HandState
 from annotate.stage import KEYPOINTS_ONLY, LOOSE
@@ -21,16 +21,11 @@ from hoi_core.conventions import N_BETAS, N_MANO_JOINTS
 from hoi_core.errors import FitError
 from hoi_core.types import F64, I64, Bool
 
-PALM = (0, 1, 5, 9, 13, 17)
-"""Joints of `openpose21` that move with the palm (the base of the thumb nearly)."""
-_FEWEST_PALM = 4
-_FEWEST_JOINTS = 8
 _PALM_SPREAD_M = 0.012
 _WORST_PALM_M = 0.03
 _PATIENT = 1e-7
 _CLEARLY_PX = 0.3
 _WILD_PX = 60.0
-_APART_S = 0.08
 
 
 def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
@@ -44,7 +39,7 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
     Raises:
         FitError: no moment has enough keypoints to place the palm.
     """
-    key = _apart(np.flatnonzero(evidence.seen.any(1).sum(-1) >= _FEWEST_JOINTS), evidence.t_s)
+    key = starting_moments(evidence)
     if not len(key):
         raise _nothing_to_start_from(evidence)
     some = evidence.taken(key)
@@ -71,18 +66,9 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
     return _spread(dressed, evidence.t_s[key], evidence.t_s, kept)
 
 
-def _apart(key: I64, t_s: F64) -> I64:
-    """Those of the moments that are not right after one another: between them, interpolation is a good guess too."""
-    kept: list[int] = []
-    for m in key:
-        if not kept or t_s[m] - t_s[kept[-1]] >= _APART_S:
-            kept.append(int(m))
-    return np.array(kept, dtype=np.int64)
-
-
 def _nothing_to_start_from(evidence: Evidence) -> FitError:
     return FitError(
-        f"the fit needs {_FEWEST_PALM} palm joints seen by two views (or one with depth) in some moment, "
+        f"the fit needs {FEWEST_PALM} palm joints seen by two views (or one with depth) in some moment, "
         f"and found none in {len(evidence.t_s)} moments.",
         "Click wrist and knuckles in both views of one frame, or record with the hand visible.",
     )
@@ -130,7 +116,7 @@ def _align_palm(model_m: F64, seen_m: F64) -> tuple[F64, F64, Bool]:
     trans_m, turn, good = np.zeros((moments, 3)), np.tile(np.eye(3), (moments, 1, 1)), np.zeros(moments, dtype=bool)
     for m in range(moments):
         there = np.isfinite(seen_m[m]).all(-1)
-        if there.sum() < _FEWEST_PALM:
+        if there.sum() < FEWEST_PALM:
             continue
         source, target = model_m[m, there], seen_m[m, there]
         weight = np.ones(len(source))

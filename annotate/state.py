@@ -10,6 +10,7 @@ import numpy as np
 from annotate import _kernels
 from annotate.equations import VIEW_UNKNOWNS, NormalEquations
 from annotate.hand import HandState
+from annotate.parts import in_parts
 from hoi_core.conventions import N_BETAS
 from hoi_core.types import F64, I64, Camera
 
@@ -88,14 +89,27 @@ def add_rows(
         ],
         axis=-1,
     )
-    column = np.full(len(residual), N_BETAS + VIEW_UNKNOWNS * points.view)
     hands, hand = state.hands, state.hands.hand
-    _kernels.add_rows(
-        (points.moment, points.point, in_world, residual, weight, shared, column),
-        (hand.support, hand.weights, hand.chain, hand.below, hand.shape_m),
-        (hands.rest_m, hands.joints_rest_m, hands.positions_m, hands.world_rotations, hands.positions_by_shape),
-        (equations.H, equations.g, equations.C, equations.Hs, equations.gs),
+    rows = (points.moment, points.point, in_world, residual, weight, shared)
+    constants = (hand.support, hand.weights, hand.chain, hand.shape_m)
+    frame = (
+        hands.rest_m,
+        hands.joints_rest_m,
+        hands.positions_m,
+        hands.world_rotations,
+        hands.positions_by_shape,
     )
+    column = N_BETAS + VIEW_UNKNOWNS * points.view
+    taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
+
+    def part(span: tuple[int, int]) -> tuple[F64, F64]:
+        own = np.zeros((len(taken), len(taken))), np.zeros(len(taken))
+        _kernels.add_rows(rows, constants, frame, (equations.H, equations.g, equations.C, *own), (*span, column))
+        return own
+
+    for Hs, gs in in_parts(part, points.moment):
+        equations.Hs[np.ix_(taken, taken)] += Hs
+        equations.gs[taken] += gs
 
 
 def _at_own_time(state: FitState, points: Points) -> F64:

@@ -1,5 +1,7 @@
 """The banded solver and its inverse against dense linear algebra."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from annotate.covariance import joint_covariance, joint_slopes
 from annotate.equations import DOF
 from annotate.fit import FitResult
 from annotate.hand import BLOCKS
+from annotate.parts import in_parts
 from annotate.state import FitState
 from hoi_core.errors import FitError
 
@@ -87,3 +90,14 @@ def test_equations_without_priors_are_refused_in_words() -> None:
     made.H[1] = -made.H[1]
     with pytest.raises(FitError, match="prior"):
         normal.solve(made, 0.0)
+
+
+def test_parts_come_back_in_order_and_cover_every_row() -> None:
+    moment = np.sort(np.random.default_rng(0).integers(3, 400, 1000))
+    spans = list(in_parts(lambda span: span, moment))
+    assert len(spans) > 2
+    assert spans[0][0] == 0
+    assert spans[-1][1] == len(moment)
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
+    assert all(moment[first - 1] < moment[first] for first, _ in spans[1:])
+    assert list(in_parts(lambda span: span, moment[:0])) == []

@@ -98,3 +98,14 @@ def test_anchored_moments_stay_and_the_rest_is_fitted_around_them(scene) -> None
     np.testing.assert_allclose(hands.betas, held.betas, atol=1e-3)
     others = np.setdiff1d(np.arange(40), np.arange(5, 31))
     assert 1e3 * np.linalg.norm(hands.joints_m - made.joints_m, axis=-1)[others].mean() < 2.0
+
+
+def test_six_joints_clicked_in_both_views_of_one_moment_are_a_start(scene) -> None:
+    made = scene(0)
+    pixels = np.full_like(made.evidence.keypoints_px, np.nan)
+    clicked = [0, 1, 5, 9, 13, 17]
+    pixels[10][:, clicked] = made.evidence.keypoints_px[10][:, clicked]
+    few = replace(made.evidence, keypoints_px=pixels)
+    start = initialise(made.truth.hands.hand, few, fitting.load_terms()).hands
+    miss_mm = 1e3 * np.linalg.norm(start.joints_m[10] - made.joints_m[10], axis=-1)
+    assert miss_mm[clicked].mean() < 5.0

@@ -1,8 +1,11 @@
 """Depth points for the fit: where they may come from, and which way they face."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from annotate._depth_pixels import oriented_points
+from annotate.evidence import starting_moments
 from hoi_core import camera as cameras
 from hoi_core.types import Camera
 
@@ -35,3 +38,13 @@ def test_edges_and_holes_give_none() -> None:
     lost = {(40, 50), (37, 50), (43, 50), (40, 47), (40, 53)}
     assert not lost & {tuple(p) for p in pixels.tolist()}
     assert (38, 50) in {tuple(p) for p in pixels.tolist()}
+
+
+def test_first_guesses_start_from_moments_that_are_apart(scene) -> None:
+    evidence = scene(0).evidence
+    assert starting_moments(evidence).tolist() == list(range(0, 40, 5))
+    every = replace(evidence, keypoints_px=np.zeros_like(evidence.keypoints_px), confidence=np.ones((40, 2, 21)))
+    assert starting_moments(every).tolist() == list(range(0, 40, 3))
+    few = every.confidence.copy()
+    few[10:, :, 6:] = 0.0  # three joints of the palm are left
+    assert starting_moments(replace(every, confidence=few)).max() == 9

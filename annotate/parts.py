@@ -1,0 +1,38 @@
+"""Work on parts of a sequence, on two threads; the parts, and so the result, do not depend on how many there are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from hoi_core.types import I64
+
+T = TypeVar("T")
+_MOMENTS = 64
+_THREADS = 2
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Threads of this process: a fork does not have those of its parent."""
+    return ThreadPoolExecutor(_THREADS, thread_name_prefix="fit")
+
+
+def in_parts(work: Callable[[tuple[int, int]], T], moment: I64) -> Iterator[T]:
+    """Call `work` with the first row and the last (excluded) of each 64 moments, and yield what it returns, in order.
+
+    Args:
+        work: lets go of the interpreter's lock for most of its time; parts may run at once.
+        moment: `(K,)` moment of each row, ascending.
+    """
+    if not len(moment):
+        return iter(())
+    borders = np.searchsorted(moment, np.arange(0, int(moment[-1]) + 1 + _MOMENTS, _MOMENTS)).tolist()
+    spans = [(first, last) for first, last in pairwise(borders) if first < last]
+    return map(work, spans) if len(spans) == 1 else _pool(os.getpid()).map(work, spans)
