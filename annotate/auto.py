@@ -290,9 +290,7 @@ def _object_fits(
 
 
 def _joint_fits(fits: dict[Side, HandFit], objects: Mapping[str, ObjectFit], tell: Progress) -> dict[Side, HandFit]:
-    """Fit hands again that share the scene with each other or with objects."""
-    if len(fits) < 2 and not objects:
-        return fits
+    """Fit hands again, with noise levels as they show and beside what else is there."""
     solids = {name: fit.solid for name, fit in objects.items()}
     again: dict[Side, HandFit] = {}
     for k, (side, fit) in enumerate(fits.items()):
@@ -311,7 +309,7 @@ def _revision(
 ) -> Revision:
     moments = len(capture.sync)
     found = {
-        side: labels.hand_labels(fit.result, fit.evidence, joint_covariance(fit, config.hand), fit.problems)
+        side: labels.hand_labels(fit.result, fit.evidence, joint_covariance(fit), fit.problems)
         for side, fit in fits.items()
     }
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}

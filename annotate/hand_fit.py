@@ -17,6 +17,7 @@ from annotate.evidence_problems import evidence_problems
 from annotate.fit import FitResult, Term
 from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
 from annotate.initialise import initialise
+from annotate.noise import calibrate
 from annotate.objects.solid import Solid
 from annotate.stage import SEQUENCE
 from annotate.state import FitState
@@ -38,8 +39,6 @@ class HandConfig:
     """Choice of depth points."""
     terms: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """term -> field -> value, where a term should not have its default."""
-    inflation: float = 1.0
-    """Factor on the standard deviations of the joints, see `covariance.joint_covariance`."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,9 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
 
 
 def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, Solid], tell: Tell) -> HandFit:
-    """Fit on from where a hand is, knowing what else is there: it neither takes their depth points nor sinks in.
+    """Fit on from where a hand is, with noise levels as they show and knowing what else is there.
+
+    The hand neither takes the depth points of the others nor sinks into them.
 
     Args:
         fitted: the hand so far.
@@ -147,12 +148,14 @@ def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, 
     evidence, own = fitted.evidence, fitted.hands
     clouds = {v: without_rivals(cloud, own, hands, list(solids.values())) for v, cloud in evidence.clouds.items()}
     evidence = replace(evidence, clouds=clouds, solids=solids)
+    terms = calibrate(fitted.result, evidence, fitted.terms)
     result = fitting.fit(
-        evidence, fitted.result.state, fitted.terms, _AGAIN, on_step=lambda i, n: tell(i / n, "fitting again")
+        evidence, fitted.result.state, terms, _AGAIN, on_step=lambda i, n: tell(i / n, "fitting again")
     )
-    return replace(fitted, evidence=evidence, result=result, iterations=fitted.iterations + result.iterations)
+    steps = fitted.iterations + result.iterations
+    return replace(fitted, evidence=evidence, terms=terms, result=result, iterations=steps)
 
 
-def joint_covariance(fitted: HandFit, config: HandConfig) -> F64:
+def joint_covariance(fitted: HandFit) -> F64:
     """`(M, 21, 3, 3)` m^2 covariance of the joints."""
-    return covariance.joint_covariance(fitted.result, config.inflation)
+    return covariance.joint_covariance(fitted.result, 1.0, fitted.evidence, fitted.terms)
