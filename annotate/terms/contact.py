@@ -22,7 +22,7 @@ class Config:
     are each off by a millimetre overlap without any contact."""
     sigma_m: float = 0.001
     """Expected depth beyond the slack, m."""
-    slack_m: float = 0.0025
+    slack_m: float = 0.003
     """How far skin may sink in at no cost: it is soft, and both surfaces are known to a millimetre or two only, m."""
     largest_sigmas: float = 4.0
     """A vertex that lies deeper loses its pull: the object is elsewhere."""
