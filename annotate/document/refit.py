@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from annotate import fit as fitting
+from annotate.covariance import joint_covariance
 from annotate.document import edits
 from annotate.document.interpolation import between
 from annotate.document.models import Models
 from annotate.document.near import Nearby, corrections_of, rivals_of
 from annotate.evidence import Anchors, Evidence
 from annotate.fit import Term
-from annotate.hand_fit import HandConfig, HandFit, joint_covariance
 from annotate.labels import HandLabels, hand_labels
 from annotate.stage import SEQUENCE, WIDE
 from annotate.state import FitState
@@ -79,9 +79,7 @@ def refit(
     evidence, state = _problem(nearby, revision, models, layer.side, around, free)
     stages = (SEQUENCE if evidence.two_views else WIDE)[-_STAGES:]
     result = fitting.fit(evidence, state, terms, stages, on_step=lambda i, n: tell(0.3 + 0.6 * i / n, "fitting"))
-    nothing_wrong = np.zeros(len(around), np.uint8)
-    fitted = HandFit(layer, evidence, terms, result, result.iterations, nothing_wrong)
-    found = hand_labels(result, evidence, joint_covariance(fitted, HandConfig()))
+    found = hand_labels(result, evidence, joint_covariance(result, evidence=evidence, terms=terms))
     return Refit(free, free - around[0], found)
 
 
