@@ -116,7 +116,7 @@ def settle(problem: Problem, start: Trajectory, config: SettleConfig) -> Settled
     body = start
     damping = 1e-4
     for i, (gate, scale) in enumerate(zip(_GATES_M, _SCALES, strict=True)):
-        resting = at_rest(body, problem.t_s, problem.held) if i >= 2 else np.zeros(len(problem.t_s), bool)
+        resting = at_rest(body, problem.t_s) if i >= 2 else np.zeros(len(problem.t_s), bool)
         strict = (gate, config.depth_sigma_m, scale, config.depth_weight)
         equations, _ = _evaluate(problem, body, config, strict, resting)
         step = trajectory.solve(equations, damping)
@@ -128,13 +128,12 @@ def settle(problem: Problem, start: Trajectory, config: SettleConfig) -> Settled
     return Settled(body, equations, away, resting, i + 1)
 
 
-def at_rest(body: Trajectory, t_s: F64, settled: Bool) -> Bool:
+def at_rest(body: Trajectory, t_s: F64) -> Bool:
     """(M,) moments at which the object lies still, for at least a fifth of a second.
 
     Args:
         body: the track.
         t_s: `(M,)` s.
-        settled: `(M,)` moments that a person placed: how they move is not smoothed over.
     """
     moments = len(t_s)
     if moments < 3:

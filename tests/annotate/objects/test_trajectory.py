@@ -122,7 +122,7 @@ def test_rest_is_found_and_short_stops_are_not():
     s[30:60, 0] = np.linspace(0.0, 0.2, 30)
     s[60:, 0] = 0.2
     body = Trajectory(np.tile(np.eye(3), (90, 1, 1)), s + np.random.default_rng(0).normal(size=(90, 3)) * 2e-4)
-    still = at_rest(body, t, np.zeros(90, bool))
+    still = at_rest(body, t)
     assert still[:24].all()
     assert still[66:].all()
     assert not still[33:57].any()
