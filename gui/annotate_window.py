@@ -292,25 +292,12 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             self.selection.choose_joint(None)
         self.setFocus()
 
-    def toggle_placing(self) -> None:
-        """Begin or end to place joints by clicks."""
-        on = not (self.selection.placing and self.selection.target == "joint")
-        self.selection.target = "joint"
-        if on and self.selection.joint is None:
-            self.selection.joint = 0
-        self.selection.set_placing(on=on)
-
     def mark_points(self) -> None:
         """Begin to mark points of the object: choose one on the mesh, click where it is seen."""
         self.tabs.show_tab("objects")
         self.panes.show_pane("object")
         self.selection.target = "object"
         self.selection.set_placing(on=True)
-
-    def toggle_object_keys(self) -> None:
-        """Let keys move the object, or the joint again."""
-        self.selection.placing = False
-        self.selection.set_target("object" if self.selection.target == "joint" else "joint")
 
     def tabs_remove_point(self) -> None:
         """Take back the chosen mark of the object, or the last one."""
@@ -478,13 +465,24 @@ def show(session: AnnotationSession, mode: themes.Mode = "system") -> int:
     return int(app.exec_())
 
 
-def main(root: Path, sequence: str, mode: themes.Mode = "system") -> int:
+def main(
+    root: Path,
+    sequence: str,
+    mode: themes.Mode = "system",
+    *,
+    author: str = "",
+    read_only: bool = False,
+    blind: bool = False,
+) -> int:
     """Open a sequence in the annotation window.
 
     Args:
         root: the dataset's root.
         sequence: its name, such as `seq_001`.
         mode: colours.
+        author: who works; the name of the account where empty.
+        read_only: look, but change nothing; also while somebody else writes.
+        blind: start without the stored labels, to measure agreement.
 
     Returns:
         Exit code.
@@ -494,4 +492,4 @@ def main(root: Path, sequence: str, mode: themes.Mode = "system") -> int:
     """
     from annotate.session import AnnotationSession as Session
 
-    return show(Session.open(root, sequence), mode)
+    return show(Session.open(root, sequence, author, read_only=read_only, blind=blind), mode)

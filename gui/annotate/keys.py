@@ -101,6 +101,19 @@ class Keys(QtCore.QObject):
         self.axes = axes
         self.axes_changed.emit(axes)
 
+    def toggle_placing(self) -> None:
+        """Begin or end to place joints by clicks."""
+        on = not (self._selection.placing and self._selection.target == "joint")
+        self._selection.target = "joint"
+        if on and self._selection.joint is None:
+            self._selection.joint = 0
+        self._selection.set_placing(on=on)
+
+    def toggle_object_keys(self) -> None:
+        """Let keys move the object, or the joint again."""
+        self._selection.placing = False
+        self._selection.set_target("object" if self._selection.target == "joint" else "joint")
+
     def place_here(self) -> None:
         """Click where the cross-hair is; without one, where the chosen joint is shown."""
         chosen = self._selection

@@ -73,5 +73,7 @@ class Shop(QtCore.QObject):
         )
 
     def _saved(self, name: str) -> None:
-        self.told.emit("good", f"Saved as {name}.", f"{self._session.sequence}/annotation.h5")
+        compare = f"hoi-data stats shows how far it agrees with the labels of {self._session.sequence}."
+        hint = compare if self._session.blind else f"{self._session.sequence}/annotation.h5"
+        self.told.emit("good", f"Saved as {name}.", hint)
         self.saved.emit(name)

@@ -134,7 +134,7 @@ def _joints(window: AnnotateWindow) -> dict[str, Run]:
         **{f"joint.{name}": finger(n) for n, name in enumerate(FINGERS)},
         "joint.next": lambda: chosen.step_joint(1),
         "joint.previous": lambda: chosen.step_joint(-1),
-        "joint.clicks": window.toggle_placing,
+        "joint.clicks": keys.toggle_placing,
         "joint.place": keys.place_here,
         "joint.remove": window.edits.remove_joint,
         "joint.lock": window.edits.toggle_lock,
@@ -153,7 +153,7 @@ def _objects(window: AnnotateWindow) -> dict[str, Run]:
 
     return {
         "object.next": chosen.next_object,
-        "object.move": window.toggle_object_keys,
+        "object.move": keys.toggle_object_keys,
         "object.away": lambda: keys.away(1),
         "object.nearer": lambda: keys.away(-1),
         **{
