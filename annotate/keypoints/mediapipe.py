@@ -119,7 +119,8 @@ def _landmarker(config: Config) -> Iterator[tuple[Any, Any]]:
         landmarker = vision.HandLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
         raise AssetError(
-            f"{path} is not a hand landmarker that MediaPipe reads: {str(error).splitlines()[0]}.", "Download it again."
+            f"{path} is not a hand landmarker that MediaPipe reads: {str(error).splitlines()[0].rstrip('.')}.",
+            "Download it again.",
         ) from error
     with landmarker:
         yield landmarker, lambda rgb: mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=rgb)
