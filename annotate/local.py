@@ -34,7 +34,7 @@ _NEAR = 2
 _DAMPING = 1e-4
 _STEPS = 4
 _SETTLED = 0.5
-_FAR_RAD = 0.2
+_FAR_RAD = 0.35
 _ROUNDS = 2
 
 
@@ -197,7 +197,10 @@ class _Target:
 
         Two rows are the pixel's; three for each locked joint, which stays at `locked_m (21, 3)`.
         """
-        slopes, _ = joint_slopes(now)
+        # The derivatives of the joints that count alone: those of all twenty-one would take most of a move's time.
+        asked = [self.joint, *self.locked]
+        some = replace(now, hand=replace(now.hand, openpose=now.hand.openpose[asked]))
+        slopes, _ = joint_slopes(some)
         joints_m = now.joints_m[0]
         T, camera = self.camera.T_cam_world, self.camera
         local = cameras.transform(T, joints_m[self.joint, None])[0]
@@ -206,7 +209,7 @@ class _Target:
         by_local = (
             np.array([[camera.fx, 0.0, -camera.fx * ideal[0]], [0.0, camera.fy, -camera.fy * ideal[1]]]) / local[2]
         )
-        rows = [by_local @ T[:3, :3] @ slopes[0, self.joint], *(slopes[0, j] for j in self.locked)]
+        rows = [by_local @ T[:3, :3] @ slopes[0, 0], *slopes[0, 1 : len(asked)]]
         residuals = [pixel - self.pixel_px, *(joints_m[j] - locked_m[j] for j in self.locked)]
         sigma = np.concatenate([np.full(2, _DRAG_SIGMA_PX), np.full(3 * len(self.locked), _LOCK_SIGMA_M)])
         return np.concatenate(residuals), np.concatenate(rows), sigma
