@@ -21,6 +21,7 @@ from annotate.document.lock import WriteLock
 from annotate.hand_fit import FirstGuess, HandConfig, HandFit, first_fit, first_guess, fit_again, joint_covariance
 from annotate.keypoints import Keypoints
 from annotate.objects import ObjectFit, fit_objects
+from annotate.participant import own_share, remember_shape, shape_prior
 from hoi_core import plugins
 from hoi_core.config import from_dict
 from hoi_core.conventions import Side
@@ -141,6 +142,8 @@ def annotate(
         fitted = fit_revision(folder, capture, keypoints, config, on_progress, before)
         seconds = time.perf_counter() - began
         name = write_revision(folder, fitted.revision, binding=bind(capture, fitted.layer)) if write else ""
+        if write:
+            _remember_shapes(root, capture, fitted.fits)
     return _report(name, fitted, seconds)
 
 
@@ -202,6 +205,8 @@ class Fitted:
     """The labels."""
     iterations: int
     """Steps of the fit over the sequence, of all hands and objects."""
+    fits: Mapping[Side, HandFit]
+    """The hands' fits."""
     objects_failed: str = ""
     """Why no object could be fitted, where one was clicked."""
 
@@ -238,7 +243,7 @@ def fit_revision(
     revision = _with_objects(_revision(capture, keypoints, fits, failures, before, config), objects, before)
     tell(1.0, "done")
     steps = sum(fit.iterations for fit in fits.values()) + sum(fit.iterations for fit in objects.values())
-    return Fitted(next(iter(fits.values())).layer, with_notes(revision, before), steps, why)
+    return Fitted(next(iter(fits.values())).layer, with_notes(revision, before), steps, fits, why)
 
 
 def part(tell: Progress, low: float, high: float) -> Progress:
@@ -262,8 +267,9 @@ def _first_fits(
         tell(0.0, f"first guess of the {side} hand")
         layer = hand_model(folder, side)
         check_labels(folder, capture, layer)
+        shape = _known_shape(folder.parents[1], capture, layer)
         try:
-            guesses[side] = first_guess(capture, points, layer, config.hand, before.get(side))
+            guesses[side] = first_guess(capture, points, layer, config.hand, before.get(side), shape)
         except FitError as error:
             failures[side] = error
     if not guesses:
@@ -273,6 +279,22 @@ def _first_fits(
         for k, side in enumerate(guesses)
     }
     return {side: first_fit(capture, guess, config.hand, parts[side]) for side, guess in guesses.items()}, failures
+
+
+def _known_shape(root: Path, capture: Capture, layer: ManoLayer) -> tuple[F64, F64] | None:
+    """What other sequences of the person say of the shape of the hand."""
+    person = capture.header.participant
+    if not person:
+        return None
+    return shape_prior(root, person, layer.side, layer.model.source, without=capture.content_hash())
+
+
+def _remember_shapes(root: Path, capture: Capture, fits: Mapping[Side, HandFit]) -> None:
+    """Enter what this sequence says of the person's hands, for their other sequences."""
+    header = capture.header
+    for side, fit in fits.items() if header.participant else ():
+        share = own_share(fit.result, fit.terms["shape_prior"], capture.content_hash(), header.sequence)
+        remember_shape(root, header.participant, side, fit.layer.model.source, share)
 
 
 def _object_fits(

@@ -17,8 +17,10 @@ from annotate.evidence_problems import evidence_problems
 from annotate.fit import FitResult, Term
 from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
 from annotate.initialise import initialise
+from annotate.masks import with_silhouettes
 from annotate.noise import calibrate
 from annotate.objects.solid import Solid
+from annotate.participant import with_shape
 from annotate.stage import SEQUENCE
 from annotate.state import FitState
 from hoi_core.mano import ManoLayer
@@ -81,7 +83,12 @@ class FirstGuess:
 
 
 def first_guess(
-    capture: Capture, points: HandKeypoints, layer: ManoLayer, config: HandConfig, before: HandTrack | None = None
+    capture: Capture,
+    points: HandKeypoints,
+    layer: ManoLayer,
+    config: HandConfig,
+    before: HandTrack | None = None,
+    shape: tuple[F64, F64] | None = None,
 ) -> FirstGuess:
     """Guess a hand from its keypoints.
 
@@ -91,6 +98,7 @@ def first_guess(
         layer: the hand model.
         config: how.
         before: earlier labels of the hand, whose settled moments the fit holds on to.
+        shape: mean `(10,)` and information `(10, 10)` of the person's hand from other sequences, if there are any.
 
     Raises:
         FitError: no keypoints to start from, or nothing says how far away the hand is.
@@ -98,6 +106,7 @@ def first_guess(
     """
     hand: Hand = from_mano(layer.model)
     terms = fitting.load_terms(config.terms)
+    terms["shape_prior"] = with_shape(terms["shape_prior"], shape)
     evidence = replace(gather.keypoint_evidence(capture, points), anchors=_anchors(hand, before))
     problems = evidence_problems(evidence, capture)
     for error in problems.errors:
@@ -130,6 +139,8 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
     evidence = gather.with_clouds(
         guess.evidence, capture, guess.state, config.clouds, lambda i, n: tell(0.5 * i / n, "reading depth")
     )
+    if guess.terms["silhouette"].config.weight > 0:
+        evidence = with_silhouettes(evidence, capture, guess.state)
     result = fitting.fit(evidence, guess.state, guess.terms, on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting"))
     return HandFit(guess.layer, evidence, guess.terms, result, result.iterations, guess.problems)
 

@@ -36,6 +36,12 @@ class Config(Common):
     """Where 2D keypoints come from: a provider of annotate/keypoints."""
     keypoint_model: Path | None = None
     """Model file of a provider that needs one, such as onnx."""
+    author: str = ""
+    """In the window: who works; default is the name of the account."""
+    read_only: bool = False
+    """In the window: look, but change nothing; also while somebody else edits."""
+    blind: bool = False
+    """In the window: label again without seeing the labels, to measure agreement."""
     dry_run: bool = False
     """With --auto: fit, but write no revision."""
 
@@ -92,7 +98,7 @@ def job(config: Config) -> None:
             "Name one, such as `hoi-annotate seq_001`, or add --auto.",
         )
     _repair(root, config.sequence[0])
-    _show_window(config.sequence[0], root)
+    _show_window(config, root)
 
 
 def _names(config: Config, root: Path) -> list[str]:
@@ -215,9 +221,10 @@ def _reasons(report: Report) -> str:
     return ", ".join(f"{count} {reason}" for reason, count in report.problems.items())
 
 
-def _show_window(sequence: str, root: Path) -> None:
+def _show_window(config: Config, root: Path) -> None:
     from gui.annotate_window import main as show
 
-    code = show(root, sequence)
+    sequence = config.sequence[0]
+    code = show(root, sequence, author=config.author, read_only=config.read_only, blind=config.blind)
     if code:
         raise SystemExit(code)
