@@ -36,7 +36,7 @@ from .jobs import Jobs
 from .layout import recall, remember
 from .panels.timeline import Timeline, timeline_labels
 from .qt import QtCore, QtGui, QtWidgets, application
-from .sessions import AnnotationSession, DragView
+from .sessions import AnnotationSession
 
 Closing = Literal["no", "save", "saving", "now"]
 # A person who stays this long at a frame may drag there: what that needs is read ahead.
@@ -145,7 +145,6 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self.work.failed.connect(self._work_failed)
         for teller in (self.edits, self.keys, self.shop):
             teller.told.connect(lambda kind, title, hint: self.banner.show_message(kind, title, hint, seconds=6))
-        self.gripper.followed.connect(self._followed)
         self.gripper.moved.connect(self.pair.show_held_point)
         self.gripper.settled.connect(self._labels_changed)
         self.panes.point_chosen.connect(lambda: self.selection.set_target("object"))
@@ -276,9 +275,6 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             self.selection.choose_side(side)
         self.selection.choose_joint(joint)
         self.gripper.grip(Hold(side, joint, view, self.frame), (u, v))
-
-    def _followed(self, drag: DragView) -> None:
-        self.panes.show_drag(drag)
 
     def let_go(self) -> None:
         """Leave what was begun: the held joint, placing, the chosen joint."""

@@ -45,7 +45,7 @@ class Grab(QtCore.QObject):
     moved = Signal()
     settled = Signal()
     failed = Signal(object)
-    _answered = Signal(int, object)
+    _answered = Signal(int)
 
     def __init__(self, session: AnnotationSession, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
@@ -75,7 +75,7 @@ class Grab(QtCore.QObject):
             count = self._count
             self._worker = _Worker(
                 lambda: self._session.begin_drag(hold.side, hold.frame),
-                lambda answer: self._answered.emit(count, answer),
+                lambda: self._answered.emit(count),
             )
 
     def move(self, u: float, v: float, *, keys: bool = False) -> None:
@@ -119,8 +119,10 @@ class Grab(QtCore.QObject):
         self.hold, self._worker, self._moved = None, None, False
         return out
 
-    def _show(self, count: int, answer: tuple[float, DragView] | HoiError) -> None:
-        if count != self._count or self._worker is None:
+    def _show(self, count: int) -> None:
+        # Of fits that came faster than they can be drawn, only the newest is.
+        answer = self._worker.take() if self._worker is not None and count == self._count else None
+        if answer is None or self._worker is None:
             return
         if isinstance(answer, HoiError):
             self._worker.end(keep=False)
@@ -136,9 +138,10 @@ class Grab(QtCore.QObject):
 class _Worker(threading.Thread):
     """Fits the newest place that it was told, again and again."""
 
-    def __init__(self, begin: Callable[[], Drag], answer: Callable[[tuple[float, DragView] | HoiError], None]) -> None:
+    def __init__(self, begin: Callable[[], Drag], told: Callable[[], None]) -> None:
         super().__init__(name="drag", daemon=True)
-        self._begin, self._answer = begin, answer
+        self._begin, self._told = begin, told
+        self._newest: tuple[float, DragView] | HoiError | None = None
         self._drag: Drag | None = None
         self._wanted: tuple[float, str, int, tuple[float, float]] | None = None
         self._news = threading.Condition()
@@ -151,6 +154,17 @@ class _Worker(threading.Thread):
         with self._news:
             self._wanted = (time.monotonic(), view, joint, px)
             self._news.notify()
+
+    def take(self) -> tuple[float, DragView] | HoiError | None:
+        """The newest fit or error, once."""
+        with self._news:
+            answer, self._newest = self._newest, None
+        return answer
+
+    def _answer(self, answer: tuple[float, DragView] | HoiError) -> None:
+        with self._news:
+            self._newest = answer
+        self._told()
 
     def end(self, *, keep: bool) -> bool:
         """Stop, and take over the last move or not; waits for the fit that runs.

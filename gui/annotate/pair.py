@@ -113,9 +113,9 @@ class CanvasPair(QtWidgets.QWidget):
         hold, session = self._grab.hold, self._session
         if hold is None:
             return
-        others = bodies(session, hold.frame, replace(self.layers, mesh=False))
+        # Coarser and without objects, so that the hand keeps up with the pointer.
         hand = Body(np.asarray(drag.vertices_m), session.faces(hold.side), hand_rgb(session, hold.side, hold.frame))
-        shown = [hand, *others] if self.layers.mesh else others
+        shown = [hand] if self.layers.mesh else []
         for view, canvas in self.canvases.items():
             camera = session.camera(view)
             joints_px = draw.world_to_pixels(camera, np.asarray(drag.joints_m))
@@ -125,7 +125,7 @@ class CanvasPair(QtWidgets.QWidget):
                 else marks
                 for marks in canvas.picture.hands
             )
-            over: Overlay | None = overlay(shown, camera, wireframe=self.layers.wireframe)
+            over: Overlay | None = overlay(shown, camera, wireframe=self.layers.wireframe, scale=1)
             canvas.set_picture(replace(canvas.picture, overlay=over, hands=hands, ellipse=None))
         self.show_link()
 

@@ -135,7 +135,9 @@ def read_meshes(session: AnnotationSession) -> None:
             log.info("no mesh of %s: %s", name, error)
 
 
-def overlay(shown: Sequence[Body], camera: Camera, *, wireframe: bool = False, opacity: float = 0.62) -> Overlay | None:
+def overlay(
+    shown: Sequence[Body], camera: Camera, *, wireframe: bool = False, opacity: float = 0.62, scale: int = _SCALE
+) -> Overlay | None:
     """Draw meshes as a camera sees them, on nothing.
 
     Args:
@@ -143,16 +145,17 @@ def overlay(shown: Sequence[Body], camera: Camera, *, wireframe: bool = False, o
         camera: of the image.
         wireframe: edges alone.
         opacity: of the shaded meshes.
+        scale: how many times finer than the image it is drawn.
 
     Returns:
         The picture, no larger than needed; None where nothing is seen.
     """
-    fine = resize(camera, camera.width * _SCALE, camera.height * _SCALE)
+    fine = resize(camera, camera.width * scale, camera.height * scale)
     window = render.window_of(np.concatenate([b.vertices_m for b in shown]), fine) if shown else None
     if window is None:
         return None
     x0, y0, x1, y1 = window
-    box = (x0 / _SCALE, y0 / _SCALE, (x1 - x0) / _SCALE, (y1 - y0) / _SCALE)
+    box = (x0 / scale, y0 / scale, (x1 - x0) / scale, (y1 - y0) / scale)
     if wireframe:
         return Overlay(_wires(shown, fine, window), box)
     meshes = [

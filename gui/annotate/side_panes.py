@@ -10,13 +10,13 @@ import numpy as np
 from gui.jobs import Jobs
 from gui.panels.segments import Segments
 from gui.qt import QtWidgets, Signal
-from gui.sessions import AnnotationSession, DragView
+from gui.sessions import AnnotationSession
 from gui.theme import Theme
 from hoi_core.errors import HoiError
 from hoi_core.types import F64, U8
 
 from .canvas import Canvas
-from .picture import OBJECT_RGB, Body, Layers, Picture, bodies, hand_marks, hand_rgb, overlay, spread_points
+from .picture import OBJECT_RGB, Body, Layers, Picture, bodies, hand_marks, overlay, spread_points
 from .scene import Orbit, Scene
 from .scene_view import Marks, SceneView
 from .selection import Selection
@@ -51,7 +51,6 @@ class SidePanes(QtWidgets.QWidget):
             self.stack.addWidget(pane)
         self._cloud: tuple[F64, U8] = (np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
         self._cloud_frame = -1
-        self._drag: DragView | None = None
         self._at_home = False
         self._mesh_name, self.mesh_points_m = "", np.zeros((0, 3))
         self.point_m: F64 | None = None
@@ -74,7 +73,6 @@ class SidePanes(QtWidgets.QWidget):
         """Show the chosen frame; the measured points come when they are read, and not while it plays."""
         if not self._session.n_frames:
             return
-        self._drag = None
         shown = self.stack.currentWidget()
         if shown is self.sensor:
             self._show_sensor()
@@ -98,20 +96,10 @@ class SidePanes(QtWidgets.QWidget):
         self._cloud = (np.zeros((0, 3)), np.zeros((0, 3), np.uint8))
         self.failed.emit(error)
 
-    def show_drag(self, drag: DragView) -> None:
-        """Show a hand that is being dragged in place of its label."""
-        self._drag = drag
-        if self.stack.currentWidget() is self.scene:
-            self._show_scene()
-
     def _show_scene(self) -> None:
         session, chosen = self._session, self._selection
         joints_m = self._joints_m()
-        layers = replace(self.layers, mesh=self.layers.mesh and self._drag is None)
-        shown = bodies(session, chosen.frame, layers)
-        if self._drag is not None and self.layers.mesh:
-            rgb = hand_rgb(session, chosen.side, chosen.frame)
-            shown.append(Body(np.asarray(self._drag.vertices_m), session.faces(chosen.side), rgb))
+        shown = bodies(session, chosen.frame, self.layers)
         centre = self._centre_m(joints_m, shown)
         if centre is not None:
             self._look_at(centre)
@@ -122,8 +110,6 @@ class SidePanes(QtWidgets.QWidget):
         self.scene.set_scene(Scene(points_m[near], rgb_of[near], shown), marks)
 
     def _joints_m(self) -> F64 | None:
-        if self._drag is not None:
-            return np.asarray(self._drag.joints_m)
         track = self._session.revision.hands.get(self._selection.side)
         valid = track is not None and bool(track.valid[self._selection.frame])
         return track.joints_m[self._selection.frame] if track is not None and valid else None
