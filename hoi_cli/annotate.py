@@ -225,6 +225,22 @@ def _show_window(config: Config, root: Path) -> None:
     from gui.annotate_window import main as show
 
     sequence = config.sequence[0]
+    if config.blind:
+        _say_what_to_repeat(root, sequence)
     code = show(root, sequence, author=config.author, read_only=config.read_only, blind=config.blind)
     if code:
         raise SystemExit(code)
+
+
+def _say_what_to_repeat(root: Path, sequence: str) -> None:
+    """Which moments to label again is drawn, so that nobody chooses the easy ones."""
+    from annotate.trust.agreement import moments_to_repeat
+    from hoi_core import log
+    from hoi_core.sequence import annotation_path, open_annotation
+
+    if not annotation_path(root, sequence).exists():
+        return
+    with open_annotation(annotation_path(root, sequence)) as annotation:
+        moments = moments_to_repeat(annotation.load(), sequence)
+    said = ", ".join(str(m) for m in moments) or "none: nobody has checked any yet"
+    log.panel(f"blind annotation of {sequence}", [f"frames to label again: {said}"])

@@ -1,4 +1,4 @@
-"""Labels seen by the 128x128 sensor, and a check of its clock: at which shift do their outlines meet its edges best?"""
+"""A check of the 128x128 sensor's clock: at which shift do outlines of the labelled hand meet its edges best?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from hoi_core import camera as cameras
 from hoi_core.sequence import Capture
-from hoi_core.types import F32, F64, I64, Bool, Camera, HandTrack
+from hoi_core.types import F32, F64, I64, Bool, Camera
 
 WIDEST_S = 0.1
 """Shifts looked at, to both sides, s."""
@@ -39,21 +39,6 @@ class SensorSync:
 
 
 NOTHING = SensorSync(float("nan"), float("nan"), 0, float("nan"))
-
-
-def joints_in_sensor(capture: Capture, sensor: str, track: HandTrack) -> F64:
-    """`(M, 21, 2)` px: a hand's joints as the sensor sees them at each moment; NaN without a label.
-
-    Args:
-        capture: the open recording.
-        sensor: its name, a key of `capture.sensors`.
-        track: labels at its moments. They are taken at the time of the sensor's own image.
-    """
-    camera = capture.sensors[sensor].camera
-    t_s, looked_s, there = _times(capture, sensor)
-    joints_m = _at(track.joints_m, t_s, looked_s)
-    pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, joints_m))
-    return np.where(there[:, None, None], pixels, np.nan)
 
 
 def check_sensor(capture: Capture, sensor: str, vertices_m: F64, faces: I64) -> SensorSync:

@@ -8,7 +8,7 @@ import pytest
 
 from annotate.trust.agreement import joined, moments_to_repeat
 from annotate.trust.fingertips import TIPS, check_fingertips
-from annotate.trust.sensor_sync import check_sensor, joints_in_sensor
+from annotate.trust.sensor_sync import check_sensor
 from annotate.trust.statistics import cost_of, sequence_statistics
 from hoi_core import camera as cameras
 from hoi_core.mano import ManoLayer
@@ -210,11 +210,3 @@ def test_a_hand_at_rest_tells_no_time(swung) -> None:
         found = check_sensor(capture, "edge128", still, layer.faces)
     assert np.isnan(found.offset_ms)
     assert found.frames == 0
-
-
-def test_joints_in_the_sensor_are_taken_at_its_own_time(swung) -> None:
-    path, _, _, track = swung
-    with open_capture(path) as capture:
-        pixels = joints_in_sensor(capture, "edge128", track)
-    at = track.joints_m[10]
-    np.testing.assert_allclose(pixels[10], 150.0 * at[:, :2] / at[:, 2:] + 63.5, atol=1e-6)
