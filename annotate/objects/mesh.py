@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +18,7 @@ from scipy.spatial import cKDTree
 
 from annotate.objects._triangles import REACH_M, Cells, cells_of, look_up, nearest_many
 from annotate.objects.symmetry import Symmetry, estimate_symmetry, read_symmetry
+from hoi_core import user_cache
 from hoi_core.errors import AssetError
 from hoi_core.mesh_file import SUFFIXES, read_mesh
 from hoi_core.types import F32, F64, I64
@@ -91,14 +96,15 @@ def mesh_path(root: Path, name: str) -> Path:
             return path
     raise AssetError(
         f"object {name!r} has no mesh: {folder} must hold mesh.obj, mesh.ply or mesh.stl.",
-        f"Copy its mesh there, in metres, or scan it: `hoi-data scan {name}`.",
+        f"Copy its mesh there, in metres, or scan it: `hoi-data scan TAKE --object {name}`.",
     )
 
 
 def load_mesh(root: Path, name: str) -> SolidMesh:
     """Read an object's mesh from `<root>/objects/<name>/mesh.obj` (or `.ply`, `.stl`).
 
-    Its symmetry comes from `object.json` beside it, else from the shape itself.
+    Its symmetry comes from `object.json` beside it, else from the shape itself. What takes seconds to prepare is kept
+    in the user's cache folder, under the content of the mesh.
 
     Args:
         root: the dataset.
@@ -109,7 +115,59 @@ def load_mesh(root: Path, name: str) -> SolidMesh:
     """
     path = mesh_path(root, name)
     mesh = read_mesh(path)
-    return solid_mesh(name, mesh.vertices, mesh.faces, read_symmetry(path.with_name("object.json")), str(path))
+    symmetry = read_symmetry(path.with_name("object.json"))
+    key = f"mesh_{_fingerprint(mesh.vertices, mesh.faces, symmetry)}"
+    kept = user_cache.recall(key)
+    if kept is not None and set(kept) == _ARRAYS:
+        return _from_arrays(name, kept)
+    made = solid_mesh(name, mesh.vertices, mesh.faces, symmetry, str(path))
+    user_cache.keep(key, _to_arrays(made))
+    return made
+
+
+def _fingerprint(vertices_m: F64, faces: NDArray[np.int32], symmetry: Symmetry | None) -> str:
+    """Changes with the mesh, with its stated symmetry, and with the code that prepares it."""
+    total = hashlib.sha256(_code_version().encode())
+    for part in (vertices_m, faces):
+        total.update(f"{part.shape} {part.dtype}".encode() + np.ascontiguousarray(part).tobytes())
+    total.update(repr(symmetry).encode())
+    return total.hexdigest()[:24]
+
+
+@lru_cache(maxsize=1)
+def _code_version() -> str:
+    here = Path(__file__).parent
+    return user_cache.code_version(here / name for name in ("mesh.py", "_triangles.py", "symmetry.py"))
+
+
+_OWN = ("vertices_m", "faces", "centre_m", "radius_m", "samples_m", "sample_normals")
+_GRID = ("low_m", "spacing_m", "values_m")
+_ARRAYS = {*_OWN, *(f"grid.{n}" for n in _GRID), *(f"cells.{n}" for n in Cells._fields), "kind", "axis", "rotations"}
+
+
+def _to_arrays(mesh: SolidMesh) -> dict[str, NDArray[Any]]:
+    """A mesh as arrays, all but its name."""
+    out = {name: np.asarray(getattr(mesh, name)) for name in _OWN}
+    out |= {f"grid.{name}": np.asarray(getattr(mesh.grid, name)) for name in _GRID}
+    out |= {f"cells.{name}": array for name, array in mesh.cells._asdict().items()}
+    symmetry = mesh.symmetry
+    rotations = np.array(symmetry.rotations, dtype=np.float64).reshape(-1, 3)
+    return out | {"kind": np.array(symmetry.kind), "axis": np.array(symmetry.axis), "rotations": rotations}
+
+
+def _from_arrays(name: str, arrays: Mapping[str, NDArray[Any]]) -> SolidMesh:
+    """The inverse of `_to_arrays`."""
+    own: dict[str, Any] = {field: arrays[field] for field in _OWN} | {"radius_m": float(arrays["radius_m"])}
+    low, spacing, values = (arrays[f"grid.{field}"] for field in _GRID)
+    x, y, z = arrays["axis"].tolist()
+    kind: Any = str(arrays["kind"])
+    return SolidMesh(
+        name=name,
+        cells=Cells(*(arrays[f"cells.{field}"] for field in Cells._fields)),
+        grid=DistanceGrid(low, float(spacing), values),
+        symmetry=Symmetry(kind, (x, y, z), tuple((a, b, c) for a, b, c in arrays["rotations"].tolist())),
+        **own,
+    )
 
 
 def solid_mesh(

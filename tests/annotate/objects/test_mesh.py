@@ -108,6 +108,25 @@ def test_broken_files_are_refused(tmp_path, name, text, says):
         read_mesh(tmp_path / name)
 
 
+def test_a_mesh_is_prepared_once_until_its_content_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    vertices, faces = cube()
+    folder = put(tmp_path, vertices, faces)
+    made = load_mesh(tmp_path, "o01")
+    with monkeypatch.context() as only:
+        only.setattr("annotate.objects.mesh.solid_mesh", None)
+        again = load_mesh(tmp_path, "o01")
+    points = np.random.default_rng(0).uniform(-0.01, 0.11, (50, 3))
+    np.testing.assert_array_equal(again.grid.at(points)[0], made.grid.at(points)[0])
+    for before, after in zip(made.cells, again.cells, strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert (again.symmetry, again.radius_m, again.name) == (made.symmetry, made.radius_m, "o01")
+    write_obj(folder / "mesh.obj", 1.1 * vertices, faces)
+    assert load_mesh(tmp_path, "o01").radius_m == pytest.approx(1.1 * made.radius_m)
+    (folder / "object.json").write_text('{"symmetry": "none"}')
+    assert load_mesh(tmp_path, "o01").symmetry.kind == "none"
+
+
 def test_no_mesh_names_the_remedy(tmp_path):
     with pytest.raises(AssetError, match=r"mesh\.obj") as error:
         load_mesh(tmp_path, "o01")
