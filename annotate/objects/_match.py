@@ -12,54 +12,101 @@ from hoi_core.types import F64, I64
 
 @numba.njit(cache=True, nogil=True)
 def crop(
-    image: NDArray[np.uint16],
-    scale_m: float,
-    rays: F64,
-    pose: F64,
-    window: I64,
-    ball: F64,
-    limits: F64,
+    image: NDArray[np.uint16], rays: F64, pose: F64, look: tuple[I64, F64, F64], most: int, correction: F64
 ) -> F64:
     """World points of the pixels in a window that lie in a ball, above the table, and away from edges.
 
     Args:
         image: `(H, W)` depth units.
-        scale_m: metres per unit.
         rays: `(H, W, 2)` x and y of the rays with z = 1.
         pose: `(4, 4)` camera to world.
-        window: left, top, right, bottom px (the last two outside), step px, reach px.
-        ball: centre (world) and radius, m.
-        limits: lowest height, m; largest difference of depth between a pixel and those at `reach`, m.
+        look: left, top, right, bottom px (the last two outside), step px, reach px; centre (world) and radius of the
+            ball, m; metres per unit, lowest height, m, and largest difference of depth between a pixel and those at
+            `reach`, m.
+        most: points; more are thinned evenly.
+        correction: `(8,)` of the view, as in `Revision.corrections`.
 
     Returns:
-        `(K, 3)` m.
+        `(K, 3)` m where a view without errors would have measured them.
     """
+    window, ball, limits = look
     left, top, right, bottom, step, reach = window
-    most = ((right - left) // step + 1) * ((bottom - top) // step + 1)
-    out = np.empty((max(most, 0), 3))
+    room = ((right - left) // step + 1) * ((bottom - top) // step + 1)
+    found = np.empty((max(room, 0), 3))
     count = 0
-    edge = limits[1] / scale_m
+    scale_m = limits[0]
+    edge = limits[2] / scale_m
     for v in range(top, bottom, step):
         for u in range(left, right, step):
             raw = float(image[v, u])
             if raw == 0.0:
+                continue
+            z = raw * scale_m
+            x, y = rays[v, u, 0] * z, rays[v, u, 1] * z
+            squared = 0.0
+            for c in range(3):
+                found[count, c] = pose[c, 0] * x + pose[c, 1] * y + pose[c, 2] * z + pose[c, 3]
+                squared += (found[count, c] - ball[c]) ** 2
+            if squared >= ball[3] ** 2 or found[count, 2] <= limits[1]:
                 continue
             whole = True
             for du, dv in ((reach, 0), (-reach, 0), (0, reach), (0, -reach)):
                 beside = float(image[v + dv, u + du])
                 if beside == 0.0 or abs(beside - raw) > edge:
                     whole = False
-            if not whole:
-                continue
-            z = raw * scale_m
-            x, y = rays[v, u, 0] * z, rays[v, u, 1] * z
-            squared = 0.0
-            for c in range(3):
-                out[count, c] = pose[c, 0] * x + pose[c, 1] * y + pose[c, 2] * z + pose[c, 3]
-                squared += (out[count, c] - ball[c]) ** 2
-            if squared < ball[3] ** 2 and out[count, 2] > limits[0]:
+            if whole:
                 count += 1
-    return out[:count].copy()
+    return _thinned(found[:count], most, pose[:3, 3], correction)
+
+
+@numba.njit(cache=True, nogil=True)
+def _thinned(found: F64, most: int, eye: F64, correction: F64) -> F64:
+    """At most so many of the points, evenly, and corrected."""
+    kept = min(len(found), most)
+    out = np.empty((kept, 3))
+    ray = np.empty(3)
+    for k in range(kept):
+        row = k if kept == len(found) else int(k * ((len(found) - 1) / max(kept - 1, 1)))
+        length = 0.0
+        for c in range(3):
+            ray[c] = found[row, c] - eye[c]
+            length += ray[c] ** 2
+        length = max(np.sqrt(length), 1e-9)
+        for c in range(3):
+            out[k, c] = found[row, c] - correction[7] * ray[c] / length
+            ray[c] = out[k, c] - eye[c]
+        turn = correction[1:4]
+        out[k, 0] -= turn[1] * ray[2] - turn[2] * ray[1] + correction[4]
+        out[k, 1] -= turn[2] * ray[0] - turn[0] * ray[2] + correction[5]
+        out[k, 2] -= turn[0] * ray[1] - turn[1] * ray[0] + correction[6]
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+def nearer_hand(points: F64, vertices: F64, normals: F64, near: F64, out: F64) -> None:
+    """Make distances `(K,)` m smaller where a hand is nearer; its vertices beyond a ball are not looked at.
+
+    Args:
+        points: `(K, 3)` m.
+        vertices: `(N, 3)` m.
+        normals: `(N, 3)` outward, any length.
+        near: centre of the ball, its radius, and the largest distance from a vertex, m.
+        out: `(K,)` m.
+    """
+    kept = np.empty(len(vertices), dtype=np.int64)
+    count = 0
+    for i in range(len(vertices)):
+        squared = 0.0
+        for c in range(3):
+            squared += (vertices[i, c] - near[c]) ** 2
+        if squared < near[3] ** 2:
+            kept[count] = i
+            count += 1
+    if count:
+        rows = kept[:count]
+        distance = hand_distance(points, vertices[rows], normals[rows], near[4])
+        for k in range(len(points)):
+            out[k] = min(out[k], distance[k])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -121,43 +168,66 @@ def add_points(
         Half the robust sum of squares.
     """
     start, points, hand, eye = cloud
-    gate, sigma, scale, weight = strictness
     rotations, positions = poses
     H, g = system
-    p, e, foot, row = np.empty(3), np.empty(3), np.empty(3), np.empty(6)
     total = 0.0
     for m in range(len(start) - 1):
-        if start[m] == start[m + 1]:
-            continue
-        R, s = rotations[m], positions[m]
+        if start[m] < start[m + 1]:
+            span = (start[m], start[m + 1], 1)
+            pose = (rotations[m], positions[m])
+            total += add_span(cells, centre, (points, hand, eye), span, pose, strictness, (H[m], g[m], away))
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def add_span(
+    cells: Cells,
+    centre: F64,
+    cloud: tuple[F64, F64, F64],
+    span: tuple[int, int, int],
+    pose: tuple[F64, F64],
+    strictness: tuple[float, float, float, float],
+    system: tuple[F64, F64, F64],
+) -> float:
+    """What `add_points` adds for one moment: points first, last (outside) and step of `span`.
+
+    `cloud` is points, distance from the hand, eye; `pose` one rotation and position; `system` `(6, 6)`, `(6,)` and
+    the distances of all points.
+    """
+    points, hand, eye = cloud
+    gate, sigma, scale, weight = strictness
+    R, s = pose
+    H, g, away = system
+    p, e, foot, row = np.empty(3), np.empty(3), np.empty(3), np.empty(6)
+    total = 0.0
+    for c in range(3):
+        e[c] = centre[c]
+        for d in range(3):
+            e[c] += R[d, c] * (eye[d] - s[d])
+    for k in range(span[0], span[1], span[2]):
+        away[k] = np.nan
         for c in range(3):
-            e[c] = centre[c]
+            p[c] = centre[c]
             for d in range(3):
-                e[c] += R[d, c] * (eye[d] - s[d])
-        for k in range(start[m], start[m + 1]):
-            away[k] = np.nan
-            for c in range(3):
-                p[c] = centre[c]
-                for d in range(3):
-                    p[c] += R[d, c] * (points[k, d] - s[d])
-            t, distance = nearest(cells, p, e, min(gate, hand[k] + 0.001), foot)
-            if t < 0:
-                continue
-            away[k] = distance
-            # Near the surface its triangle's normal says where outside is, farther away the way to the foot does.
-            for c in range(3):
-                row[3 + c] = (p[c] - foot[c]) / distance if abs(distance) > 1e-5 else cells.normals[t, c]
-            a0, a1, a2 = row[3], row[4], row[5]
-            for c in range(3):
-                row[c] = -(R[c, 0] * a0 + R[c, 1] * a1 + R[c, 2] * a2)
-            x, y, z = p[0] - centre[0], p[1] - centre[1], p[2] - centre[2]
-            row[3], row[4], row[5] = a1 * z - a2 * y, a2 * x - a0 * z, a0 * y - a1 * x
-            squared = (distance / sigma) ** 2
-            part = 1.0 / (1.0 + squared / (scale * scale))
-            total += 0.5 * weight * squared * part
-            pull = weight * part * part / (sigma * sigma)
-            for i in range(6):
-                g[m, i] += pull * row[i] * distance
-                for j in range(i + 1):
-                    H[m, i, j] += pull * row[i] * row[j]
+                p[c] += R[d, c] * (points[k, d] - s[d])
+        t, distance = nearest(cells, p, e, min(gate, hand[k] + 0.001), foot)
+        if t < 0:
+            continue
+        away[k] = distance
+        # Near the surface its triangle's normal says where outside is, farther away the way to the foot does.
+        for c in range(3):
+            row[3 + c] = (p[c] - foot[c]) / distance if abs(distance) > 1e-5 else cells.normals[t, c]
+        a0, a1, a2 = row[3], row[4], row[5]
+        for c in range(3):
+            row[c] = -(R[c, 0] * a0 + R[c, 1] * a1 + R[c, 2] * a2)
+        x, y, z = p[0] - centre[0], p[1] - centre[1], p[2] - centre[2]
+        row[3], row[4], row[5] = a1 * z - a2 * y, a2 * x - a0 * z, a0 * y - a1 * x
+        squared = (distance / sigma) ** 2
+        part = 1.0 / (1.0 + squared / (scale * scale))
+        total += 0.5 * weight * squared * part
+        pull = weight * part * part / (sigma * sigma)
+        for i in range(6):
+            g[i] += pull * row[i] * distance
+            for j in range(i + 1):
+                H[i, j] += pull * row[i] * row[j]
     return total

@@ -18,6 +18,10 @@ class Cells(NamedTuple):
     """(F, 3, 3) m."""
     normals: F64
     """(F, 3) outward unit normals."""
+    offsets_m: F64
+    """(F,) m of their planes: `normal @ p - offset` is the height of p."""
+    balls_m: F64
+    """(F, 4) m middle and radius of a ball around each."""
     low_m: F64
     """(3,) m corner of the first cell."""
     shape: I64
@@ -51,9 +55,12 @@ def cells_of(vertices_m: F64, faces: NDArray[np.int32]) -> Cells:
     member, away = np.zeros(int(start[-1]), dtype=np.int32), np.zeros(int(start[-1]), dtype=np.float32)
     _fill(corners, low, shape, start[:-1].copy(), (member, away))
     order = np.lexsort((away, np.repeat(np.arange(len(counts) - 1), counts[1:])))
-    return Cells(
-        np.ascontiguousarray(corners), np.ascontiguousarray(normals), low, shape, start, member[order], away[order]
-    )
+    offsets = (normals * corners[:, 0]).sum(-1)
+    middle = 0.5 * (corners.min(1) + corners.max(1))
+    radius = np.linalg.norm(corners - middle[:, None], axis=-1).max(1)
+    balls = np.concatenate([middle, radius[:, None]], axis=1)
+    corners, normals = np.ascontiguousarray(corners), np.ascontiguousarray(normals)
+    return Cells(corners, normals, offsets, balls, low, shape, start, member[order], away[order])
 
 
 @numba.njit(cache=True, nogil=True)
@@ -147,24 +154,29 @@ def nearest(cells: Cells, p: F64, eye: F64, gate: float, foot: F64) -> tuple[int
         off += (p[c] - cells.low_m[c] - (at + 0.5) * CELL_M) ** 2
     off = np.sqrt(off)
     best, which, height = gate * gate, -1, 0.0
+    reach = gate * 1.000001
     trial = np.empty(3)
     for n in range(cells.start[cell], cells.start[cell + 1]):
-        t = cells.member[n]
         # Sorted by distance from the cell's middle: none of the rest can be nearer.
-        least = cells.away_m[n] - off
-        if least > 0.0 and least * least > best * 1.00001:
+        if cells.away_m[n] - off > reach:
             break
-        corners, normal = cells.corners_m[t], cells.normals[t]
-        facing, over = 0.0, 0.0
+        t = cells.member[n]
+        apart = 0.0
         for c in range(3):
-            facing += normal[c] * (eye[c] - corners[0, c])
-            over += normal[c] * (p[c] - corners[0, c])
-        if facing <= 0.0 or over * over > best * 1.000001:
+            apart += (p[c] - cells.balls_m[t, c]) ** 2
+        if apart > (reach + cells.balls_m[t, 3]) ** 2:
             continue
-        squared = closest_point(corners, p, trial)
+        facing = over = -cells.offsets_m[t]
+        for c in range(3):
+            facing += cells.normals[t, c] * eye[c]
+            over += cells.normals[t, c] * p[c]
+        if facing <= 0.0 or abs(over) > reach:
+            continue
+        squared = closest_point(cells.corners_m[t], p, trial)
         tie = abs(squared - best) <= 1e-6 * best + 1e-16 and which >= 0
         if (tie and abs(over) > abs(height)) or (not tie and squared < best):
             best, which, height = min(squared, best), t, over
+            reach = np.sqrt(best) * 1.000001 + 1e-9
             for c in range(3):
                 foot[c] = trial[c]
     return which, np.sqrt(best) if height >= 0.0 else -np.sqrt(best)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from annotate.hand import HandState
-from annotate.objects._match import crop, hand_distance
+from annotate.objects._match import crop, nearer_hand
 from annotate.objects.mesh import SolidMesh
 from hoi_core import camera as cameras
 from hoi_core.conventions import Side
@@ -19,6 +19,7 @@ _TABLE_M = 0.006
 _EDGE_M = 0.012
 _REACH_PX = 2
 _HAND_GATE_M = 0.02
+_AROUND_M = 0.05
 _NS = 1e-9
 
 
@@ -66,12 +67,14 @@ class PointReader:
         skew_s = capture.sync.skew_ns[self._stream.name] * _NS
         self.lag_s = np.where(self._index >= 0, skew_s + correction[0], 0.0)
         """(M,) s from the moment to the measurement."""
-        self._correction = correction
+        self._correction = np.ascontiguousarray(correction, dtype=np.float64)
         self._config = config
         self._camera = self._stream.camera
         grid = np.stack(np.meshgrid(np.arange(self._camera.width), np.arange(self._camera.height)), axis=-1)
         self._rays = np.ascontiguousarray(cameras.rays(self._camera, grid.astype(np.float64))[..., :2])
-        self.eye_m = self._camera.T_world_cam[:3, 3]
+        self._T_world_cam = np.ascontiguousarray(self._camera.T_world_cam)
+        self._limits = np.array([self._stream.scale_m or 0.001, _TABLE_M, _EDGE_M])
+        self.eye_m = self._T_world_cam[:3, 3].copy()
 
     def read(self, moment: int, centre_m: F64, radius_m: float) -> F64:
         """`(K, 3)` m corrected points within reach of an object expected at `centre_m (3,)`."""
@@ -82,41 +85,25 @@ class PointReader:
         window = self._window(centre_m, radius_m + self._config.margin_m)
         if window is None:
             return nothing
-        points = crop(
-            self._stream[frame],
-            self._stream.scale_m or 0.001,
-            self._rays,
-            self._camera.T_world_cam,
-            window,
-            np.array([*centre_m, radius_m + self._config.margin_m]),
-            np.array([_TABLE_M, _EDGE_M]),
-        )
-        if len(points) > self._config.points:
-            points = points[np.linspace(0, len(points) - 1, self._config.points).astype(int)]
-        return corrected(points, self.eye_m, self._correction)
+        look = window, np.array([*centre_m, radius_m + self._config.margin_m]), self._limits
+        image = self._stream[frame]
+        return np.asarray(crop(image, self._rays, self._T_world_cam, look, self._config.points, self._correction))
 
     def _window(self, centre_m: F64, radius_m: float) -> I64 | None:
         """Left, top, right, bottom, step and reach px of the pixels that a ball may cover; None for none."""
         camera = self._camera
-        local = cameras.transform(camera.T_cam_world, centre_m[None])[0]
-        if local[2] < radius_m:
+        x, y, z = self._T_world_cam[:3, :3].T @ (centre_m - self.eye_m)
+        if not z >= radius_m:
             return None
-        u, v = cameras.project(camera, local[None])[0]
-        half = camera.fx * radius_m / (local[2] - 0.5 * radius_m)
+        # A depth imager's lens bends by a few px at most: the margin of the ball covers that.
+        u, v = camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy
+        half = camera.fx * radius_m / (z - 0.5 * radius_m)
         left, right = max(u - half, _REACH_PX), min(u + half, camera.width - _REACH_PX)
         top, bottom = max(v - half, _REACH_PX), min(v + half, camera.height - _REACH_PX)
         if right <= left or bottom <= top:
             return None
         step = max(int(np.sqrt((right - left) * (bottom - top) / self._config.candidates)), 1)
         return np.array([left, top, right, bottom, step, _REACH_PX]).astype(np.int64)
-
-
-def corrected(points_m: F64, eye_m: F64, correction: F64) -> F64:
-    """Where points would have been measured by a view without errors. `(K, 3) m, (3,) m, (8,) -> (K, 3) m`."""
-    rays = points_m - eye_m
-    rays = rays / np.maximum(np.linalg.norm(rays, axis=-1, keepdims=True), 1e-9)
-    points = points_m - correction[7] * rays
-    return points - np.cross(correction[1:4], points - eye_m) - correction[4:7]
 
 
 def distance_from_hands(
@@ -132,12 +119,9 @@ def distance_from_hands(
         centre_m: `(3,)` m where the object is.
     """
     nearest = np.full(len(points_m), np.inf)
+    near = np.array([*centre_m, mesh.radius_m + _AROUND_M, _HAND_GATE_M])
     for state in hands.values():
-        vertices = state.vertices_m[moment]
-        near = ((vertices - centre_m) ** 2).sum(-1) < (mesh.radius_m + 0.05) ** 2
-        if near.any() and len(points_m):
-            distance = hand_distance(points_m, vertices[near], state.normals[moment][near], _HAND_GATE_M)
-            nearest = np.minimum(nearest, distance)
+        nearer_hand(points_m, state.vertices_m[moment], state.normals[moment], near, nearest)
     return nearest
 
 

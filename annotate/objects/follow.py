@@ -4,28 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
 from annotate.hand import HandState
 from annotate.objects import trajectory
-from annotate.objects._match import add_points
+from annotate.objects._follow import best_pose
 from annotate.objects.depth_points import PointReader, distance_from_hands
 from annotate.objects.mesh import SolidMesh
-from annotate.objects.trajectory import Trajectory
 from hoi_core import camera as cameras
-from hoi_core import rotation
 from hoi_core.conventions import Side
 from hoi_core.types import F64
 
 _STRICT = (0.008, 0.003, 4.0, 0.2)
 """Gate m, sigma m, robust scale in sigmas, weight."""
-_ITERATIONS = 4
-_EVERY = 2
-"""Of the points, following takes every second."""
-_SETTLED = 2e-4
 _PRIOR = np.array([0.006] * 3 + [0.06] * 3)
-_NEAR_HAND_M = 0.006
+_LIMITS = np.array([2.0, 0.006, 4.0, 2e-4])
+"""Every second point counts; nearer to a hand, m, it does not say whether a pose is right; steps; a small step."""
 _TOUCHING_M = 0.01
 _LOST_M = 0.010
 Found = tuple[F64, F64]
@@ -127,66 +123,40 @@ class _Stepper:
     def __init__(self, mesh: SolidMesh, readers: Sequence[PointReader], hands: Mapping[Side, HandState]) -> None:
         self._mesh, self._readers, self._hands = mesh, readers, hands
         self._palms = {side: palm_poses(state) for side, state in hands.items()}
+        self._eyes_m = np.array([reader.eye_m for reader in readers]).reshape(-1, 3)
 
     def at(self, m: int, before: list[_Known], known: F64 | None) -> _Result:
         """Pose, share of points that it does not explain, and the points. `before`: the nearest pose first."""
-        guesses = [known] if known is not None else self._guesses(m, before)
-        centre = cameras.transform(guesses[0], self._mesh.centre_m[None])[0]
-        points: dict[int, Found] = {}
-        for v, reader in enumerate(self._readers):
-            cloud = reader.read(m, centre, self._mesh.radius_m)
-            points[v] = cloud, distance_from_hands(cloud, self._hands, m, self._mesh, centre)
-        costs = [self._unexplained(guess, points) for guess in guesses]
+        guesses = np.array([known] if known is not None else self._guesses(m, before))
+        centre = guesses[0, :3, :3] @ self._mesh.centre_m + guesses[0, :3, 3]
+        clouds = [reader.read(m, centre, self._mesh.radius_m) for reader in self._readers]
+        start = np.cumsum([0, *map(len, clouds)])
+        points = np.concatenate([np.zeros((0, 3)), *clouds])
+        hand = distance_from_hands(points, self._hands, m, self._mesh, centre)
+        body = trajectory.from_poses(guesses, self._mesh.centre_m)
         # Unseen, it goes with a hand that touches it, or stays: going on as before would lead it away.
-        best = int(np.nanargmin(costs)) if np.isfinite(costs).any() else len(guesses) - 1
-        T = self._refined(guesses[best], points)
-        return T, self._unexplained(T, points), points
+        R, s, cost = best_pose(
+            self._mesh.cells,
+            self._mesh.centre_m,
+            (start, points, hand, self._eyes_m),
+            (np.ascontiguousarray(body.R), body.s_m),
+            _STRICT,
+            _PRIOR,
+            _LIMITS,
+        )
+        found = {v: (points[a:b], hand[a:b]) for v, (a, b) in enumerate(pairwise(start))}
+        return cameras.rigid(R, s - R @ self._mesh.centre_m), cost, found
 
     def _guesses(self, m: int, before: list[_Known]) -> list[F64]:
         """Going on as before, staying, and going with each hand that touches it."""
         moment, last = before[0]
         out = [last]
         if len(before) > 1:
-            out.insert(0, last @ np.linalg.inv(before[1][1]) @ last)
-        centre = cameras.transform(last, self._mesh.centre_m[None])
+            out.insert(0, last @ cameras.inverse_rigid(before[1][1]) @ last)
+        centre = last[:3, :3] @ self._mesh.centre_m + last[:3, 3]
+        reach = self._mesh.radius_m + _TOUCHING_M
         for side, palm in self._palms.items():
-            reach = np.linalg.norm(self._hands[side].vertices_m[moment] - centre, axis=-1)
-            if reach.min() < self._mesh.radius_m + _TOUCHING_M:
-                out.append(palm[m] @ np.linalg.inv(palm[moment]) @ last)
+            away = self._hands[side].vertices_m[moment] - centre
+            if np.einsum("ni,ni->n", away, away).min() < reach**2:
+                out.append(palm[m] @ cameras.inverse_rigid(palm[moment]) @ last)
         return out
-
-    def _unexplained(self, T: F64, points: Mapping[int, Found]) -> float:
-        away = self._distances(T, points)
-        if not len(away):
-            return float("nan")
-        return float(np.where(np.isfinite(away), np.minimum(np.abs(away) / _STRICT[0], 1.0), 1.0).mean())
-
-    def _distances(self, T: F64, points: Mapping[int, Found]) -> F64:
-        """Distances of the points that are not a hand's, NaN beyond the gate."""
-        H, g = np.zeros((1, 6, 6)), np.zeros((1, 6))
-        return self._accumulated(trajectory.from_poses(T[None], self._mesh.centre_m), points, (H, g))
-
-    def _accumulated(self, body: Trajectory, points: Mapping[int, Found], system: tuple[F64, F64]) -> F64:
-        out = []
-        for v, (every, hand) in points.items():
-            cloud, hand_m = every[::_EVERY], hand[::_EVERY]
-            away = np.full(len(cloud), np.nan)
-            start = np.array([0, len(cloud)], dtype=np.int64)
-            views = (start, cloud, hand_m, self._readers[v].eye_m)
-            add_points(self._mesh.cells, self._mesh.centre_m, views, (body.R, body.s_m), _STRICT, system, away)
-            out.append(away[hand_m > _NEAR_HAND_M])
-        return np.concatenate(out) if out else np.zeros(0)
-
-    def _refined(self, T: F64, points: Mapping[int, Found]) -> F64:
-        start = body = trajectory.from_poses(T[None], self._mesh.centre_m)
-        for _ in range(_ITERATIONS):
-            H, g = np.zeros((1, 6, 6)), np.zeros((1, 6))
-            self._accumulated(body, points, (H, g))
-            # Depth alone may leave a turn or a shift open: what came before decides then.
-            gone = np.concatenate([body.s_m - start.s_m, rotation.log_so3(np.swapaxes(start.R, 1, 2) @ body.R)], axis=1)
-            full = np.tril(H[0]) + np.tril(H[0], -1).T + np.diag(1.0 / _PRIOR**2)
-            step = -np.linalg.solve(full, g[0] + gone[0] / _PRIOR**2)
-            body = body.moved(step[None])
-            if np.abs(step).max() < _SETTLED:
-                break
-        return body.poses(self._mesh.centre_m)[0]

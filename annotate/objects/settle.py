@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -95,14 +96,15 @@ class Settled:
     """Steps tried."""
 
 
-_GATES_M = (0.008, 0.008, 0.007, 0.006, 0.005, 0.005, 0.005, 0.005)
-_SCALES = (4.0, 4.0, 3.0, 2.5, 2.0, 2.0, 2.0, 2.0)
-_SETTLED_M = 5e-5
+_STEPS = ((0.008, 4.0, 3), (0.008, 4.0, 3), (0.006, 3.0, 3), (0.005, 2.0, 2), (0.005, 2.0, 1), (0.005, 2.0, 1))
+"""Gate m, robust scale in sigmas, and of how many depth points one is used: the first steps only come near."""
+_SETTLED_M = 1e-4
 _STILL_M_S = 0.012
 _STILL_RAD_S = 0.25
 _LEAST_REST_S = 0.2
 _WINDOW_S = 0.2
 _FIXED = 1e10
+_DAMPING = 1e-4
 
 
 def settle(problem: Problem, start: Trajectory, config: SettleConfig) -> Settled:
@@ -114,18 +116,28 @@ def settle(problem: Problem, start: Trajectory, config: SettleConfig) -> Settled
         config: strictness.
     """
     body = start
-    damping = 1e-4
-    for i, (gate, scale) in enumerate(zip(_GATES_M, _SCALES, strict=True)):
-        resting = at_rest(body, problem.t_s) if i >= 2 else np.zeros(len(problem.t_s), bool)
-        strict = (gate, config.depth_sigma_m, scale, config.depth_weight)
-        equations, _ = _evaluate(problem, body, config, strict, resting)
-        step = trajectory.solve(equations, damping)
-        body = body.moved(step)
-        if i > 4 and np.abs(step).max() < _SETTLED_M:
-            break
-    strict = (_GATES_M[-1], config.depth_sigma_m, _SCALES[-1], config.depth_weight)
-    equations, away = _evaluate(problem, body, config, strict, resting)
+    # One thread a view: their sums are added in order, so that the result is always the same.
+    with ThreadPoolExecutor(2, thread_name_prefix="settle") as threads:
+        for i, (gate, scale, every) in enumerate(_STEPS):
+            resting = at_rest(body, problem.t_s) if i >= 2 else np.zeros(len(problem.t_s), bool)
+            strict = (gate, config.depth_sigma_m, scale, every * config.depth_weight)
+            thinner = replace(problem, clouds=[_thinned(cloud, every) for cloud in problem.clouds])
+            equations, away = _evaluate(thinner, body, config, strict, resting, threads)
+            step = trajectory.solve(equations, _DAMPING)
+            body = body.moved(step)
+            if every == 1 and np.abs(step).max() < _SETTLED_M:
+                break
     return Settled(body, equations, away, resting, i + 1)
+
+
+def _thinned(cloud: ObjectCloud, every: int) -> ObjectCloud:
+    """Every so-many-th point."""
+    if every == 1:
+        return cloud
+    rows = np.arange(0, len(cloud.points_m), every)
+    return replace(
+        cloud, start=np.searchsorted(rows, cloud.start), points_m=cloud.points_m[rows], hand_m=cloud.hand_m[rows]
+    )
 
 
 def at_rest(body: Trajectory, t_s: F64) -> Bool:
@@ -166,16 +178,13 @@ _Strict = tuple[float, float, float, float]
 
 
 def _evaluate(
-    problem: Problem, body: Trajectory, config: SettleConfig, strict: _Strict, resting: Bool
+    problem: Problem, body: Trajectory, config: SettleConfig, strict: _Strict, resting: Bool, threads: Executor
 ) -> tuple[Equations, tuple[F64, ...]]:
     equations = trajectory.empty(len(problem.t_s))
     away = []
-    for cloud in problem.clouds:
-        then = body.at(cloud.lag_s, problem.t_s)
-        distance = np.full(len(cloud.points_m), np.nan)
-        views = (cloud.start, cloud.points_m, cloud.hand_m, cloud.eye_m)
-        system = (equations.H, equations.g)
-        add_points(problem.mesh.cells, problem.mesh.centre_m, views, (then.R, then.s_m), strict, system, distance)
+    for H, g, distance in threads.map(lambda cloud: _depth(problem, cloud, body, strict), problem.clouds):
+        equations.H[:] += H
+        equations.g[:] += g
         away.append(distance)
     _add_clicks(problem, body, config, equations)
     moving = np.array([config.shift_m, config.turn_rad]) ** -2.0
@@ -185,6 +194,16 @@ def _evaluate(
     _add_free(problem, body, config, equations)
     _hold(problem, equations)
     return equations, tuple(away)
+
+
+def _depth(problem: Problem, cloud: ObjectCloud, body: Trajectory, strict: _Strict) -> tuple[F64, F64, F64]:
+    """Normal equations `(M, 6, 6)`, `(M, 6)` of a view's depth points, and their distances `(K,)` m."""
+    then = body.at(cloud.lag_s, problem.t_s)
+    H, g = np.zeros((len(problem.t_s), 6, 6)), np.zeros((len(problem.t_s), 6))
+    distance = np.full(len(cloud.points_m), np.nan)
+    views = (cloud.start, cloud.points_m, cloud.hand_m, cloud.eye_m)
+    add_points(problem.mesh.cells, problem.mesh.centre_m, views, (then.R, then.s_m), strict, (H, g), distance)
+    return H, g, distance
 
 
 def _add_clicks(problem: Problem, body: Trajectory, config: SettleConfig, equations: Equations) -> None:
