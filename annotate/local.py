@@ -1,12 +1,14 @@
 """A drag: one joint follows the pointer, the moments around give way, the rest of the sequence stays.
 
 While the pointer moves, the evidence around is a quadratic form in the window's unknowns, made where the hand was; the
-dragged and the locked joints enter exactly, as a few rows more (the matrix inversion lemma). Once the hand has moved
-far from there, the form is made anew.
+dragged and the locked joints enter exactly, as a few rows more (the matrix inversion lemma). Most of its work does not
+depend on which joint is dragged and is done by `ready`, before the pointer moves. Once the hand has moved far, the
+next move makes anew what the moments near the dragged one say; the others hardly moved.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,6 +23,7 @@ from annotate.hand import DOF, HandState
 from annotate.stage import SEQUENCE, WIDE
 from annotate.state import FitState
 from hoi_core import camera as cameras
+from hoi_core import rotation
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import FitError
 from hoi_core.types import F64, I64, Camera
@@ -35,12 +38,35 @@ _DAMPING = 1e-4
 _STEPS = 4
 _SETTLED = 0.5
 _FAR_RAD = 0.35
-_ROUNDS = 2
+_RENEWED = 8
+"""Moments before and after the dragged one whose evidence is looked at again once the hand has moved far."""
+_JOINING = ("smooth", "anchor")
+"""Terms that join moments or cost next to nothing; all others speak of one moment each."""
+_CLICKED = "keypoints2d"
+
+
+@dataclass(frozen=True)
+class _Own:
+    """What the evidence says of each moment alone, as quadratic forms about a state. K moments."""
+
+    hands: HandState
+    H: F64
+    """(K, 51, 51) symmetric."""
+    g: F64
+    """(K, 51)."""
+
+    def at(self, hands: HandState) -> _Own:
+        """The same forms about another state."""
+        turned = np.swapaxes(self.hands.rotations, -1, -2) @ hands.rotations
+        step = np.concatenate(
+            [hands.trans_m - self.hands.trans_m, rotation.log_so3(turned).reshape(len(self.g), -1)], 1
+        )
+        return _Own(hands, self.H, self.g + (self.H @ step[..., None])[..., 0])
 
 
 @dataclass(frozen=True)
 class _Form:
-    """The evidence around a state, as a quadratic form."""
+    """All evidence around a state, as a quadratic form."""
 
     hands: HandState
     factor: F64
@@ -88,8 +114,27 @@ class LocalFit:
         part = evidence.taken(index)
         self._held = self._settled(part, np.unique(ends[ends != frame]) - first)
         self._evidence = replace(part, anchors=self._anchors())
+        self._ready: _Own | None = None
+        self._own: _Own | None = None
         self._form: _Form | None = None
-        self._joint: int | None = None
+        self._target: _Target | None = None
+        self._far = False
+        self.renewals = 0
+        """How often evidence was looked at again since the drag began."""
+
+    def ready(self) -> None:
+        """Look at the evidence, all but the dragged joint's own, so that the first move need not wait for it."""
+        if self._ready is None:
+            blind = self._evidence.confidence.copy()
+            blind[self._near(_NEAR)] = 0.0
+            self._ready = self._own_of(slice(0, len(blind)), self._start, blind)
+
+    def fresh(self) -> LocalFit:
+        """The same fit for another drag, as ready as this one, nothing dragged."""
+        out = copy.copy(self)
+        out._hands, out._own, out._form, out._target = self._start, None, None, None
+        out._far, out.renewals = False, 0
+        return out
 
     def _settled(self, part: Evidence, ends: I64) -> I64:
         """Moments of the window that stay, ascending: its ends and what a person settled, but never the dragged one."""
@@ -123,20 +168,29 @@ class LocalFit:
                 f"and a finite pixel; it met joint {joint}, view {view} and {pixel_px}.",
                 "Drag a joint that is drawn in the image.",
             )
-        if joint != self._joint:
-            self._joint, self._form = joint, None
-        target = _Target(
+        if self._target is None or joint != self._target.joint:
+            self._take_hold(joint)
+        elif self._far:
+            self._renew(joint)
+        self._target = _Target(
             joint, self._evidence.cameras[self._evidence.views.index(view)], pixel_px, sorted(set(locked) - {joint})
         )
-        for _ in range(_ROUNDS):
-            form = self._form or self._around(self._hands)
-            self._form = form
-            step = self._towards(form, target)
-            self._hands = self._moved(form.hands, step)
-            if np.abs(step.reshape(-1, DOF)[:, 3:]).max() < _FAR_RAD:
-                break
-            self._form = None
+        self._solve()
         return self._hands
+
+    def settle(self) -> HandState:
+        """Meet the last target once more where the hand has moved far since the evidence was looked at."""
+        if self._target is not None and self._far:
+            self._renew(self._target.joint)
+            self._solve()
+        return self._hands
+
+    def _solve(self) -> None:
+        if self._form is None or self._target is None:
+            raise RuntimeError("nothing is dragged")
+        step = self._towards(self._form, self._target)
+        self._hands = self._moved(self._form.hands, step)
+        self._far = bool(np.abs(step.reshape(-1, DOF)[:, 3:]).max() > _FAR_RAD)
 
     def state(self) -> HandState:
         """The hand over the window after the last drag; held moments are as they were, bit for bit."""
@@ -148,21 +202,64 @@ class LocalFit:
         moved.rotations[self._held] = self._start.rotations[self._held]
         return moved
 
-    def _around(self, hands: HandState) -> _Form:
-        state = FitState(hands, self._views)
-        evidence = replace(self._evidence, confidence=self._yielding())
-        equations, _ = evaluate(prepare(self._terms, evidence, state, self._stage), evidence, state)
+    def _near(self, reach: int) -> slice:
+        """Moments around the dragged one."""
+        return slice(max(self.centre - reach, 0), min(self.centre + reach + 1, len(self._start.trans_m)))
+
+    def _take_hold(self, joint: int) -> None:
+        """Make the form of a joint; of its keypoints alone where `ready` did the rest."""
+        self.ready()
+        if self._own is not None or self._ready is None:
+            self._renew(joint)
+            return
+        near = self._near(_NEAR)
+        clicked = {name: term for name, term in self._terms.items() if name == _CLICKED}
+        said = self._own_of(near, self._start, self._yielding(joint), clicked)
+        H, g = self._ready.H.copy(), self._ready.g.copy()
+        H[near] += said.H
+        g[near] += said.g
+        self._put_together(_Own(self._start, H, g))
+
+    def _renew(self, joint: int) -> None:
+        """Look again at the evidence near the dragged moment, where the hand is now."""
+        if self._own is None:
+            raise RuntimeError("nothing is dragged")
+        near, own = self._near(_RENEWED), self._own.at(self._hands)
+        said = self._own_of(near, self._hands, self._yielding(joint))
+        H, g = own.H.copy(), own.g.copy()
+        H[near], g[near] = said.H, said.g
+        self._put_together(_Own(self._hands, H, g))
+        self.renewals += 1
+
+    def _own_of(self, span: slice, hands: HandState, confidence: F64, terms: Mapping[str, Term] | None = None) -> _Own:
+        """What the evidence says of some moments alone, by default that of all terms."""
+        asked = self._terms if terms is None else terms
+        first, last = max(span.start - 1, 0), min(span.stop + 1, len(confidence))  # velocities need neighbours
+        rows = np.arange(first, last)
+        part = replace(self._evidence, confidence=confidence, anchors=None).taken(rows)
+        state = FitState(hands.taken(rows), self._views)
+        alone = {name: term for name, term in asked.items() if name not in _JOINING}
+        equations, _ = evaluate(prepare(alone, part, state, self._stage), part, state)
+        inner = slice(span.start - first, span.stop - first)
+        lower = np.tril(equations.H[inner])
+        return _Own(hands, lower + np.swapaxes(np.tril(lower, -1), 1, 2), equations.g[inner])
+
+    def _put_together(self, own: _Own) -> None:
+        """Make the form of what the moments say and of what joins them."""
+        state = FitState(own.hands, self._views)
+        joining = {name: term for name, term in self._terms.items() if name in _JOINING}
+        equations, _ = evaluate(prepare(joining, self._evidence, state, self._stage), self._evidence, state)
+        equations.H[:] += own.H
+        equations.g[:] += own.g
         factor = normal.cholesky(equations, _DAMPING)
         lowest, _ = lapack.dpbtrs(factor, equations.g.reshape(-1, 1), lower=1)
-        return _Form(hands, factor, -lowest[:, 0])
+        self._own, self._form, self._far = own, _Form(own.hands, factor, -lowest[:, 0]), False
 
-    def _yielding(self) -> F64:
+    def _yielding(self, joint: int) -> F64:
         """Confidences, in which keypoints of the dragged joint and its neighbours count little near the moment."""
         confidence = self._evidence.confidence.copy()
-        near = slice(max(self.centre - _NEAR, 0), self.centre + _NEAR + 1)
-        joint = self._joint if self._joint is not None else 0
         along = [j for j in (joint - 1, joint, joint + 1) if j > 0 and joint > 0 and (j - 1) // 4 == (joint - 1) // 4]
-        confidence[near, :, along or [0]] *= _YIELDING
+        confidence[self._near(_NEAR), :, along or [0]] *= _YIELDING
         return confidence
 
     def _towards(self, form: _Form, target: _Target) -> F64:

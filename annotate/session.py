@@ -11,17 +11,19 @@ import numpy as np
 from annotate import auto
 from annotate.document import edits, object_edits, words
 from annotate.document.document import Document, Step
-from annotate.document.drag import HandDrag, Window, window
+from annotate.document.drag import HandDrag, Window
 from annotate.document.interpolation import interpolate
 from annotate.document.lock import WriteLock, user_name
 from annotate.document.models import Shelf
 from annotate.document.near import Nearby
 from annotate.document.pictures import Pictures
+from annotate.document.ready import Readiness
 from annotate.document.refit import put_refit, refit
 from annotate.document.residuals import refreshed, touched
 from annotate.epipolar import epipolar_line
 from annotate.fit import Term, load_terms
 from annotate.keypoints import Keypoints
+from annotate.local import LocalFit
 from annotate.objects.first_pose import place
 from annotate.suggest import Suggestion, suggest
 from annotate.triangulate import triangulate_frame
@@ -61,6 +63,7 @@ class AnnotationSession:
             raise
         self._pictures = Pictures(self._capture)
         self._nearby = Nearby(self._capture)
+        self._readiness = Readiness(self._nearby)
         self._shelf = Shelf(folder)
         self.n_frames = len(self._capture.sync)
         self.views: tuple[str, ...] = tuple(self._capture.views)
@@ -329,16 +332,16 @@ class AnnotationSession:
         track = self.revision.hands.get(side)
         if track is not None and 0 <= frame < self.n_frames and track.valid[frame]:
             self._shelf.read_meshes(self.revision.objects)
-            self._window(side, frame)
-            _ = self._terms
+            self._ready(side, frame)
 
     @cached_property
     def _terms(self) -> dict[str, Term]:
         """Looking for terms takes as long as a drag may; they stay what they are."""
         return load_terms()
 
-    def _window(self, side: Side, frame: int) -> Window:
-        return window(self._nearby, self.revision, self._shelf.models({*self.sides, side}), side, frame)
+    def _ready(self, side: Side, frame: int) -> tuple[Window, LocalFit]:
+        models = self._shelf.models({*self.sides, side})
+        return self._readiness.drag(self.revision, models, side, frame, self._terms)
 
     def begin_drag(self, side: Side, frame: int) -> HandDrag:
         """Start to drag joints of a hand; quick after `prepare` of a frame nearby.
@@ -349,11 +352,10 @@ class AnnotationSession:
         self._document.check_writable()
         locks = self.revision.locked.get(edits.check_side(side))
         return HandDrag(
-            self._window(side, frame),
+            *self._ready(side, frame),
             side,
             frame,
             cameras={view: self.camera(view) for view in self.views},
-            terms=self._terms,
             locked=[] if locks is None else np.flatnonzero(locks[frame]).tolist(),
             step=lambda make: self._edit(f"Drag the {side} hand of frame {frame}", make, measure=True),
         )

@@ -11,7 +11,6 @@ from annotate.document import edits
 from annotate.document.models import Models
 from annotate.document.near import Nearby, corrections_of, rivals_of
 from annotate.evidence import Anchors, Evidence, undistorted_px
-from annotate.fit import Term
 from annotate.hand import HandState, state_from_axis_angle
 from annotate.labels import axis_angles
 from annotate.local import LocalFit
@@ -86,10 +85,10 @@ class HandDrag:
 
     Args:
         around: what `window` read.
+        fit: of the moments around, nothing dragged yet.
         side: which hand.
         frame: the moment of the dragged joint.
         cameras: view -> colour camera, distortion included.
-        terms: of the fit.
         locked: joints that stay.
         step: makes one undoable step.
     """
@@ -97,17 +96,15 @@ class HandDrag:
     def __init__(
         self,
         around: Window,
+        fit: LocalFit,
         side: Side,
         frame: int,
         *,
         cameras: Mapping[str, Camera],
-        terms: Mapping[str, Term],
         locked: Collection[int],
         step: _Step,
     ) -> None:
-        centre = int(np.searchsorted(around.moments, frame))
-        self._fit = LocalFit(around.evidence, around.state, terms, centre, reach=REACH)
-        self._around, self._side, self._frame = around, side, frame
+        self._around, self._fit, self._side, self._frame = around, fit, side, frame
         self._cameras, self._locked, self._step = cameras, locked, step
         self._placed: dict[tuple[str, int], tuple[float, float]] = {}
         self._over = False
@@ -142,7 +139,7 @@ class HandDrag:
         for (view, joint), px in self._placed.items():
             now = edits.set_keypoint(now, self._side, (self._frame, view, joint), px)
         rows = np.arange(self._fit.window.start, self._fit.window.stop)
-        new, old = self._fit.state(), self._around.state.hands.taken(rows)
+        new, old = self._fit.settle(), self._around.state.hands.taken(rows)
         # Moments that were held keep every bit of their labels.
         moved = np.any(new.trans_m != old.trans_m, axis=1) | np.any(new.rotations != old.rotations, axis=(1, 2, 3))
         moved[self._fit.centre] = True

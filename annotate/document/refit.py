@@ -16,6 +16,7 @@ from annotate.document.near import Nearby, corrections_of, rivals_of
 from annotate.evidence import Anchors, Evidence
 from annotate.fit import Term
 from annotate.labels import HandLabels, hand_labels
+from annotate.noise import calibrate
 from annotate.stage import SEQUENCE, WIDE
 from annotate.state import FitState
 from hoi_core.conventions import Side
@@ -26,6 +27,7 @@ from hoi_core.types import F64, I64, Revision
 _HELD = 2  # frames at each end: an acceleration spans three
 _HELD_SIGMA_M = 1e-6
 _STAGES = 4
+_AGAIN = 2  # steps once the noise is known
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,12 @@ def refit(
     tell(0.0, "reading depth")
     evidence, state = _problem(nearby, revision, models, layer.side, around, free)
     stages = (SEQUENCE if evidence.two_views else WIDE)[-_STAGES:]
-    result = fitting.fit(evidence, state, terms, stages, on_step=lambda i, n: tell(0.3 + 0.6 * i / n, "fitting"))
+    result = fitting.fit(evidence, state, terms, stages, on_step=lambda i, n: tell(0.3 + 0.4 * i / n, "fitting"))
+    terms = calibrate(result, evidence, terms)
+    again = stages[-_AGAIN:]
+    result = fitting.fit(
+        evidence, result.state, terms, again, on_step=lambda i, n: tell(0.7 + 0.2 * i / n, "fitting again")
+    )
     found = hand_labels(result, evidence, joint_covariance(result, evidence=evidence, terms=terms))
     return Refit(free, free - around[0], found)
 
