@@ -17,6 +17,7 @@ import numpy as np
 import hoi_core
 from annotate import labels
 from annotate.carried import keep_settled, settled, with_clicks, with_notes
+from annotate.depth_frames import depth_kept
 from annotate.document.lock import WriteLock
 from annotate.hand_fit import FirstGuess, HandConfig, HandFit, first_fit, first_guess, fit_again, joint_covariance
 from annotate.keypoints import Keypoints
@@ -236,8 +237,9 @@ def fit_revision(
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
-    fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.6), earlier)
-    objects, why = _object_fits(folder.parents[1], capture, before, fits, part(tell, 0.6, 0.8))
+    with depth_kept(capture):
+        fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.6), earlier)
+        objects, why = _object_fits(folder.parents[1], capture, before, fits, part(tell, 0.6, 0.8))
     fits = _joint_fits(fits, objects, part(tell, 0.8, 0.95))
     tell(0.95, "uncertainty")
     revision = _with_objects(_revision(capture, keypoints, fits, failures, before, config), objects, before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,12 +31,13 @@ class _Part:
     def __init__(self, group: h5py.Group) -> None:
         self.frames = group["frames"]
         self.prediction = named(self.frames.attrs)
+        self.path = Path(self.frames.file.filename)
         # A killed recorder leaves images whose numbers were not written yet: count whole frames only.
         self.count = min(readable_rows(group[name]) for name in ("frames", *FIELDS))
         self.fields = {field: group[field][: self.count] for field in FIELDS}
 
     def read(self, i: int) -> NDArray[np.unsignedinteger]:
-        with damage(Path(self.frames.file.filename), "Check the recording with `hoi-data check`."):
+        with damage(self.path, "Check the recording with `hoi-data check`."):
             packed = self.frames[i]
         return undo(self.prediction, packed)
 
@@ -52,6 +54,8 @@ class ImageStream:
         self._first = [0, *np.cumsum([part.count for part in self._parts]).tolist()]
         self._fields = {field: np.concatenate([part.fields[field] for part in self._parts]) for field in FIELDS}
         self._domains: list[ClockDomain] = list(groups[0]["clock_domain"].attrs["names"])
+        self._kept: dict[int, NDArray[np.unsignedinteger]] = {}
+        self._room = 0
 
     def __len__(self) -> int:
         return self._first[-1]
@@ -61,8 +65,27 @@ class ImageStream:
         if not -n <= i < n:
             raise IndexError(f"stream {self.name} has {n} frames, asked for {i}")
         i = int(i) % n
+        if i in self._kept:
+            return self._kept[i]
         k = bisect_right(self._first, i) - 1
-        return self._parts[k].read(i - self._first[k])
+        image = self._parts[k].read(i - self._first[k])
+        if len(self._kept) < self._room:
+            self._kept[i] = image
+        return image
+
+    @contextmanager
+    def keeping(self, most_bytes: int) -> Iterator[None]:
+        """Within it, images that are read again are not decoded again; nobody may change them.
+
+        Args:
+            most_bytes: memory for them; images beyond are decoded each time.
+        """
+        size = int(np.prod(self.info.shape)) * np.dtype(self.info.dtype).itemsize
+        self._room = most_bytes // size
+        try:
+            yield
+        finally:
+            self._kept, self._room = {}, 0
 
     @property
     def part_lengths(self) -> list[int]:

@@ -96,6 +96,21 @@ def test_everything_written_is_read_back(tmp_path):
             left.color[5]
 
 
+def test_images_are_kept_while_asked_for(tmp_path):
+    record(tmp_path / "capture.h5", 4)
+    with open_capture(tmp_path) as capture:
+        stream = capture.views["left"].depth
+        fresh = [stream[i] for i in range(4)]
+        assert stream[1] is not stream[1]
+        with stream.keeping(2 * fresh[0].nbytes):
+            for _ in range(2):
+                for i in range(4):
+                    np.testing.assert_array_equal(stream[i], fresh[i])
+            assert stream[1] is stream[1 - len(stream)], "room for two"
+            assert stream[2] is not stream[2]
+        assert stream[1] is not stream[1]
+
+
 def test_moments_can_be_replaced_while_recording(tmp_path):
     writer = record(tmp_path / "capture.h5", 5, close=False)
     for moments in (7, 4):
