@@ -9,6 +9,7 @@ from scipy.linalg import lapack
 
 from annotate import _kernels
 from annotate.hand import BLOCKS, DOF
+from annotate.selected_inverse import selected_inverse
 from hoi_core.conventions import N_BETAS
 from hoi_core.errors import FitError
 from hoi_core.types import F64
@@ -117,45 +118,9 @@ def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:
 
 
 def moment_covariance(equations: NormalEquations) -> F64:
-    """`(M, 51, 51)` diagonal blocks of the inverse of the part that is not shared.
-
-    Two moments make one block of a block-tridiagonal matrix, whose inverse has a two-pass recursion
-    (Rybicki and Hummer 1991, appendix B).
-    """
-    diagonal, beside = _pairs(equations)
-    pairs = len(diagonal)
-    reduced, ratio = [diagonal[0]], []
-    for k in range(pairs - 1):
-        ratio.append(np.linalg.solve(reduced[k], beside[k].T))
-        reduced.append(diagonal[k + 1] - beside[k] @ ratio[k])
-    inverse = np.linalg.inv(reduced[-1])
-    found = [inverse]
-    for k in range(pairs - 2, -1, -1):
-        inverse = np.linalg.inv(reduced[k]) + ratio[k] @ inverse @ ratio[k].T
-        found.append(inverse)
-    blocks = np.stack(found[::-1])
-    moments = np.stack([blocks[:, :DOF, :DOF], blocks[:, DOF:, DOF:]], axis=1)
-    return moments.reshape(-1, DOF, DOF)[: len(equations.H)]
-
-
-def _pairs(equations: NormalEquations) -> tuple[F64, F64]:
-    """Blocks of two moments: `(P, 102, 102)` on the diagonal and `(P - 1, 102, 102)` below it."""
-    moments = len(equations.H)
-    pairs = (moments + 1) // 2
-    H = np.tril(equations.H) + np.swapaxes(np.tril(equations.H, -1), 1, 2)
-    near, far = _expand(equations.near), _expand(equations.far)
-    diagonal = np.zeros((pairs, 2 * DOF, 2 * DOF))
-    beside = np.zeros((max(pairs - 1, 0), 2 * DOF, 2 * DOF))
-    diagonal[:, DOF:, DOF:] = np.eye(DOF)
-    diagonal[:, :DOF, :DOF] = H[::2]
-    diagonal[: moments // 2, DOF:, DOF:] = H[1::2]
-    inner = near[::2]
-    diagonal[: len(inner), DOF:, :DOF] = inner
-    diagonal[: len(inner), :DOF, DOF:] = np.swapaxes(inner, 1, 2)
-    beside[: len(far[::2]), :DOF, :DOF] = far[::2]
-    beside[: len(near[1::2]), :DOF, DOF:] = near[1::2]
-    beside[: len(far[1::2]), DOF:, DOF:] = far[1::2]
-    return diagonal, beside
+    """`(M, 51, 51)` diagonal blocks of the inverse of the part that is not shared."""
+    own = np.tril(equations.H) + np.swapaxes(np.tril(equations.H, -1), 1, 2)
+    return selected_inverse(own, _expand(equations.near), _expand(equations.far))
 
 
 def _expand(blocks: F64) -> F64:

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import lapack
 
 from annotate.rotation_slopes import right_jacobian_inverse
+from annotate.selected_inverse import selected_inverse
 from hoi_core import camera as cameras
 from hoi_core import rotation
 from hoi_core.errors import FitError
@@ -101,31 +102,9 @@ def _band(equations: Equations, damping: float) -> F64:
 
 
 def covariance(equations: Equations) -> F64:
-    """(M, 6, 6) diagonal blocks of the inverse, by the two-pass recursion over pairs of moments."""
-    moments = len(equations.H)
-    pairs = (moments + 1) // 2
-    H = np.tril(equations.H) + np.swapaxes(np.tril(equations.H, -1), 1, 2) + 1e-6 * np.eye(_DOF)
-    padded = np.concatenate([H, np.tile(np.eye(_DOF), (2 * pairs - moments, 1, 1))])
-    near, far = _whole(equations.near), _whole(equations.far)
-    own = np.zeros((pairs, 12, 12))
-    own[:, :6, :6], own[:, 6:, 6:] = padded[::2], padded[1::2]
-    own[: len(near[::2]), 6:, :6] = near[::2]
-    own[: len(near[::2]), :6, 6:] = np.swapaxes(near[::2], 1, 2)
-    beside = np.zeros((pairs - 1, 12, 12))
-    beside[: len(far[::2]), :6, :6] = far[::2]
-    beside[: len(near[1::2]), :6, 6:] = near[1::2]
-    beside[: len(far[1::2]), 6:, 6:] = far[1::2]
-    reduced, ratio = [own[0]], []
-    for k in range(pairs - 1):
-        ratio.append(np.linalg.solve(reduced[k], beside[k].T))
-        reduced.append(own[k + 1] - beside[k] @ ratio[k])
-    inverse = np.linalg.inv(reduced[-1])
-    found = [inverse]
-    for k in range(pairs - 2, -1, -1):
-        inverse = np.linalg.inv(reduced[k]) + ratio[k] @ inverse @ ratio[k].T
-        found.append(inverse)
-    blocks = np.stack(found[::-1])
-    return np.stack([blocks[:, :6, :6], blocks[:, 6:, 6:]], axis=1).reshape(-1, _DOF, _DOF)[:moments]
+    """(M, 6, 6) diagonal blocks of the inverse."""
+    own = np.tril(equations.H) + np.swapaxes(np.tril(equations.H, -1), 1, 2) + 1e-6 * np.eye(_DOF)
+    return selected_inverse(own, _whole(equations.near), _whole(equations.far))
 
 
 def _whole(blocks: F64) -> F64:
