@@ -7,46 +7,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.conventions import MANO_PARENTS
-from hoi_core.types import F32, F64
+from hoi_core.types import F64
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def match_points(
-    start: NDArray[np.int64],
-    points_m: F32,
-    point_normals: F32,
-    vertices_m: F32,
-    normals: F32,
-    eye_m: F32,
+    cloud: tuple[NDArray[np.int64], F64, F64],
+    surface: tuple[F64, F64],
+    eye_m: F64,
     gate_m: float,
-) -> NDArray[np.int32]:
+    out: NDArray[np.int32],
+    span: tuple[int, int],
+) -> None:
     """Nearest vertex that faces the camera and the way the point faces.
 
     Args:
-        start: `(M + 1,)` rows of each moment.
-        points_m: `(K, 3)` m depth points of one view, world.
-        point_normals: `(K, 3)` unit normals; zero where unknown.
-        vertices_m: `(M, 778, 3)` m.
-        normals: `(M, 778, 3)` outward.
+        cloud: `(M + 1,)` rows of each moment, `(K, 3)` m depth points of one view, world, and their `(K, 3)` unit
+            normals, zero where unknown.
+        surface: `(M, 778, 3)` m vertices and their outward normals.
         eye_m: `(3,)` m camera centre.
         gate_m: largest distance, m.
-
-    Returns:
-        `(K,)` vertex, or -1.
+        out: `(K,)` vertex, or -1; filled.
+        span: first moment, last moment (excluded).
     """
-    out = np.full(len(points_m), -1, dtype=np.int32)
+    start, points_m, point_normals = cloud
+    vertices_m, normals = surface
     n = vertices_m.shape[1]
     seen = np.empty((6, n), dtype=np.float32)
     low, high = np.empty(3, dtype=np.float32), np.empty(3, dtype=np.float32)
     squares = np.empty(n, dtype=np.float32)
     ids = np.empty(n, dtype=np.int32)
     limit = np.float32(gate_m * gate_m)
-    for m in range(len(start) - 1):
+    for m in range(span[0], span[1]):
+        out[start[m] : start[m + 1]] = -1
         if start[m] == start[m + 1]:
             continue
         count = 0
         for i in range(n):
-            facing = np.float32(0.0)
+            facing = 0.0
             for c in range(3):
                 facing += normals[m, i, c] * (eye_m[c] - vertices_m[m, i, c])
             if facing > 0.0:
@@ -60,21 +58,27 @@ def match_points(
         for c in range(3):
             low[c], high[c] = seen[c, :count].min() - gate_m, seen[c, :count].max() + gate_m
         for k in range(start[m], start[m + 1]):
-            x, y, z = points_m[k, 0], points_m[k, 1], points_m[k, 2]
+            x, y, z = np.float32(points_m[k, 0]), np.float32(points_m[k, 1]), np.float32(points_m[k, 2])
             if x < low[0] or x > high[0] or y < low[1] or y > high[1] or z < low[2] or z > high[2]:
                 continue
-            nx, ny, nz = point_normals[k, 0], point_normals[k, 1], point_normals[k, 2]
+            nx, ny, nz = (
+                np.float32(point_normals[k, 0]),
+                np.float32(point_normals[k, 1]),
+                np.float32(point_normals[k, 2]),
+            )
             for i in range(count):
                 distance = (seen[0, i] - x) ** 2 + (seen[1, i] - y) ** 2 + (seen[2, i] - z) ** 2
                 away = seen[3, i] * nx + seen[4, i] * ny + seen[5, i] * nz < 0.0
                 squares[i] = limit if away else distance
-            best, which = limit, -1
+            # The least alone is found many at a time; where it stood, once it is known.
+            best = limit
             for i in range(count):
-                if squares[i] < best:
-                    best, which = squares[i], i
-            if which >= 0:
-                out[k] = ids[which]
-    return out
+                best = min(best, squares[i])
+            if best < limit:
+                for i in range(count):
+                    if squares[i] == best:
+                        out[k] = ids[i]
+                        break
 
 
 _PARENTS = np.array(MANO_PARENTS)
@@ -89,37 +93,35 @@ def _fill(p, m, direction, constants, frame, carried, row):  # type: ignore[no-u
     support, weights, chain, shape = constants
     rest, joints_rest, positions, turned, by_shape = frame
     a0, a1, a2 = direction
-    joints = len(shape) - 16
     row[:] = 0.0
     row[0], row[1], row[2] = a0, a1, a2
     for q in range(chain.shape[1]):
         if chain[p, q] < 0:
             break
         carried[chain[p, q]] = 0.0
+    l0, l1, l2 = 0.0, 0.0, 0.0
     for s in range(support.shape[1]):
         j = support[p, s]
         if j < 0:
             break
         w = weights[p, j]
+        x0, x1, x2 = (
+            rest[m, p, 0] - joints_rest[j, 0],
+            rest[m, p, 1] - joints_rest[j, 1],
+            rest[m, p, 2] - joints_rest[j, 2],
+        )
         for c in range(3):
-            x = positions[m, j, c]
-            for d in range(3):
-                x += turned[m, j, c, d] * (rest[m, p, d] - joints_rest[j, d])
+            x = positions[m, j, c] + turned[m, j, c, 0] * x0 + turned[m, j, c, 1] * x1 + turned[m, j, c, 2] * x2
             carried[j, c] += w * x
         carried[j, 3] += w
-        l0 = w * (turned[m, j, 0, 0] * a0 + turned[m, j, 1, 0] * a1 + turned[m, j, 2, 0] * a2)
-        l1 = w * (turned[m, j, 0, 1] * a0 + turned[m, j, 1, 1] * a1 + turned[m, j, 2, 1] * a2)
-        l2 = w * (turned[m, j, 0, 2] * a0 + turned[m, j, 1, 2] * a1 + turned[m, j, 2, 2] * a2)
         w0, w1, w2 = w * a0, w * a1, w * a2
+        l0 += turned[m, j, 0, 0] * w0 + turned[m, j, 1, 0] * w1 + turned[m, j, 2, 0] * w2
+        l1 += turned[m, j, 0, 1] * w0 + turned[m, j, 1, 1] * w1 + turned[m, j, 2, 1] * w2
+        l2 += turned[m, j, 0, 2] * w0 + turned[m, j, 1, 2] * w1 + turned[m, j, 2, 2] * w2
         for i in range(10):
-            row[51 + i] += (
-                l0 * (shape[p, 0, i] - shape[joints + j, 0, i])
-                + l1 * (shape[p, 1, i] - shape[joints + j, 1, i])
-                + l2 * (shape[p, 2, i] - shape[joints + j, 2, i])
-                + w0 * by_shape[m, j, 0, i]
-                + w1 * by_shape[m, j, 1, i]
-                + w2 * by_shape[m, j, 2, i]
-            )
+            row[51 + i] += w0 * by_shape[m, j, 0, i] + w1 * by_shape[m, j, 1, i] + w2 * by_shape[m, j, 2, i]
+    for i in range(10):
+        row[51 + i] += l0 * shape[p, 0, i] + l1 * shape[p, 1, i] + l2 * shape[p, 2, i]
     for q in range(chain.shape[1] - 1, -1, -1):
         j = chain[p, q]
         if j < 0:
@@ -140,46 +142,93 @@ def _fill(p, m, direction, constants, frame, carried, row):  # type: ignore[no-u
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def add_rows(rows, constants, frame, system, span):  # type: ignore[no-untyped-def]
+def observed(points, table, view, eye):  # type: ignore[no-untyped-def]
+    """Where a view's corrected camera meets points. `-> (K, 3)` m, world.
+
+    Args:
+        points: moment `(K,)`, point `(K,)`, velocity `(K, 3)` m/s, lag `(K,)` s.
+        table: `(M, N, 3)` m every point.
+        view: `(8,)` the view's corrections.
+        eye: `(3,)` m.
+    """
+    moment, point, velocity, lag = points
+    out = np.empty((len(moment), 3))
+    for k in range(len(moment)):
+        late = lag[k] + view[0]
+        x0 = table[moment[k], point[k], 0] + late * velocity[k, 0]
+        x1 = table[moment[k], point[k], 1] + late * velocity[k, 1]
+        x2 = table[moment[k], point[k], 2] + late * velocity[k, 2]
+        r0, r1, r2 = x0 - eye[0], x1 - eye[1], x2 - eye[2]
+        out[k, 0] = x0 + view[2] * r2 - view[3] * r1 + view[4]
+        out[k, 1] = x1 + view[3] * r0 - view[1] * r2 + view[5]
+        out[k, 2] = x2 + view[1] * r1 - view[2] * r0 + view[6]
+    return out
+
+
+@numba.njit(cache=True, fastmath=True)
+def _fill_view(a, x, velocity, bias, view, eye, row):  # type: ignore[no-untyped-def]
+    """Fill `row (8,)`: derivatives along a direction of a point at x by the view's unknowns.
+
+    Returns the direction as the view's small turn has it.
+    """
+    b0 = a[0] + a[1] * view[3] - a[2] * view[2]
+    b1 = a[1] + a[2] * view[1] - a[0] * view[3]
+    b2 = a[2] + a[0] * view[2] - a[1] * view[1]
+    r0, r1, r2 = x[0] - eye[0], x[1] - eye[1], x[2] - eye[2]
+    row[0] = b0 * velocity[0] + b1 * velocity[1] + b2 * velocity[2]
+    row[1], row[2], row[3] = r1 * a[2] - r2 * a[1], r2 * a[0] - r0 * a[2], r0 * a[1] - r1 * a[0]
+    row[4], row[5], row[6], row[7] = a[0], a[1], a[2], bias
+    return b0, b1, b2
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def add_rows(rows, constants, frame, camera, system, span):  # type: ignore[no-untyped-def]
     """Add the squares of weighted residuals of skinned points to the normal equations.
 
     The rows of a moment fill a matrix, whose square a product in single precision makes faster than sparse sums would.
 
     Args:
-        rows: moment `(K,)` ascending, point `(K,)`, direction `(K, 3)` (residual by point), residual `(K,)`, weight
-            `(K,)`, shared `(K, 8)` (residual by the view's own unknowns).
+        rows: moment `(K,)` ascending, point `(K,)`, velocity `(K, 3)` m/s, lag `(K,)` s, direction `(K, 3)` (residual
+            by observed point), residual `(K,)`, weight `(K,)`, bias `(K,)` (residual by the view's depth bias).
         constants: support `(N, S)`, weights `(N, 16)`, chain `(N, C)`, shape `(N, 3, 10)`.
         frame: rest `(M, N, 3)`, joints_rest `(16, 3)`, positions `(M, 16, 3)`, world_rotations `(M, 16, 3, 3)`,
-            positions_by_shape `(M, 16, 3, 10)`.
+            origins_by_shape `(M, 16, 3, 10)`.
+        camera: every point `(M, N, 3)` m, the view's corrections `(8,)`, its centre `(3,)` m.
         system: H `(M, 51, 51)`, g `(M, 51)`, C `(M, 51, S)`, and of this span alone Hs `(18, 18)` and gs `(18,)`; added
             to. The shared unknowns are the shape and those of one view, which start at `span[2]`.
         span: first row, last row (excluded), column of the view's unknowns.
     """
-    moment, point, direction, residual, weight, own = rows
+    moment, point, velocity, lag, direction, residual, weight, bias = rows
+    table, view, eye = camera
     H, g, C, Hs, gs = system
     first, last, column = span
-    row, carried = np.empty(61), np.empty((16, 4))
+    row, own, carried, x = np.empty(61), np.empty(8), np.empty((16, 4)), np.empty(3)
     k = first
     while k < last:
         m = moment[k]
         end = k
         while end < last and moment[end] == m:
             end += 1
-        A = np.zeros((end - k, 69), dtype=np.float32)
-        r = np.zeros(end - k, dtype=np.float32)
-        for i in range(end - k):
-            q = k + i
+        A = np.empty((end - k, 69), dtype=np.float32)
+        r = np.empty(end - k, dtype=np.float32)
+        used = 0
+        for q in range(k, end):
             if weight[q] <= 0.0:
                 continue
             scale = np.sqrt(weight[q])
-            along = (direction[q, 0], direction[q, 1], direction[q, 2])
+            late = lag[q] + view[0]
+            for c in range(3):
+                x[c] = table[m, point[q], c] + late * velocity[q, c]
+            along = _fill_view(direction[q], x, velocity[q], bias[q], view, eye, own)
             _fill(point[q], m, along, constants, frame, carried, row)
             for c in range(61):
-                A[i, c] = scale * row[c]
+                A[used, c] = scale * row[c]
             for c in range(8):
-                A[i, 61 + c] = scale * own[q, c]
-            r[i] = scale * residual[q]
-        square, gradient = np.dot(A.T, A), np.dot(A.T, r)
+                A[used, 61 + c] = scale * own[c]
+            r[used] = scale * residual[q]
+            used += 1
+        B = A[:used]
+        square, gradient = np.dot(B.T, B), np.dot(B.T, r[:used])
         H[m] += square[:51, :51]
         g[m] += gradient[:51]
         C[m, :, :10] += square[:51, 51:61]
@@ -207,6 +256,26 @@ def forward(factor: F64, columns: F64) -> None:
                 below = columns[i + d]
                 for k in range(len(row)):
                     below[k] -= value * row[k]
+
+
+@numba.njit(cache=True, nogil=True)
+def velocities(points_m: F64, t_s: F64, out: F64) -> None:
+    """Fill `out (M, N, 3)` m/s: central differences of second order, also of uneven times; one-sided at the ends."""
+    last = len(t_s) - 1
+    for m in range(last + 1):
+        if m in (0, last):
+            a, b = (0, 1) if m == 0 else (last - 1, last)
+            per_s = 1.0 / (t_s[b] - t_s[a])
+            for n in range(points_m.shape[1]):
+                for c in range(3):
+                    out[m, n, c] = (points_m[b, n, c] - points_m[a, n, c]) * per_s
+            continue
+        back, ahead = t_s[m] - t_s[m - 1], t_s[m + 1] - t_s[m]
+        low, high = -ahead / (back * (back + ahead)), back / (ahead * (back + ahead))
+        middle = -low - high
+        for n in range(points_m.shape[1]):
+            for c in range(3):
+                out[m, n, c] = low * points_m[m - 1, n, c] + middle * points_m[m, n, c] + high * points_m[m + 1, n, c]
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

@@ -43,6 +43,12 @@ class Cloud:
         """(K,) moment of each point."""
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
+    def every(self, step: int) -> Cloud:
+        """The cloud with one of so many points."""
+        kept = np.arange(0, len(self.points_m), step)
+        start = np.searchsorted(kept, self.start).astype(np.int64)
+        return replace(self, start=start, points_m=self.points_m[kept], normals=self.normals[kept])
+
 
 @dataclass(frozen=True)
 class Anchors:

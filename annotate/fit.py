@@ -42,7 +42,7 @@ class FitResult:
     state: FitState
     """The unknowns."""
     equations: NormalEquations
-    """Normal equations there, for the covariance."""
+    """Normal equations there, or just before a last step that gained next to nothing; for the covariance."""
     cost: float
     """Half the sum of squared residuals in sigmas."""
     iterations: int
@@ -98,14 +98,15 @@ def fit(
     cost = np.inf
     for i, stage in enumerate(stages):
         prepared = prepare(terms, evidence, state, stage)
-        state, before, cost, damping = _step(prepared, evidence, state, damping)
+        equations, state, before, cost, damping = _step(prepared, evidence, state, damping)
         log.debug("fit %d: cost %.1f -> %.1f, damping %.0e", i, before, cost, damping)
         if on_step is not None:
             on_step(i + 1, len(stages))
         if i and stage == stages[-1] == stages[i - 1] and before - cost < tolerance * before:
+            # A step that gained next to nothing: the equations before it are those after it.
             break
-    prepared = prepare(terms, evidence, state, stages[-1])
-    equations, cost = evaluate(prepared, evidence, state)
+    else:
+        equations, cost = evaluate(prepare(terms, evidence, state, stages[-1]), evidence, state)
     return FitResult(state, equations, cost, i + 1)
 
 
@@ -131,8 +132,12 @@ def evaluate(prepared: Prepared, evidence: Evidence, state: FitState) -> tuple[N
 
 def _step(
     prepared: Prepared, evidence: Evidence, state: FitState, damping: float
-) -> tuple[FitState, float, float, float]:
-    """One accepted step, or none where no damping helps. Returns state, cost before, cost after, damping."""
+) -> tuple[NormalEquations, FitState, float, float, float]:
+    """One accepted step, or none where no damping helps.
+
+    Returns:
+        Equations before it, state, cost before, cost after, damping.
+    """
     equations, before = evaluate(prepared, evidence, state)
     if not np.isfinite(before):
         raise FitError(
@@ -144,6 +149,6 @@ def _step(
         tried = state.moved(step, shared)
         after = _cost(prepared, tried)
         if after <= before:
-            return tried, before, after, max(damping * 0.2, 1e-7)
+            return equations, tried, before, after, max(damping * 0.2, 1e-7)
         damping = max(damping * 10.0, 1e-5)
-    return state, before, before, damping
+    return equations, state, before, before, damping

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate import _kernels
 from annotate._depth_pixels import oriented_points
 from annotate.evidence import Cloud, Evidence, starting_moments, undistorted_px, without_distortion
+from annotate.nearest import nearest_vertices
 from annotate.state import FitState
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
@@ -200,16 +200,8 @@ def candidates(
 
 def near_hand(cloud: Cloud, state: FitState, config: CloudConfig) -> Cloud:
     """The points within the gate of the hand, thinned evenly to the number asked for."""
-    single = np.float32
-    vertex = _kernels.match_points(
-        cloud.start,
-        cloud.points_m.astype(single),
-        np.zeros_like(cloud.points_m, dtype=single),
-        state.hands.vertices_m.astype(single),
-        state.hands.normals.astype(single),
-        cloud.eye_m.astype(single),
-        config.gate_m,
-    )
+    any_way = replace(cloud, normals=np.zeros_like(cloud.points_m))
+    vertex = nearest_vertices(any_way, state.hands.vertices_m, state.hands.normals, config.gate_m)
     kept, sizes = [], []
     for m in range(len(cloud.start) - 1):
         rows: I64 = cloud.start[m] + np.flatnonzero(vertex[cloud.start[m] : cloud.start[m + 1]] >= 0)

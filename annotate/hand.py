@@ -188,6 +188,11 @@ class HandState:
         return out
 
     @cached_property
+    def origins_by_shape(self) -> F64:
+        """(M, 16, 3, 10) m per unit of each shape coefficient, of where each joint's rest frame has its origin."""
+        return self.positions_by_shape - self.world_rotations @ self.hand.shape_m[self.hand.vertices :]
+
+    @cached_property
     def points_m(self) -> F64:
         """(M, N, 3) m vertices and joints in the world."""
         moved = self.positions_m - np.einsum("mjab,jb->mja", self.world_rotations, self.joints_rest_m)

@@ -29,8 +29,13 @@ from hoi_core.types import F64, U8, HandKeypoints, HandTrack
 
 log = logging.getLogger(__name__)
 Tell = Callable[[float, str], None]
-_AGAIN = SEQUENCE[-4:]
+_AGAIN = SEQUENCE[-3:]
+_CLOSELY = 1e-3
 _SETTLED_SIGMA_M = 1e-4
+_COARSE = 3
+"""A first fit sees one depth point of so many."""
+_ROUGHLY = 2e-3
+"""Relative decrease of the cost at which a first fit leaves the rest to the next."""
 
 
 @dataclass(frozen=True)
@@ -141,8 +146,21 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
     )
     if guess.terms["silhouette"].config.weight > 0:
         evidence = with_silhouettes(evidence, capture, guess.state)
-    result = fitting.fit(evidence, guess.state, guess.terms, on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting"))
+    result = fitting.fit(
+        *_coarse(evidence, guess),
+        tolerance=_ROUGHLY,
+        on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting"),
+    )
     return HandFit(guess.layer, evidence, guess.terms, result, result.iterations, guess.problems)
+
+
+def _coarse(evidence: Evidence, guess: FirstGuess) -> tuple[Evidence, FitState, dict[str, Term]]:
+    """What a first fit minimises: fewer depth points, of more weight each. `fit_again` comes back to all of them."""
+    terms = dict(guess.terms)
+    depth = terms["depth"]
+    terms["depth"] = replace(depth, config=replace(depth.config, weight=_COARSE * depth.config.weight))
+    clouds = {v: cloud.every(_COARSE) for v, cloud in evidence.clouds.items()}
+    return replace(evidence, clouds=clouds), guess.state, terms
 
 
 def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, Solid], tell: Tell) -> HandFit:
@@ -161,7 +179,12 @@ def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, 
     evidence = replace(evidence, clouds=clouds, solids=solids)
     terms = calibrate(fitted.result, evidence, fitted.terms)
     result = fitting.fit(
-        evidence, fitted.result.state, terms, _AGAIN, on_step=lambda i, n: tell(i / n, "fitting again")
+        evidence,
+        fitted.result.state,
+        terms,
+        _AGAIN,
+        tolerance=_CLOSELY,
+        on_step=lambda i, n: tell(i / n, "fitting again"),
     )
     steps = fitted.iterations + result.iterations
     return replace(fitted, evidence=evidence, terms=terms, result=result, iterations=steps)

@@ -36,3 +36,8 @@ def in_parts(work: Callable[[tuple[int, int]], T], moment: I64) -> Iterator[T]:
     borders = np.searchsorted(moment, np.arange(0, int(moment[-1]) + 1 + _MOMENTS, _MOMENTS)).tolist()
     spans = [(first, last) for first, last in pairwise(borders) if first < last]
     return map(work, spans) if len(spans) == 1 else _pool(os.getpid()).map(work, spans)
+
+
+def moment_parts(work: Callable[[tuple[int, int]], T], moments: int) -> Iterator[T]:
+    """Call `work` with the first moment and the last (excluded) of each part, as `in_parts` does."""
+    return in_parts(work, np.arange(moments))

@@ -52,9 +52,8 @@ class Points(NamedTuple):
 
 def observed(state: FitState, points: Points) -> F64:
     """Where the view's corrected camera meets the points, at its own time. `(K, 3)` m, world."""
-    _, turn, shift = _split(state.views[points.view])
-    x = _at_own_time(state, points)
-    return x + np.cross(turn, x - points.eye_m) + shift
+    which = (points.moment, points.point, points.velocity, points.lag_s)
+    return np.asarray(_kernels.observed(which, state.hands.points_m, state.views[points.view], points.eye_m))
 
 
 def add_rows(
@@ -77,34 +76,27 @@ def add_rows(
         weight: `(K,)` of the squared residual, robust weight included.
         by_bias: `(K,)` derivative of each residual by the view's depth bias; None for none.
     """
-    _, turn, _ = _split(state.views[points.view])
-    x = _at_own_time(state, points)
-    in_world = direction + np.cross(direction, turn)
-    shared = np.concatenate(
-        [
-            (in_world * points.velocity).sum(-1, keepdims=True),
-            np.cross(x - points.eye_m, direction),
-            direction,
-            np.zeros((len(residual), 1)) if by_bias is None else by_bias[:, None],
-        ],
-        axis=-1,
-    )
     hands, hand = state.hands, state.hands.hand
-    rows = (points.moment, points.point, in_world, residual, weight, shared)
+    bias = np.zeros(len(residual)) if by_bias is None else by_bias
+    where = (points.moment, points.point, points.velocity, points.lag_s)
+    rows = (*where, *map(np.ascontiguousarray, (direction, residual, weight, bias)))
     constants = (hand.support, hand.weights, hand.chain, hand.shape_m)
     frame = (
         hands.rest_m,
         hands.joints_rest_m,
         hands.positions_m,
         hands.world_rotations,
-        hands.positions_by_shape,
+        hands.origins_by_shape,
     )
+    camera = (hands.points_m, state.views[points.view], points.eye_m)
     column = N_BETAS + VIEW_UNKNOWNS * points.view
     taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
 
     def part(span: tuple[int, int]) -> tuple[F64, F64]:
         own = np.zeros((len(taken), len(taken))), np.zeros(len(taken))
-        _kernels.add_rows(rows, constants, frame, (equations.H, equations.g, equations.C, *own), (*span, column))
+        _kernels.add_rows(
+            rows, constants, frame, camera, (equations.H, equations.g, equations.C, *own), (*span, column)
+        )
         return own
 
     for Hs, gs in in_parts(part, points.moment):
@@ -112,22 +104,13 @@ def add_rows(
         equations.gs[taken] += gs
 
 
-def _at_own_time(state: FitState, points: Points) -> F64:
-    """(K, 3) m, world: the points when the view looks."""
-    offset, _, _ = _split(state.views[points.view])
-    x = state.hands.points_m[points.moment, points.point]
-    return x + (points.lag_s + offset)[:, None] * points.velocity
-
-
-def _split(view: F64) -> tuple[float, F64, F64]:
-    return float(view[0]), view[1:4], view[4:7]
-
-
 def velocities(hands: HandState, t_s: F64) -> F64:
     """(M, N, 3) m/s of every point, by central differences."""
     if len(t_s) < 2:
         return np.zeros_like(hands.points_m)
-    return np.gradient(hands.points_m, t_s, axis=0)
+    out = np.empty_like(hands.points_m)
+    _kernels.velocities(hands.points_m, t_s, out)
+    return out
 
 
 def eye(camera: Camera) -> F64:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from annotate import _kernels
 from annotate.equations import NormalEquations
 from annotate.evidence import Cloud, Evidence
+from annotate.nearest import nearest_vertices
 from annotate.stage import Stage
 from annotate.state import FitState, Points, add_rows, geman_mcclure, observed, velocities
 from annotate.terms._faces import face_normals
@@ -74,17 +74,8 @@ def match(
         gate_m: largest distance, m.
         vertices_m: `(M, 778, 3)` m where the hand was when the points were measured; None for the moments' own times.
     """
-    single = np.float32
     where_m = state.hands.vertices_m if vertices_m is None else vertices_m
-    return _kernels.match_points(
-        cloud.start,
-        cloud.points_m.astype(single),
-        cloud.normals.astype(single),
-        where_m.astype(single),
-        state.hands.normals.astype(single),
-        cloud.eye_m.astype(single),
-        gate_m,
-    )
+    return nearest_vertices(cloud, where_m, state.hands.normals, gate_m)
 
 
 class Distances(NamedTuple):
