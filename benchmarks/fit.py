@@ -1,11 +1,12 @@
-"""Time of the sequence fit on an invented play, and of Adam and L-BFGS on the same cost in the same run; drags.
+"""The sequence fit beside Adam and L-BFGS: same evidence, same start, same terms; and what a move of a drag costs.
 
-Adam is that of Kingma and Ba 2015 in numpy on our analytic gradients, over the whole short sequence at once, with the
-step size and the number of steps that HO-Cap's annotation uses (1e-3, 10,000). Its gradients cost no more than those of
-an automatic differentiation of the same terms; ours are computed with the Hessian, which makes a step of Adam and of
-L-BFGS dearer than it must be, so compare steps as well as times.
+Adam (Kingma and Ba 2015) takes 10,000 steps of 1e-3 over the whole sequence at once, as HO-Cap's annotation does. It
+and L-BFGS minimise the same cost written in torch (`fit_peer`): autograd, no Hessian, one or two threads, whichever is
+faster here. Every 50 steps the terms find their correspondences anew, and the strictness of the robust terms goes
+through the fit's own stages, one for each renewal. All of a solver's work counts as its time, but for the figures:
+the final cost, with correspondences of its own end, and the distance from the true joints.
 
-python benchmarks/fit.py --moments 180 --peer-moments 30 --adam-steps 10000
+python benchmarks/fit.py [--moments 60] [--adam-steps 10000] [--quick]
 """
 
 from __future__ import annotations
@@ -13,27 +14,30 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+from fit_peer import Peer
 from scipy.optimize import minimize
 
-from annotate import equations as normal
 from annotate import fit as fitting
 from annotate import hand as hands
 from annotate.evidence import Cloud, Evidence
 from annotate.initialise import initialise
 from annotate.local import LocalFit
-from annotate.rotation_slopes import right_jacobian_inverse
 from annotate.stage import SEQUENCE
 from annotate.state import FitState
 from hoi_core import camera as cameras
+from hoi_core.conventions import N_BETAS
 from hoi_core.mano import ManoLayer
 from hoi_core.scene import motion, objects
 from hoi_core.types import F64, Camera
 
-_TARGET = 1.01
-"""Times the lowest cost that either solver finds: where a solver counts as arrived."""
+_RATE = 1e-3
+_RENEW = 50
+_AGREE = 1e-3
 
 
 def views() -> tuple[Camera, Camera]:
@@ -76,153 +80,197 @@ def invent(layer: ManoLayer, moments: int) -> tuple[Evidence, F64]:
     return evidence, state.joints_m
 
 
-class Cost:
-    """The fit's cost with its correspondences held, as a function of a step from where it starts."""
+@dataclass(frozen=True)
+class Problem:
+    """What all solvers are given."""
 
-    def __init__(self, evidence: Evidence, state: FitState, terms: dict[str, fitting.Term]) -> None:
-        self.state, self.shape = state, (len(evidence.t_s), len(evidence.views))
-        made = [(t.module, t.module.prepare(t.config, evidence, state, SEQUENCE[-1])) for t in terms.values()]
-        self.terms = [(module, prepared) for module, prepared in made if prepared is not None]
+    evidence: Evidence
+    start: FitState
+    terms: dict[str, fitting.Term]
+    true_m: F64
+    """(M, 21, 3) m."""
 
-    def equations(self, state: FitState) -> tuple[normal.NormalEquations, float]:
-        """Normal equations and cost at a state."""
-        equations = normal.empty(*self.shape)
-        return equations, sum(module.accumulate(prepared, state, equations) for module, prepared in self.terms)
+    def prepared(self, state: FitState, renewal: int) -> fitting.Prepared:
+        """The terms at a state, as strict as the fit's iteration of that number."""
+        stage = SEQUENCE[min(renewal, len(SEQUENCE) - 1)]
+        return fitting.prepare(self.terms, self.evidence, state, stage)
 
-    def value(self, state: FitState) -> float:
-        """The cost alone."""
-        return sum(module.accumulate(prepared, state, None) for module, prepared in self.terms)
+    def cost(self, state: FitState) -> float:
+        """With correspondences found where the state is."""
+        return float(fitting.evaluate(self.prepared(state, len(SEQUENCE)), self.evidence, state)[1])
 
-    def and_gradient(self, step: F64) -> tuple[float, F64]:
-        """Cost and gradient by the step `(M * 51 + S,)`."""
-        own, shared = step[: self.shape[0] * normal.DOF].reshape(-1, normal.DOF), step[self.shape[0] * normal.DOF :]
-        equations, cost = self.equations(self.state.moved(own, shared))
-        # The equations turn a joint where it now is; by the chain rule the step's own turn enters.
-        turn = right_jacobian_inverse(own[:, 3:].reshape(len(own), -1, 3))
-        by_turn = equations.g[:, 3:].reshape(len(own), -1, 3)
-        g = equations.g.copy()
-        g[:, 3:] = np.linalg.solve(np.swapaxes(turn, -1, -2), by_turn[..., None])[..., 0].reshape(len(own), -1)
-        return cost, np.concatenate([g.ravel(), equations.gs])
+    def error_mm(self, state: FitState) -> float:
+        """Mean distance from the true joints."""
+        return float(1e3 * np.linalg.norm(state.hands.joints_m - self.true_m, axis=-1).mean())
 
-
-Trace = list[tuple[float, float]]
-"""(seconds, cost)."""
-
-
-def gauss_newton(cost: Cost) -> Trace:
-    """Damped Gauss-Newton, as the fit does it."""
-    began, state, damping = time.perf_counter(), cost.state, 1e-3
-    trace = [(0.0, cost.value(state))]
-    for _ in range(30):
-        equations, _ = cost.equations(state)
-        tried = state.moved(*normal.solve(equations, damping))
-        after = cost.value(tried)
-        better = after < trace[-1][1]
-        damping = damping * (0.2 if better else 10.0)
-        trace.append((time.perf_counter() - began, min(after, trace[-1][1])))
-        if better:
-            settled = trace[-2][1] - after < 1e-5 * after
-            state = tried
-            if settled:
-                break
-    return trace
+    def show(self, name: str, seconds: float, state: FitState, own_s: float) -> None:
+        """One line of the table."""
+        print(
+            f"{name:24s} {seconds:9.2f} s {seconds / own_s:8.1f} x  cost {self.cost(state):10.1f}  "
+            f"joints {self.error_mm(state):6.2f} mm",
+            flush=True,
+        )
 
 
-def lbfgs(cost: Cost, iterations: int) -> Trace:
-    """L-BFGS-B of scipy, its unknowns scaled by the diagonal of the Hessian at the start."""
-    equations, start = cost.equations(cost.state)
-    diagonal = np.concatenate([np.diagonal(equations.H, axis1=1, axis2=2).ravel(), np.diagonal(equations.Hs)])
-    scale = 1.0 / np.sqrt(diagonal)
-    began, trace = time.perf_counter(), [(0.0, start)]
-
-    def scaled(x: F64) -> tuple[float, F64]:
-        value, gradient = cost.and_gradient(x * scale)
-        trace.append((time.perf_counter() - began, min(value, trace[-1][1])))
-        return value, gradient * scale
-
-    minimize(scaled, np.zeros(len(scale)), jac=True, method="L-BFGS-B", options={"maxiter": iterations, "maxcor": 20})
-    return trace
-
-
-def adam(cost: Cost, steps: int) -> tuple[Trace, FitState]:
-    """Adam, step size 1e-3; and where it ends."""
-    size = cost.shape[0] * normal.DOF + len(cost.equations(cost.state)[0].gs)
-    x, mean, spread = np.zeros(size), np.zeros(size), np.zeros(size)
-    began = time.perf_counter()
-    trace: Trace = []
-    for k in range(1, steps + 1):
-        value, gradient = cost.and_gradient(x)
-        trace.append((time.perf_counter() - began, min(value, trace[-1][1] if trace else value)))
-        mean = 0.9 * mean + 0.1 * gradient
-        spread = 0.999 * spread + 0.001 * gradient**2
-        x = x - 1e-3 * (mean / (1 - 0.9**k)) / (np.sqrt(spread / (1 - 0.999**k)) + 1e-8)
-    own = x[: cost.shape[0] * normal.DOF].reshape(-1, normal.DOF)
-    return trace, cost.state.moved(own, x[cost.shape[0] * normal.DOF :])
-
-
-def drag_ms(evidence: Evidence, state: FitState, terms: dict[str, fitting.Term], moves: int) -> F64:
-    """Time of each move of a fingertip by 1 px, in the middle of the sequence."""
-    frame, tip = len(evidence.t_s) // 2, 8
-    local = LocalFit(evidence, state, terms, frame)
-    camera = evidence.cameras[0]
-    at = cameras.project(camera, cameras.transform(camera.T_cam_world, state.hands.joints_m[frame, tip, None]))[0]
-    took = []
-    for k in range(moves):
+def ours(problem: Problem, repeats: int) -> tuple[float, FitState]:
+    """Median seconds of the fit, and where it ends."""
+    fitting.fit(problem.evidence, problem.start, problem.terms)  # compiles
+    times = []
+    for _ in range(repeats):
         began = time.perf_counter()
-        moved = local.drag(tip, evidence.views[0], at + k)
-        _ = moved.taken(np.array([local.centre])).vertices_m
-        took.append(1e3 * (time.perf_counter() - began))
-    return np.array(took)
+        result = fitting.fit(problem.evidence, untouched(problem.start), problem.terms)
+        times.append(time.perf_counter() - began)
+    return statistics.median(times), result.state
 
 
-def seconds_to(trace: Trace, target: float) -> float:
-    """Time at which a solver first reached a cost; infinite if it never did."""
-    return next((seconds for seconds, value in trace if value <= target), float("inf"))
+def untouched(state: FitState) -> FitState:
+    """The same state with nothing computed yet."""
+    return replace(state, hands=replace(state.hands))
+
+
+def agreement(problem: Problem, dtype: torch.dtype) -> float:
+    """Relative difference of both costs at the start."""
+    peer = Peer(problem.evidence, problem.start, dtype)
+    prepared = problem.prepared(problem.start, len(SEQUENCE))
+    peer.renew(prepared)
+    expected = fitting.evaluate(prepared, problem.evidence, problem.start)[1]
+    return abs(peer(peer.start(problem.start)).item() / expected - 1)
+
+
+def adam(problem: Problem, steps: int, on_mark: Callable[[int, float, FitState], None], marks: set[int]) -> float:
+    """Seconds of so many steps of Adam; calls `on_mark` (step, seconds, state) at some of them."""
+    peer = Peer(problem.evidence, problem.start, torch.float32)
+    spent, began = 0.0, time.perf_counter()
+    peer.renew(problem.prepared(problem.start, 0))
+    leaves = peer.start(problem.start)
+    solver = torch.optim.Adam(leaves, lr=_RATE, fused=True)
+    for k in range(1, steps + 1):
+        if k > 1 and (k - 1) % _RENEW == 0:
+            peer.renew(problem.prepared(peer.state(leaves), k // _RENEW))
+        solver.zero_grad()
+        peer(leaves).backward()
+        solver.step()
+        if k in marks:
+            spent += time.perf_counter() - began
+            on_mark(k, spent, peer.state(leaves))
+            began = time.perf_counter()
+    return spent + time.perf_counter() - began
+
+
+def lbfgs(problem: Problem, rounds: int) -> tuple[float, int, FitState]:
+    """Seconds and evaluations of scipy's L-BFGS-B, and where it ends; unknowns scaled by the fit's own Hessian.
+
+    It starts anew after each renewal and ends once a round of the last stage lowers the cost by less than 1e-4.
+    """
+    began = time.perf_counter()
+    peer, state, evaluations = Peer(problem.evidence, problem.start, torch.float64), problem.start, 0
+    for k in range(rounds):
+        prepared = problem.prepared(state, k)
+        peer.renew(prepared)
+        leaves = peer.start(state)
+        scale = scales(problem, prepared, state)
+        free = torch.cat([leaf.detach().reshape(-1) for leaf in leaves]).numpy()
+
+        def scaled(
+            x: F64, base: F64 = free, scale: F64 = scale, leaves: list[torch.Tensor] = leaves
+        ) -> tuple[float, F64]:
+            put(leaves, base + x * scale)
+            value = peer(leaves)
+            slopes = torch.autograd.grad(value, leaves)
+            return value.item(), torch.cat([slope.reshape(-1) for slope in slopes]).numpy() * scale
+
+        found = minimize(
+            scaled, np.zeros(len(free)), jac=True, method="L-BFGS-B", options={"maxiter": _RENEW, "maxcor": 20}
+        )
+        evaluations += found.nfev
+        put(leaves, free + found.x * scale)
+        before, state = scaled(np.zeros(len(free)))[0], peer.state(put(leaves, free + found.x * scale))
+        if k >= len(SEQUENCE) and before - found.fun < 1e-4 * before:
+            break
+    return time.perf_counter() - began, evaluations, state
+
+
+def put(leaves: list[torch.Tensor], flat: F64) -> list[torch.Tensor]:
+    """Write one vector into all unknowns."""
+    at = 0
+    with torch.no_grad():
+        for leaf in leaves:
+            leaf.copy_(torch.as_tensor(flat[at : at + leaf.numel()]).reshape(leaf.shape))
+            at += leaf.numel()
+    return leaves
+
+
+def scales(problem: Problem, prepared: fitting.Prepared, state: FitState) -> F64:
+    """One over the root of each unknown's curvature, in the order of the peer's unknowns."""
+    equations, _ = fitting.evaluate(prepared, problem.evidence, state)
+    own = np.diagonal(equations.H, axis1=1, axis2=2)
+    betas = np.diagonal(equations.Hs)[:N_BETAS]
+    corrections = np.ones(state.views.size)
+    return np.concatenate([*(1 / np.sqrt(a).ravel() for a in (own[:, :3], own[:, 3:], betas)), corrections])
+
+
+def drags_ms(problem: Problem, state: FitState, drags: int, moves: int) -> F64:
+    """(N, 3): wall and CPU time of each move of a joint by a pixel, and whether it was a drag's first."""
+    rng, rows = np.random.default_rng(0), []
+    for frame in rng.integers(len(problem.evidence.t_s), size=drags).tolist():
+        local = LocalFit(problem.evidence, state, problem.terms, frame)
+        local.ready()  # as the window does while the pointer comes near
+        joint, camera = int(rng.integers(21)), problem.evidence.cameras[0]
+        at = cameras.project(camera, cameras.transform(camera.T_cam_world, state.hands.joints_m[frame, joint, None]))[0]
+        for k in range(moves):
+            began = time.perf_counter(), time.thread_time()
+            moved = local.drag(joint, problem.evidence.views[0], at + 2 * k)
+            _ = moved.taken(np.array([local.centre])).vertices_m
+            rows.append((1e3 * (time.perf_counter() - began[0]), 1e3 * (time.thread_time() - began[1]), k == 0))
+    return np.array(rows)
+
+
+def faster_threads(problem: Problem) -> int:
+    """One or two threads of torch: which takes Adam farther."""
+    took = {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        adam(problem, 5, lambda *_: None, set())
+        took[threads] = adam(problem, 20, lambda *_: None, set())
+    return min(took, key=lambda threads: took[threads])
 
 
 def main() -> None:
-    """Time the whole fit, then both solvers from the same first guess."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--moments", type=int, default=180)
-    parser.add_argument("--peer-moments", type=int, default=30)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--adam-steps", type=int, default=10_000)
-    parser.add_argument("--drags", type=int, default=30)
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--moments", type=int, default=60, help="length of the play, 30 moments a second")
+    parser.add_argument("--repeats", type=int, default=3, help="of the fit; the median counts")
+    parser.add_argument("--adam-steps", type=int, default=10_000, help="steps of Adam")
+    parser.add_argument("--drags", type=int, default=8, help="drags of 25 moves each")
+    parser.add_argument("--quick", action="store_true", help="few moments, steps and moves: only to see that it works")
     given = parser.parse_args()
-    layer = ManoLayer.stand_in("right")
-    hand, terms = hands.from_mano(layer.model), fitting.load_terms()
+    if given.quick:
+        given.moments, given.repeats, given.adam_steps, given.drags = 20, 1, 100, 1
+    layer, terms = ManoLayer.stand_in("right"), fitting.load_terms()
     evidence, true_m = invent(layer, given.moments)
-    start = initialise(hand, evidence, terms)
-    fitting.fit(evidence, start, terms, SEQUENCE[:1])  # compiles
-    times = []
-    for _ in range(given.repeats):
-        began = time.perf_counter()
-        result = fitting.fit(evidence, start, terms)
-        times.append(time.perf_counter() - began)
-    error_mm = 1e3 * np.linalg.norm(result.state.hands.joints_m - true_m, axis=-1).mean()
-    per_frame_ms = 1e3 * statistics.median(times) / given.moments
-    print(f"fit of {given.moments} moments: {per_frame_ms:.1f} ms a frame, {error_mm:.2f} mm mean joint error")
-    moves_ms = drag_ms(evidence, result.state, terms, given.drags)
-    print(f"drag: {np.median(moves_ms):.0f} ms, p95 {np.percentile(moves_ms, 95):.0f} ms of {len(moves_ms)} moves")
-    some = np.arange(given.peer_moments)
-    short = replace(start, hands=start.hands.taken(some))
-    cost = Cost(evidence.taken(some), short, terms)
-    ours, peer = [], []
-    for _ in range(given.repeats):  # in turns, so that a busy moment hits both
-        ours.append(gauss_newton(cost))
-        peer.append(lbfgs(cost, 2000))
-    walked, end = adam(cost, given.adam_steps)
-    ended = [trace[-1][1] for trace in (ours[0], peer[0], walked)]
-    target = _TARGET * min(trace[-1][1] for trace in ours + peer)
-    took = [statistics.median(seconds_to(trace, target) for trace in traces) for traces in (ours, peer)]
-    print(f"{given.peer_moments} moments to {_TARGET} of the lowest cost: Gauss-Newton {took[0]:.3f} s", end=", ")
-    print(f"L-BFGS {took[1]:.3f} s, ratio {took[1] / took[0]:.1f}")
-    adam_mm = 1e3 * np.linalg.norm(end.hands.joints_m - true_m[some], axis=-1).mean()
-    fitted = fitting.fit(evidence.taken(some), short, terms).state.hands
-    ours_mm = 1e3 * np.linalg.norm(fitted.joints_m - true_m[some], axis=-1).mean()
-    print(f"Adam, {given.adam_steps} steps: {walked[-1][0]:.1f} s, within {_TARGET} after", end=" ")
-    print(f"{seconds_to(walked, target):.1f} s; joint error {adam_mm:.2f} mm, ours {ours_mm:.2f} mm")
-    print(f"lowest costs: Gauss-Newton {ended[0]:.1f}, L-BFGS {ended[1]:.1f}, Adam {ended[2]:.1f}")
+    start = initialise(hands.from_mano(layer.model), evidence, terms)
+    problem = Problem(evidence, start, terms, true_m)
+    apart = max(agreement(problem, dtype) for dtype in (torch.float32, torch.float64))
+    print(f"{given.moments} moments; costs differ by {apart:.0e} at the start")
+    if apart > _AGREE:
+        raise SystemExit(f"the torch cost must be ours to {_AGREE}, they differ by {apart:.1e}.")
+    own_s, ended = ours(problem, given.repeats)
+    problem.show("start", 0.0, start, own_s)
+    problem.show("ours", own_s, ended, own_s)
+    torch.set_num_threads(faster_threads(problem))
+    print(f"torch uses {torch.get_num_threads()} threads")
+    marks = {n for n in (100, 1000, given.adam_steps) if n <= given.adam_steps}
+    adam(problem, given.adam_steps, lambda n, s, state: problem.show(f"Adam, {n} steps", s, state, own_s), marks)
+    seconds, evaluations, state = lbfgs(problem, 3 if given.quick else 60)
+    problem.show(f"L-BFGS, {evaluations} evaluations", seconds, state, own_s)
+    print(f"ours: {1e3 * own_s / given.moments:.1f} ms a moment")
+    moves = drags_ms(problem, ended, given.drags, 25)
+    for name, rows in (("all", moves), ("first", moves[moves[:, 2] > 0])):
+        wall, cpu = (np.percentile(rows[:, k], [50, 95, 100]) for k in (0, 1))
+        print(
+            f"drag, {len(rows)} {name} moves: median {wall[0]:.0f} ms, p95 {wall[1]:.0f}, max {wall[2]:.0f} "
+            f"(CPU {cpu[0]:.0f}, {cpu[1]:.0f}, {cpu[2]:.0f})"
+        )
 
 
 if __name__ == "__main__":
