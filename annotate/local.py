@@ -38,7 +38,7 @@ _DAMPING = 1e-4
 _STEPS = 4
 _SETTLED = 0.5
 _FAR_RAD = 0.35
-_RENEWED = 8
+_RENEWED = 6
 """Moments before and after the dragged one whose evidence is looked at again once the hand has moved far."""
 _JOINING = ("smooth", "anchor")
 """Terms that join moments or cost next to nothing; all others speak of one moment each."""
