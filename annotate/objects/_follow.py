@@ -41,20 +41,26 @@ def best_pose(
     R, s = guesses
     best, chosen = np.inf, len(R) - 1
     H, g = np.zeros((6, 6)), np.zeros(6)
-    if len(R) > 1:
-        for k in range(len(R)):
-            cost = _added(cells, centre, views, (R[k], s[k]), strictness, (H, g), limits)
-            if cost < best:
-                best, chosen = cost, k
+    first_H, first_g = np.zeros((6, 6)), np.zeros(6)
+    for k in range(len(R)):
+        cost = _added(cells, centre, views, (R[k], s[k]), strictness, (H, g), limits)
+        if cost < best:
+            best, chosen = cost, k
+            first_H[:] = H
+            first_g[:] = g
     at, where = R[chosen].copy(), s[chosen].copy()
     moved = np.zeros(6)
-    for _ in range(int(limits[2])):
-        _added(cells, centre, views, (at, where), strictness, (H, g), limits)
-        for i in range(6):
-            for j in range(i):
-                H[j, i] = H[i, j]
-            H[i, i] += prior[i] ** -2.0
-            g[i] += moved[i] / prior[i] ** 2
+    for i in range(int(limits[2])):
+        if i == 0:
+            H[:] = first_H
+            g[:] = first_g
+        else:
+            _added(cells, centre, views, (at, where), strictness, (H, g), limits)
+        for a in range(6):
+            for b in range(a):
+                H[b, a] = H[a, b]
+            H[a, a] += prior[a] ** -2.0
+            g[a] += moved[a] / prior[a] ** 2
         step = -np.linalg.solve(H, g)
         moved += step
         where += step[:3]

@@ -17,7 +17,7 @@ from hoi_core.types import F64, I64
 class Config:
     """Contact with objects."""
 
-    weight: float = 0.02
+    weight: float = 0.1
     """Weight of a vertex that sinks in; well below 1, as neighbours sink in together, and as a hand and an object that
     are each off by a millimetre overlap without any contact."""
     sigma_m: float = 0.001
