@@ -52,10 +52,8 @@ def oriented_points(
                 b[c] = rays[v, u + reach, c] * east - rays[v, u - reach, c] * west
                 points[count, c] = rays[v, u, c] * z
             a[2], b[2], points[count, 2] = south - north, east - west, z
-            normals[count, 0] = a[1] * b[2] - a[2] * b[1]
-            normals[count, 1] = a[2] * b[0] - a[0] * b[2]
-            normals[count, 2] = a[0] * b[1] - a[1] * b[0]
-            length = max(np.sqrt((normals[count] ** 2).sum()), 1e-12)
-            normals[count] /= length
+            nx, ny, nz = a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+            length = max(np.sqrt(nx * nx + ny * ny + nz * nz), 1e-12)
+            normals[count, 0], normals[count, 1], normals[count, 2] = nx / length, ny / length, nz / length
             count += 1
     return points[:count], normals[:count]

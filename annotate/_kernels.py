@@ -239,6 +239,37 @@ def add_rows(rows, constants, frame, camera, system, span):  # type: ignore[no-u
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
+def add_slopes(rows, constants, frame, camera, classes, sums):  # type: ignore[no-untyped-def]
+    """Add up the weighted slopes of rows class by class.
+
+    Args:
+        rows: as those of `add_rows`, without the residual.
+        constants: as those of `add_rows`.
+        frame: as that of `add_rows`.
+        camera: as that of `add_rows`.
+        classes: `(K,)` of each row.
+        sums: `(M, 51, E)` by the moments' unknowns and `(18, E)` by the shape and the view's; added to.
+    """
+    moment, point, velocity, lag, direction, weight, bias = rows
+    table, view, eye = camera
+    by_moment, by_shared = sums
+    row, own, carried, x = np.empty(61), np.empty(8), np.empty((16, 4)), np.empty(3)
+    for q in range(len(moment)):
+        m, e = moment[q], classes[q]
+        late = lag[q] + view[0]
+        for c in range(3):
+            x[c] = table[m, point[q], c] + late * velocity[q, c]
+        along = _fill_view(direction[q], x, velocity[q], bias[q], view, eye, own)
+        _fill(point[q], m, along, constants, frame, carried, row)
+        for c in range(51):
+            by_moment[m, c, e] += weight[q] * row[c]
+        for c in range(10):
+            by_shared[c, e] += weight[q] * row[51 + c]
+        for c in range(8):
+            by_shared[10 + c, e] += weight[q] * own[c]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
 def forward(factor: F64, columns: F64) -> None:
     """Solve `L x = b` in place for many right-hand sides.
 
@@ -256,6 +287,21 @@ def forward(factor: F64, columns: F64) -> None:
                 below = columns[i + d]
                 for k in range(len(row)):
                     below[k] -= value * row[k]
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def backward(factor: F64, columns: F64) -> None:
+    """Solve `L' x = b` in place for many right-hand sides, as `forward`."""
+    reach, n = factor.shape
+    for i in range(n - 1, -1, -1):
+        row = columns[i]
+        for d in range(1, min(reach, n - i)):
+            value = factor[d, i]
+            if value != 0.0:
+                below = columns[i + d]
+                for k in range(len(row)):
+                    row[k] -= value * below[k]
+        row /= factor[0, i]
 
 
 @numba.njit(cache=True, nogil=True)

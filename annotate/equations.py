@@ -95,7 +95,7 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
 
 
 def cholesky(equations: NormalEquations, damping: float) -> F64:
-    """Banded factor of the part that is not shared, for `lapack.dpbtrs`.
+    """Banded factor of the part that is not shared, for `solved`.
 
     Raises:
         FitError: it is not positive definite.
@@ -109,12 +109,21 @@ def cholesky(equations: NormalEquations, damping: float) -> F64:
     return factor
 
 
+def solved(factor: F64, columns: F64) -> F64:
+    """`inv(L L') columns`, for a factor from `cholesky`. `(M * 51, K) -> (M * 51, K)`."""
+    out = np.array(columns, order="C")
+    _kernels.forward(factor, out)
+    _kernels.backward(factor, out)
+    return out
+
+
 def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:
     """Covariance of the shared unknowns and how they move each moment. `(S, S)` and `(M, 51, S)`."""
     moments, _, shared = equations.C.shape
     C = equations.C.reshape(-1, shared)
-    moved, _ = lapack.dpbtrs(cholesky(equations, 0.0), C, lower=1)
-    return np.linalg.inv(equations.Hs - C.T @ moved), moved.reshape(moments, DOF, shared)
+    moved = solved(cholesky(equations, 0.0), C)
+    covariance = np.asarray(np.linalg.inv(equations.Hs - C.T @ moved), dtype=np.float64)
+    return covariance, moved.reshape(moments, DOF, shared)
 
 
 def moment_covariance(equations: NormalEquations) -> F64:

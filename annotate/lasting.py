@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from annotate import equations as normal
 from annotate.equations import DOF, VIEW_UNKNOWNS
@@ -21,7 +20,7 @@ from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
 from annotate.hand import Hand
 from annotate.stage import SEQUENCE
-from annotate.state import add_rows, eye, geman_mcclure
+from annotate.state import add_slopes, eye, geman_mcclure
 from annotate.terms import depth, keypoints2d
 from hoi_core import rotation
 from hoi_core.conventions import N_BETAS, N_JOINTS, N_VERTICES
@@ -96,7 +95,7 @@ def _followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
     moments, _, width = equations.C.shape
     C = equations.C.reshape(-1, width)
     columns = [C, *(offsets.by_moment.reshape(len(C), -1) for offsets in found)]
-    solved, _ = lapack.dpbtrs(normal.cholesky(equations, 0.0), np.concatenate(columns, axis=1), lower=1)
+    solved = normal.solved(normal.cholesky(equations, 0.0), np.concatenate(columns, axis=1))
     schur = np.linalg.inv(equations.Hs - C.T @ solved[:, :width])
     out, at = [], width
     for offsets in found:
@@ -172,25 +171,11 @@ def skin_offsets(result: FitResult, evidence: Evidence, config: depth.Config) ->
         np.zeros((_REGIONS, _REGIONS)),
         np.zeros(_REGIONS),
     )
-    rows = normal.empty(moments, len(evidence.views))
     for part in depth.distances(config, evidence, state, SEQUENCE[-1]):
         at = region[part.points.point]
-        out.own[np.diag_indices(_REGIONS)] += np.bincount(at, part.weight, _REGIONS) / config.sigma_m**2
-        out.slope[:] += np.bincount(at, part.weight * part.distance_m, _REGIONS) / config.sigma_m**2
-        for k in np.unique(at):
-            chosen = np.flatnonzero(at == k)
-            points = part.points._replace(
-                moment=part.points.moment[chosen],
-                point=part.points.point[chosen],
-                velocity=part.points.velocity[chosen],
-                lag_s=part.points.lag_s[chosen],
-            )
-            direction = part.normals[chosen] / config.sigma_m
-            rows.g[:] = 0.0
-            rows.gs[:] = 0.0
-            # The gradient of rows with a residual of one is the sum of their slopes.
-            by_bias = (direction * part.rays[chosen]).sum(-1)
-            add_rows(rows, state, points, direction, np.ones(len(chosen)), part.weight[chosen], by_bias)
-            out.by_moment[..., k] += rows.g / config.sigma_m
-            out.by_shared[:, k] += rows.gs / config.sigma_m
+        precision = part.weight / config.sigma_m**2
+        out.own[np.diag_indices(_REGIONS)] += np.bincount(at, precision, _REGIONS)
+        out.slope[:] += np.bincount(at, precision * part.distance_m, _REGIONS)
+        by_bias = (part.normals * part.rays).sum(-1)
+        add_slopes((out.by_moment, out.by_shared), state, part.points, part.normals, precision, by_bias, at)
     return out

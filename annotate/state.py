@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -76,19 +76,10 @@ def add_rows(
         weight: `(K,)` of the squared residual, robust weight included.
         by_bias: `(K,)` derivative of each residual by the view's depth bias; None for none.
     """
-    hands, hand = state.hands, state.hands.hand
     bias = np.zeros(len(residual)) if by_bias is None else by_bias
     where = (points.moment, points.point, points.velocity, points.lag_s)
     rows = (*where, *map(np.ascontiguousarray, (direction, residual, weight, bias)))
-    constants = (hand.support, hand.weights, hand.chain, hand.shape_m)
-    frame = (
-        hands.rest_m,
-        hands.joints_rest_m,
-        hands.positions_m,
-        hands.world_rotations,
-        hands.origins_by_shape,
-    )
-    camera = (hands.points_m, state.views[points.view], points.eye_m)
+    constants, frame, camera = _compiled(state, points)
     column = N_BETAS + VIEW_UNKNOWNS * points.view
     taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
 
@@ -102,6 +93,40 @@ def add_rows(
     for Hs, gs in in_parts(part, points.moment):
         equations.Hs[np.ix_(taken, taken)] += Hs
         equations.gs[taken] += gs
+
+
+def add_slopes(
+    sums: tuple[F64, F64], state: FitState, points: Points, direction: F64, weight: F64, by_bias: F64, classes: I64
+) -> None:
+    """Add up weighted slopes of rows, those of each class apart.
+
+    Args:
+        sums: `(M, 51, E)` by the moments' unknowns and `(S, E)` by the shared ones; added to.
+        state: where the rows were evaluated.
+        points: the K points.
+        direction: `(K, 3)` derivative of each residual by the observed point.
+        weight: `(K,)`.
+        by_bias: `(K,)` derivative of each residual by the view's depth bias.
+        classes: `(K,)` of each row.
+    """
+    by_moment, by_shared = sums
+    column = N_BETAS + VIEW_UNKNOWNS * points.view
+    taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
+    own = np.zeros((len(taken), by_shared.shape[1]))
+    where = (points.moment, points.point, points.velocity, points.lag_s)
+    rows = (*where, *map(np.ascontiguousarray, (direction, weight, by_bias)))
+    _kernels.add_slopes(rows, *_compiled(state, points), classes, (by_moment, own))
+    by_shared[taken] += own
+
+
+def _compiled(state: FitState, points: Points) -> tuple[tuple[Any, ...], tuple[F64, ...], tuple[F64, ...]]:
+    """Constants, the moments' frames and the camera, as the compiled loops take them."""
+    hands, hand = state.hands, state.hands.hand
+    return (
+        (hand.support, hand.weights, hand.chain, hand.shape_m),
+        (hands.rest_m, hands.joints_rest_m, hands.positions_m, hands.world_rotations, hands.origins_by_shape),
+        (hands.points_m, state.views[points.view], points.eye_m),
+    )
 
 
 def velocities(hands: HandState, t_s: F64) -> F64:
