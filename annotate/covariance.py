@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
 from annotate.hand import HandState
 from annotate.lasting import lasting_covariance
+from annotate.terms.shape_prior import with_free_bias
 from hoi_core import rotation
 from hoi_core.conventions import N_BETAS, N_JOINTS
 from hoi_core.types import F64
@@ -43,20 +45,18 @@ def draw(result: FitResult, count: int) -> Draws:
 
 
 def joint_covariance(
-    result: FitResult,
-    inflation: float = 1.0,
-    evidence: Evidence | None = None,
-    terms: Mapping[str, Term] | None = None,
+    result: FitResult, evidence: Evidence | None = None, terms: Mapping[str, Term] | None = None
 ) -> F64:
     """(M, 21, 3, 3) m^2 covariance of the joints.
 
     Args:
         result: of the fit.
-        inflation: factor on the standard deviations.
         evidence: what was fitted; with `terms`, what is wrong at all moments alike is counted too
-            (`annotate.lasting`).
+            (`annotate.lasting`), and so is the bias of the depth where one view alone saw the hand.
         terms: as they were set.
     """
+    if evidence is not None and terms is not None and not evidence.two_views:
+        result = replace(result, equations=with_free_bias(terms["shape_prior"].config, result.equations))
     own = normal.moment_covariance(result.equations)
     shared, moved = normal.shared_covariance(result.equations)
     slopes, by_shape = joint_slopes(result.state.hands)
@@ -66,7 +66,7 @@ def joint_covariance(
     cov = slopes @ own[:, None] @ np.swapaxes(slopes, -1, -2) + through @ shared @ np.swapaxes(through, -1, -2)
     if evidence is not None and terms is not None:
         cov = cov + lasting_covariance(result, evidence, terms, slopes, by_shape)
-    return inflation**2 * cov
+    return cov
 
 
 def joint_slopes(hands: HandState) -> tuple[F64, F64]:

@@ -192,4 +192,4 @@ def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, 
 
 def joint_covariance(fitted: HandFit) -> F64:
     """`(M, 21, 3, 3)` m^2 covariance of the joints."""
-    return covariance.joint_covariance(fitted.result, 1.0, fitted.evidence, fitted.terms)
+    return covariance.joint_covariance(fitted.result, fitted.evidence, fitted.terms)

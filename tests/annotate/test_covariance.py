@@ -43,7 +43,7 @@ def test_ellipsoids_of_the_models_own_hand_hold_the_truth(scene) -> None:
     for seed in range(3):
         made = scene(seed, MOMENTS)
         evidence, terms, result = fitted(made, seed, 2.0)
-        cov = joint_covariance(result, 1.0, evidence, terms)
+        cov = joint_covariance(result, evidence, terms)
         error = result.state.hands.joints_m - made.joints_m
         held.append(np.einsum("mja,mjab,mjb->mj", error, np.linalg.inv(cov), error) < 6.251389)
     assert np.mean(held) > 0.85

@@ -78,7 +78,7 @@ def test_joint_covariance_is_that_of_the_whole_inverse(hand) -> None:
     rng = np.random.default_rng(1)
     state = hands.state_from_axis_angle(hand, *(rng.normal(size=n) * 0.3 for n in ((3, 3), (3, 45), 10, (3, 3))))
     slopes, by_shape = joint_slopes(state)
-    found = joint_covariance(FitResult(FitState(state, np.zeros((2, 8))), made, 0.0, 1), 1.0)
+    found = joint_covariance(FitResult(FitState(state, np.zeros((2, 8))), made, 0.0, 1))
     for m in range(3):
         row = np.zeros((21, 3, len(inverse)))
         row[..., m * DOF : (m + 1) * DOF], row[..., 3 * DOF : 3 * DOF + 10] = slopes[m], by_shape[m]
