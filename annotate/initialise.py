@@ -40,6 +40,8 @@ _STRETCH = 1.3
 """Hands are at most so much longer than the model's own."""
 _POSTURES = (0.0, 1.0, 2.0)
 """Starts of a fit by one view, as shares of a relaxed hand's bend."""
+_DOUBTFUL = 1.25
+"""Times the median cost from which a moment is started again."""
 Cost = Callable[[HandState, Evidence], F64]
 
 
@@ -151,14 +153,28 @@ def _strangeness(hands: HandState, evidence: Evidence) -> F64:
 
 
 def _learn_from(neighbour: int, state: FitState, evidence: Evidence, terms: Mapping[str, Term], cost: Cost) -> FitState:
-    """Start every moment again from the pose of the one before (1) or after (-1); keep what meets its keypoints better.
+    """Start moments again from the pose of the one before (1) or after (-1); keep what meets its keypoints better.
 
-    A moment fitted alone can bend a finger the wrong way; that all of them do is unlikely.
+    A moment fitted alone can bend a finger the wrong way; that all of them do is unlikely. Two views that agree as well
+    as they mostly do need no second start.
     """
     hands = state.hands
+    value = cost(hands, evidence)
+    doubtful = np.flatnonzero(value > _DOUBTFUL * np.median(value)) if evidence.two_views else np.arange(len(value))
+    if not len(doubtful):
+        return state
     poses = np.roll(hands.rotations[:, 1:], neighbour, axis=0)
-    other = replace(hands, rotations=np.concatenate([hands.rotations[:, :1], poses], axis=1))
-    return _better(state, fit(evidence, replace(state, hands=other), terms, KEYPOINTS_ONLY).state, evidence, cost)
+    other = replace(hands, rotations=np.concatenate([hands.rotations[:, :1], poses], axis=1)).taken(doubtful)
+    some = evidence.taken(doubtful)
+    tried = _better(
+        replace(state, hands=hands.taken(doubtful)),
+        fit(some, replace(state, hands=other), terms, KEYPOINTS_ONLY).state,
+        some,
+        cost,
+    ).hands
+    rotations, trans_m = hands.rotations.copy(), hands.trans_m.copy()
+    rotations[doubtful], trans_m[doubtful] = tried.rotations, tried.trans_m
+    return replace(state, hands=replace(hands, rotations=rotations, trans_m=trans_m))
 
 
 def _miss_px(hands: HandState, evidence: Evidence) -> F64:
