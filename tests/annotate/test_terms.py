@@ -6,13 +6,67 @@ import numpy as np
 import pytest
 
 from annotate import equations as normal
+from annotate import masks
+from annotate.evidence import Anchors
+from annotate.objects.mesh import SolidMesh, solid_mesh
+from annotate.objects.solid import Solid
 from annotate.stage import Stage
 from annotate.state import FitState
+from hoi_core import camera as cameras
 from hoi_core import plugins
 from hoi_core.conventions import N_BETAS
+from hoi_core.render import Mesh, render_depth, window_of
+from hoi_core.scene import objects
+from hoi_core.types import Camera
 
 TERMS = sorted(plugins.names("annotate.terms"))
 LOOSE = Stage(robust_scale=1e6, gate_m=0.05)
+OWN_ONLY = {"contact"}
+"""Terms that move neither the shape nor the views, on purpose: their cost is followed along the moments alone."""
+SHORT_STEP = {"contact": 1e-6, "silhouette": 1e-9}
+"""Steps for costs that bend within a millimetre, or have a kink wherever a vertex crosses from one cell to the next."""
+
+
+@pytest.fixture(scope="module")
+def box() -> SolidMesh:
+    thing = objects.make("o01")
+    return solid_mesh("o01", thing.shape.vertices_m, thing.faces.astype(np.int32))
+
+
+def anchors(truth: FitState, rng: np.random.Generator) -> Anchors:
+    """Three moments held where the hand truly was, in a slightly other shape."""
+    held = truth.hands.taken(np.array([0, 2, 3]))
+    return Anchors(
+        np.array([0, 2, 3]),
+        replace(held, betas=held.betas + rng.normal(size=N_BETAS) * 3e-4),
+        np.array([0.001, 0.002, 0.004]),
+    )
+
+
+def sunk_in(box: SolidMesh, state: FitState) -> Solid:
+    """A box at every moment whose side the middle fingertip is 6 mm deep in."""
+    T = np.tile(np.eye(4), (len(state.hands.trans_m), 1, 1))
+    T[:, :3, 3] = state.hands.joints_m[:, 12] - np.array([0.0, 0.016, 0.06])
+    return Solid(box, T)
+
+
+def silhouettes(camera: Camera, truth: FitState, state: FitState, rng: np.random.Generator) -> masks.Silhouettes:
+    """Where a view that sees the true hand before a far wall sees behind the hand as the state has it."""
+    coarse = cameras.resize(camera, camera.width // masks.CELL_PX, camera.height // masks.CELL_PX)
+    faces = state.hands.hand.faces.astype(np.int32)
+    left_top, fields = [], []
+    for true_m, believed_m in zip(truth.hands.vertices_m, state.hands.vertices_m, strict=True):
+        window = window_of(believed_m, coarse, 5)
+        assert window is not None
+        seen_m, drawn_m = (
+            render_depth([Mesh(surface_m, faces, np.zeros(surface_m.shape, np.uint8), 1)], coarse, window=window)[0]
+            for surface_m in (true_m, believed_m)
+        )
+        seen_m = np.where(seen_m > 0, seen_m, np.float32(1.5))
+        left_top.append(window[:2])
+        fields.append(masks.away_px(masks.cells(seen_m, drawn_m)))
+    lag_s = rng.normal(size=len(fields)) * 0.005
+    return masks.Silhouettes(coarse, np.array(left_top), tuple(fields), lag_s)
 
 
 def test_folder_holds_the_terms() -> None:
@@ -30,7 +84,7 @@ def test_contract(name: str) -> None:
 
 @pytest.mark.parametrize("name", TERMS)
 @pytest.mark.parametrize("seed", [0, 1])
-def test_gradient_is_that_of_the_cost(name: str, seed: int, scene) -> None:
+def test_gradient_is_that_of_the_cost(name: str, seed: int, scene, box: SolidMesh) -> None:
     made = scene(seed, 5)
     rng = np.random.default_rng(seed)
     # Pose corrections are left out of the derivatives on purpose; here they are left out of the hand too.
@@ -42,16 +96,30 @@ def test_gradient_is_that_of_the_cost(name: str, seed: int, scene) -> None:
     )
     state = FitState(state.hands, rng.normal(size=(2, 8)) * 1e-3)
     evidence = replace(made.evidence, joints_m=made.joints_m, lag_s=rng.normal(size=(5, 2)) * 0.005)
+    evidence = replace(
+        evidence,
+        anchors=anchors(made.truth, rng),
+        solids={"o01": sunk_in(box, state)},
+        silhouettes={v: silhouettes(evidence.cameras[v], made.truth, state, rng) for v in range(2)},
+    )
     module = plugins.load("annotate.terms", name)
     stage = replace(LOOSE, robust_scale=1e3)
-    prepared = module.prepare(module.Config(), evidence, state, stage)
+    config = module.Config()
+    # A term that is off by default has a gradient too.
+    prepared = module.prepare(replace(config, weight=config.weight or 1.0), evidence, state, stage)
+    assert prepared is not None
     equations = normal.empty(5, 2)
     cost = module.accumulate(prepared, state, equations)
     assert cost > 0.0
     assert cost == pytest.approx(module.accumulate(prepared, state, None))
+    assert equations.g.any() or equations.gs.any()
+    if name in OWN_ONLY:
+        assert not equations.gs.any()
+    h = SHORT_STEP.get(name, 1e-5)
     for _ in range(4):
         step, shared = rng.normal(size=(5, 51)), rng.normal(size=N_BETAS + 16)
-        h = 1e-5
+        if name in OWN_ONLY:
+            shared = np.zeros_like(shared)
         ahead = module.accumulate(prepared, state.moved(h * step, h * shared), None)
         back = module.accumulate(prepared, state.moved(-h * step, -h * shared), None)
         slope = (equations.g * step).sum() + equations.gs @ shared
