@@ -23,6 +23,7 @@ from annotate.terms import depth, keypoints2d, smooth
 from hoi_core.types import F64, I64, Bool
 
 _DRAWS = 16
+_DENSE = 0.5
 _NORMAL = 1.4826
 """Spread of a normal distribution over the median of its absolute values."""
 _LEVELS = 5
@@ -51,9 +52,13 @@ def calibrate(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) 
         terms: as they were set.
 
     Returns:
-        The terms, those of keypoints, depth and accelerations set anew.
+        The terms, those of keypoints, depth and accelerations set anew; as they were where less than half of the
+        moments have keypoints: between clicks on a few frames the hand goes as smoothly as it was told to, so what is
+        left over says nothing of how it moves, and too little of the clicks.
     """
     out = dict(terms)
+    if float(evidence.seen.any((1, 2)).mean()) < _DENSE:
+        return out
     draws = draw(result, _DRAWS)
     for name, estimate in (("keypoints2d", _keypoints), ("depth", _depth), ("smooth", _accelerations)):
         if name in terms and terms[name].config.weight > 0:
