@@ -19,6 +19,7 @@ from hoi_core import crop as crops
 from hoi_core.conventions import SIDES, Side
 from hoi_core.edges import EdgeParams, fused_input
 from hoi_core.errors import AssetError, ConfigError
+from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, F64, U8, Camera, Prediction
 
 FORMAT = "hoi-model"
@@ -185,19 +186,7 @@ def load(path: Path | str, *, threads: int = 0) -> HandModel:
     """
     path = Path(path)
     sidecar = read_sidecar(path)
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise AssetError("running a model needs onnxruntime.", "pip install 'hoi-toolkit[runtime]'") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own classes, which share only this base
-        raise AssetError(
-            f"{path} is not a model that ONNX Runtime reads: {str(error).splitlines()[0]}", "Export it again."
-        ) from error
+    session = onnx_session(path, threads)
     got = tuple(o.name for o in session.get_outputs())
     if got != OUTPUTS:
         raise AssetError(f"expected the outputs {', '.join(OUTPUTS)}, {path} has {', '.join(got)}.", "Export it again.")

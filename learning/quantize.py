@@ -1,7 +1,9 @@
 """Quantisation-aware training: fake-quantise a folded network, freeze its ranges, convert it to int8.
 
 Activations use 8 bits (0..255) without range reduction, weights 8 bits per output channel. This is exact on CPUs with
-VNNI or dot-product instructions; on plain AVX2 the products can saturate, which the sidecar's parity report shows.
+VNNI or dot-product instructions. On other x86 pairs of products can overflow 16 bits; `hoi_core.onnx_session` asks ONNX
+Runtime for wider, slower instructions there, as whoever runs the file elsewhere should
+(`session.x64quantprecision = 1`).
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from hoi_core.config import from_dict
 from hoi_core.conventions import JOINT_ORDERS, N_JOINTS, Side, permutation
 from hoi_core.crop import Box
 from hoi_core.errors import AssetError, ConfigError
+from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, F64, U8, Camera
 
 FORMAT = "hoi-keypoints"
@@ -76,19 +77,7 @@ class HeatmapNetwork:
     """A network of `Sidecar`'s kind on ONNX Runtime."""
 
     def __init__(self, path: Path, sidecar: Sidecar) -> None:
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise AssetError("the provider onnx needs onnxruntime.", "pip install 'hoi-toolkit[runtime]'") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises its own classes, which share only this base
-            raise AssetError(
-                f"{path} is not a model that ONNX Runtime reads: {str(error).splitlines()[0]}", "Export it again."
-            ) from error
+        self.session = onnx_session(path, threads=1)
         self.path, self.sidecar = path, sidecar
 
     def find(self, rgb: U8, camera: Camera, box: Box, side: Side) -> F64:
