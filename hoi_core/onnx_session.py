@@ -25,8 +25,8 @@ def onnx_session(path: Path, threads: int = 0) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # x86 without VNNI adds pairs of 8-bit products in 16 bits, which overflow; where that is so, this makes ONNX Runtime
-    # take slower instructions that do not.
+    # x86 without VNNI adds pairs of 8-bit products in 16 bits, which overflow; where that is so, this makes ONNX
+    # Runtime take slower instructions that do not.
     options.add_session_config_entry("session.x64quantprecision", "1")
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
