@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from itertools import pairwise
@@ -16,7 +17,6 @@ from hoi_core.types import U8
 
 _A4_MM = (210.0, 297.0)
 _MARGIN_MM = 8.0
-_POINTS_PER_MM = 72.0 / 25.4
 # Whole pixels for every bit of a marker of 4 to 7 bits and its border in most boards.
 _SQUARE_PX = 240
 
@@ -32,7 +32,7 @@ def print_board(board: Board, path: Path) -> tuple[float, float]:
         Width and height of the page, mm: A4 where the board fits.
 
     Raises:
-        CalibrationError: another kind of file.
+        CalibrationError: another kind of file, or a PDF without reportlab.
         StorageError: the file cannot be written.
     """
     if path.suffix.lower() not in (".pdf", ".png"):
@@ -49,40 +49,34 @@ def print_board(board: Board, path: Path) -> tuple[float, float]:
 
 
 def _pdf(board: Board, page_mm: tuple[float, float]) -> bytes:
+    try:
+        from reportlab.lib.units import mm
+        from reportlab.pdfgen.canvas import Canvas
+    except ImportError as error:
+        raise CalibrationError(
+            "a board as PDF needs reportlab.", "pip install 'hoi-toolkit[capture]', or name a .png file."
+        ) from error
+
     image = board.image(_SQUARE_PX)
     mm_per_px = 1e3 * board.square_m / _SQUARE_PX
     left = (page_mm[0] - image.shape[1] * mm_per_px) / 2
     top = (page_mm[1] + image.shape[0] * mm_per_px) / 2
-    k = _POINTS_PER_MM
-    draw = ["0 g"]
+    out = io.BytesIO()
+    # Invariant: the same board gives the same bytes, without a date.
+    canvas = Canvas(out, pagesize=(page_mm[0] * mm, page_mm[1] * mm), pageCompression=1, invariant=1)
+    canvas.setTitle(f"ChArUco board {board.squares_x}x{board.squares_y}")
     for x, y, w, h in _black_rectangles(image):
-        corner = (left + x * mm_per_px) * k, (top - (y + h) * mm_per_px) * k
-        draw.append(f"{corner[0]:.4f} {corner[1]:.4f} {w * mm_per_px * k:.4f} {h * mm_per_px * k:.4f} re")
+        corner = left + x * mm_per_px, top - (y + h) * mm_per_px
+        size = w * mm_per_px, h * mm_per_px
+        canvas.rect(corner[0] * mm, corner[1] * mm, size[0] * mm, size[1] * mm, stroke=0, fill=1)
+    canvas.setFont("Helvetica", 7)
     text = (
         f"ChArUco {board.squares_x}x{board.squares_y}, squares {1e3 * board.square_m:g} mm, "
         f"markers {1e3 * board.marker_m:g} mm, {board.dictionary}. Print at 100 %, then measure."
     )
-    draw += ["f", f"BT /F1 7 Tf {left * k:.2f} {_MARGIN_MM / 2 * k:.2f} Td ({text}) Tj ET"]
-    stream = zlib.compress("\n".join(draw).encode("ascii"))
-    size = f"0 0 {page_mm[0] * k:.4f} {page_mm[1] * k:.4f}"
-    objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        f"<< /Type /Page /Parent 2 0 R /MediaBox [{size}] /Contents 4 0 R "
-        "/Resources << /Font << /F1 5 0 R >> >> >>".encode("ascii"),
-        f"<< /Length {len(stream)} /Filter /FlateDecode >>\nstream\n".encode("ascii") + stream + b"\nendstream",
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ]
-    out = bytearray(b"%PDF-1.4\n")
-    starts = []
-    for number, body in enumerate(objects, 1):
-        starts.append(len(out))
-        out += f"{number} 0 obj\n".encode("ascii") + body + b"\nendobj\n"
-    table = len(out)
-    out += f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n".encode("ascii")
-    out += "".join(f"{start:010d} 00000 n \n" for start in starts).encode("ascii")
-    out += f"trailer << /Size {len(objects) + 1} /Root 1 0 R >>\nstartxref\n{table}\n%%EOF\n".encode("ascii")
-    return bytes(out)
+    canvas.drawString(left * mm, _MARGIN_MM / 2 * mm, text)
+    canvas.save()
+    return out.getvalue()
 
 
 def _black_rectangles(image: U8) -> list[tuple[int, int, int, int]]:

@@ -1,5 +1,8 @@
+import base64
 import json
+import re
 import struct
+import sys
 import zlib
 from dataclasses import replace
 from datetime import datetime
@@ -125,16 +128,19 @@ class TestBoard:
         width_mm, height_mm = print_board(Board(), tmp_path / "board.pdf")
         assert (width_mm, height_mm) == (210.0, 297.0)
         data = (tmp_path / "board.pdf").read_bytes()
-        stream = zlib.decompress(data[data.index(b"stream\n") + 7 : data.index(b"\nendstream")]).decode()
-        areas = [
-            float(w) * float(h)
-            for _, _, w, h, op in (line.split() for line in stream.splitlines() if line.endswith(" re"))
-        ]
+        packed = data[data.index(b"stream\n") + 7 : data.index(b"endstream")].strip()
+        stream = zlib.decompress(base64.a85decode(packed.removesuffix(b"~>"))).decode()
+        areas = [float(w) * float(h) for w, h in re.findall(r"(\S+) (\S+) re f\*", stream)]
         black = (Board().image(240) < 128).mean()
         points2_per_m2 = (72 / 0.0254) ** 2
         assert sum(areas) == pytest.approx(black * 0.192 * 0.264 * points2_per_m2, rel=1e-3)
         with pytest.raises(CalibrationError, match="cannot write"):
             print_board(Board(), tmp_path / "board.gif")
+
+    def test_a_pdf_without_its_library_says_what_helps(self, tmp_path, monkeypatch):
+        monkeypatch.setitem(sys.modules, "reportlab.lib.units", None)
+        with pytest.raises(CalibrationError, match="needs reportlab"):
+            print_board(Board(), tmp_path / "board.pdf")
 
 
 class TestImages:

@@ -16,7 +16,16 @@ from hoi_core.errors import AssetError
 from hoi_core.mesh_file import read_mesh, write_obj
 from hoi_core.scene import objects
 
-KINDS = {"o01": "rotations", "o03": "none", "o04": "revolution", "o05": "sphere", "o08": "rotations"}
+KINDS = {
+    "o01": "rotations",
+    "o02": "revolution",
+    "o03": "none",
+    "o04": "revolution",
+    "o05": "sphere",
+    "o06": "none",
+    "o07": "revolution",
+    "o08": "rotations",
+}
 
 
 def cube(edge_m: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
