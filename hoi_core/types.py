@@ -243,6 +243,22 @@ class Revision:
 
 
 @dataclass(frozen=True)
+class HandParams:
+    """One hand as parameters of MANO, in the frame of its camera."""
+
+    orient: F64
+    """(3,) rad, axis-angle about the shaped wrist joint."""
+    pose: F64
+    """(45,) rad, axis-angle of the finger joints in MANO's order."""
+    betas: F64
+    """(10,)."""
+    trans_m: F64
+    """(3,) m, moves the template's origin; NaN where the dataset does not say."""
+    flat_hand_mean: bool
+    """True if `pose` is absolute (zero is the flat hand), False if it is relative to MANO's mean pose."""
+
+
+@dataclass(frozen=True)
 class Sample:
     """One labelled image, in its own camera frame, whatever dataset it came from."""
 
@@ -262,6 +278,11 @@ class Sample:
     """Name of the reader."""
     key: str
     """Unique within the dataset, such as `seq_001/left/000012`."""
+    joints_px: F64 | None = None
+    """(21, 2) px, where the dataset labels the image itself; NaN where missing. None where joints are only known in
+    space."""
+    params: HandParams | None = None
+    """The hand model's parameters, where the dataset has them."""
 
 
 @dataclass(frozen=True)

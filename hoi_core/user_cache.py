@@ -54,7 +54,15 @@ def code_version(sources: Iterable[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-def _path(name: str) -> Path:
-    """Under `$XDG_CACHE_HOME/hoi-toolkit`, by default ~/.cache/hoi-toolkit."""
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME/hoi-toolkit`, by default ~/.cache/hoi-toolkit.
+
+    Raises:
+        RuntimeError: the user has no home.
+    """
     base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if base else Path.home() / ".cache") / "hoi-toolkit" / f"{name}.npz"
+    return (Path(base) if base else Path.home() / ".cache") / "hoi-toolkit"
+
+
+def _path(name: str) -> Path:
+    return cache_folder() / f"{name}.npz"

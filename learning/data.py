@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from dataset_tools import mix
+from dataset_tools import mix, readers
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import plugins
@@ -149,7 +149,7 @@ class HandDataset(Dataset[Item]):
         """
         self.parts = mix.parse(datasets)
         self.config, self.augment, self.seed, self.root = config, augment, seed, Path(root)
-        self._keys = [self._reader(p.name).index(self.root, split) for p in self.parts]
+        self._keys = [self._reader(p.name).index(readers.home(self.root, p.name), split) for p in self.parts]
         self._cache: dict[int, Sample] = {}
         self._cached_bytes = 0
 
@@ -177,7 +177,9 @@ class HandDataset(Dataset[Item]):
         at = number
         for part, keys in zip(self.parts, self._keys, strict=True):
             if at < len(keys):
-                found = around_hand(self._reader(part.name).read(self.root, keys[at]), self.augment)
+                found = around_hand(
+                    self._reader(part.name).read(readers.home(self.root, part.name), keys[at]), self.augment
+                )
                 break
             at -= len(keys)
         else:

@@ -1,11 +1,26 @@
 """Dataset readers: one file each, found by file name.
 
-A reader defines `INFO`, `index(root, split) -> list[str]`, `read(root, key) -> Sample` and `tiny(folder)`.
+A reader defines
+
+- `INFO`, a `ReaderInfo`;
+- `index(root, split) -> list[str]`, the keys of a split;
+- `read(root, key) -> Sample`, one of them, converted to this toolkit's conventions;
+- `group(key) -> str`: samples of one group show the same instant or the same recording, so that a split must not part
+  them;
+- `tiny(folder) -> Path`, which writes a small fake in the exact native layout and returns its root.
+
+`root` is the folder of that dataset alone; `home` finds it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from hoi_core.errors import DatasetError
+
+OURS = "ours"
+"""Name of the reader of recordings made with this toolkit."""
 
 
 @dataclass(frozen=True)
@@ -26,3 +41,35 @@ class ReaderInfo:
     """Native joint order, a key of `hoi_core.conventions.JOINT_ORDERS`."""
     unit: str
     """Native unit of the labels."""
+    axes: str = "OpenCV"
+    """Native camera axes: OpenCV's (x right, y down, z forward) or OpenGL's (y up, z backward)."""
+    tree: str = ""
+    """What its folder holds, as a reader expects it."""
+    sources: tuple[str, ...] = ()
+    """Public documents behind our reading of its fields."""
+    unchecked: tuple[str, ...] = ()
+    """What was never compared with the real files."""
+
+
+def home(root: Path, name: str) -> Path:
+    """The folder of a dataset: recordings of our own are the root itself, others lie in a folder of their name."""
+    return Path(root) if name == OURS else Path(root) / name
+
+
+def need(info: ReaderInfo, root: Path, *paths: str) -> None:
+    """Make sure that files or folders of a dataset exist.
+
+    Args:
+        info: of the dataset.
+        root: its folder.
+        paths: what must be there, relative to the root.
+
+    Raises:
+        DatasetError: one of them is missing; the hint shows the tree that is expected.
+    """
+    missing = [path for path in paths if not (root / path).exists()]
+    if missing:
+        raise DatasetError(
+            f"expected {info.name} in {root}, found no {missing[0]}.",
+            f"Get it from {info.url} and lay it out like this (a link will do):\n{root}/\n{info.tree}",
+        )

@@ -86,6 +86,11 @@ def read(root: Path, key: str) -> Sample:
     )
 
 
+def group(key: str) -> str:
+    """The sequence."""
+    return key.partition("/")[0]
+
+
 def tiny(folder: Path) -> Path:
     """Write a dataset of two sequences with one sample each, and return its root."""
     from dataset_tools.readers._tiny_ours import write

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset_tools.readers import _tiny_ours, ours
+from dataset_tools.readers import _tiny_ours, freihand, ours
 from hoi_core import camera as cameras
 from hoi_core import metrics
 from hoi_core.errors import ConfigError
@@ -16,6 +16,16 @@ from learning.losses import project
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     return _tiny_ours.write(tmp_path_factory.mktemp("tiny"), frames=4)
+
+
+def test_several_datasets_lie_in_one_folder(tmp_path):
+    ours.tiny(tmp_path)
+    freihand.tiny(tmp_path / "freihand")
+    dataset = HandDataset("ours+freihand:0.5", tmp_path, "train", DataConfig())
+    assert dataset.sizes == [1, 8]
+    assert dataset.weights == [1.0, 0.5]
+    names = [dataset.sample(number).dataset for number in range(len(dataset))]
+    assert names == ["ours", *["freihand"] * 8]
 
 
 def test_batch_shapes_and_sites(root):

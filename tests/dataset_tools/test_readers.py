@@ -1,0 +1,145 @@
+"""What every reader keeps, over the small fake that it writes itself."""
+
+import pickle
+
+import numpy as np
+import pytest
+
+from dataset_tools import readers
+from hoi_core import camera as cameras
+from hoi_core import plugins
+from hoi_core.conventions import BONES, JOINT_ORDERS
+from hoi_core.errors import ConfigError, DatasetError
+
+NAMES = sorted(plugins.names("dataset_tools.readers"))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def dataset(request, tmp_path_factory):
+    """Reader and the root of its fake."""
+    reader = plugins.load("dataset_tools.readers", request.param)
+    return reader, reader.tiny(tmp_path_factory.mktemp(request.param))
+
+
+def samples(dataset):
+    reader, root = dataset
+    return [reader.read(root, key) for key in reader.index(root, "all")]
+
+
+def test_info_says_what_a_user_must_know(dataset):
+    reader, _ = dataset
+    info = reader.INFO
+    assert plugins.names("dataset_tools.readers")[info.name]
+    assert {"train", "test", "all"} <= set(info.splits)
+    assert info.joint_order in JOINT_ORDERS
+    assert info.axes in ("OpenCV", "OpenGL")
+    assert info.unit in ("m", "mm", "px")
+    if info.name != readers.OURS:
+        assert info.url.startswith("https://")
+        assert info.licence
+        assert info.citation
+        assert info.tree
+        assert info.sources
+        assert info.unchecked
+
+
+def test_splits_are_parts_of_all_and_a_group_is_in_one(dataset):
+    reader, root = dataset
+    everything = reader.index(root, "all")
+    assert len(set(everything)) == len(everything)
+    for split in reader.INFO.splits:
+        keys = reader.index(root, split)
+        assert keys
+        assert set(keys) <= set(everything)
+    train, test = ({reader.group(key) for key in reader.index(root, split)} for split in ("train", "test"))
+    assert not train & test
+    with pytest.raises(ConfigError, match="split"):
+        reader.index(root, "no such split")
+
+
+def test_samples_keep_shapes_units_and_names(dataset):
+    reader, _ = dataset
+    for sample in samples(dataset):
+        assert sample.dataset == reader.INFO.name
+        assert sample.image.dtype == np.uint8
+        assert sample.image.shape == (sample.camera.height, sample.camera.width, 3)
+        assert sample.joints_m.shape == (21, 3)
+        assert sample.joints_m.dtype == np.float64
+        assert sample.joints_valid.shape == (21,)
+        assert sample.joints_valid.any()
+        assert np.isfinite(sample.joints_m[sample.joints_valid]).all()
+        assert np.isnan(sample.joints_m[~sample.joints_valid]).all()
+        if sample.vertices_m is not None:
+            assert sample.vertices_m.shape == (778, 3)
+
+
+def test_joints_are_a_hand_of_human_size_in_front_of_the_camera(dataset):
+    for sample in samples(dataset):
+        known = sample.joints_valid
+        assert (sample.joints_m[known, 2] > 0.1).all()
+        assert (sample.joints_m[known, 2] < 3.0).all()
+        lengths = {
+            (parent, joint): np.linalg.norm(sample.joints_m[joint] - sample.joints_m[parent])
+            for parent, joint in BONES
+            if known[parent] and known[joint]
+        }
+        for (parent, _), length in lengths.items():
+            assert 0.01 < length < (0.12 if parent == 0 else 0.065)
+
+
+def test_the_thumb_is_the_thumb_and_the_hand_its_side(dataset):
+    for sample in samples(dataset):
+        if not sample.joints_valid.all():
+            continue
+        wrist, thumb, index, middle, _, little = sample.joints_m[[0, 1, 5, 9, 13, 17]]
+        # The base of the thumb lies nearest to the wrist, on the side of the index finger.
+        assert np.linalg.norm(thumb - wrist) < 0.7 * np.linalg.norm(index - wrist)
+        assert np.linalg.norm(thumb - index) < np.linalg.norm(thumb - little)
+        assert np.linalg.norm(index - middle) < np.linalg.norm(index - little)
+        # Fingers bend towards the palm: which way, seen from the thumb's side, tells right from left.
+        back = np.cross(little - wrist, index - wrist) * (1 if sample.side == "right" else -1)
+        tips = sample.joints_m[[8, 12, 16, 20]] - sample.joints_m[[5, 9, 13, 17]]
+        assert np.mean(tips @ back) < 0
+
+
+def test_labels_lie_on_the_picture(dataset):
+    """The fakes are drawn with bright bones: what is read must lie on them."""
+    for sample in samples(dataset):
+        pixels = cameras.project(sample.camera, sample.joints_m[sample.joints_valid])
+        whole = np.rint(pixels).astype(int)
+        assert (sample.image[whole[:, 1], whole[:, 0], 0] > 130).all()
+        if sample.joints_px is not None:
+            distance = np.linalg.norm(sample.joints_px[sample.joints_valid] - pixels, axis=-1)
+            assert np.nanmax(distance) < 1.0
+
+
+def test_a_mesh_has_its_joints(dataset):
+    for sample in samples(dataset):
+        if sample.vertices_m is not None:
+            tips = sample.vertices_m[[744, 320, 443, 554, 671]]
+            assert np.linalg.norm(tips - sample.joints_m[[4, 8, 12, 16, 20]], axis=-1).max() < 0.005
+
+
+def test_reading_is_repeatable_and_keys_are_checked(dataset):
+    reader, root = dataset
+    key = reader.index(root, "all")[0]
+    first, second = reader.read(root, key), reader.read(root, key)
+    np.testing.assert_array_equal(first.image, second.image)
+    np.testing.assert_array_equal(first.joints_m, second.joints_m)
+    assert pickle.loads(pickle.dumps(first)).key == key  # noqa: S301 -- our own bytes: what a worker sends
+    for wrong in ("", "nonsense", key + "9", "../" + key, "/etc/passwd"):
+        with pytest.raises(DatasetError):
+            reader.read(root, wrong)
+
+
+def test_an_absent_dataset_says_what_is_expected(dataset, tmp_path):
+    reader, _ = dataset
+    with pytest.raises(DatasetError, match="found no") as caught:
+        reader.index(tmp_path, "all")
+    if reader.INFO.name != readers.OURS:
+        assert reader.INFO.tree in caught.value.hint
+
+
+def test_a_dataset_has_its_place(tmp_path):
+    assert readers.home(tmp_path, "ours") == tmp_path
+    assert readers.home(tmp_path, "freihand") == tmp_path / "freihand"
