@@ -5,7 +5,6 @@ Takes that protocol.csv calls rejected are left out, and so are moments whose la
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from functools import lru_cache
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset_tools.readers import ReaderInfo
+from dataset_tools.split import read_splits
 from hoi_core import camera as cameras
 from hoi_core import sequence as sequences
 from hoi_core.conventions import Side
@@ -46,7 +46,13 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: no recordings, a sequence without labels, or a split that is empty; labels of another hand model.
         ConfigError: an unknown split.
     """
-    keys = [key for name in _sequences_of(Path(root), split) for key in _keys_of(Path(root), name)]
+    chosen = _sequences_of(Path(root), split)
+    keys = [
+        key
+        for name, views in chosen.items()
+        for key in _keys_of(Path(root), name)
+        if "" in views or key.split("/")[1] in views
+    ]
     if not keys:
         raise DatasetError(f"split {split!r} of {root} holds no valid labelled frame.", "Annotate it: `hoi-annotate`.")
     return keys
@@ -98,8 +104,11 @@ def tiny(folder: Path) -> Path:
     return write(folder)
 
 
-def _sequences_of(root: Path, split: str) -> list[str]:
-    """Sequences of a split: as dataset.json lists them, else the last one (sorted) is the test; no rejected takes."""
+def _sequences_of(root: Path, split: str) -> dict[str, set[str]]:
+    """Sequences of a split and which views of each, "" for every one; no rejected takes.
+
+    As dataset.json lists them, else the last sequence (sorted) is the test.
+    """
     recorded = sequences.list_sequences(root)
     if not recorded:
         raise DatasetError(
@@ -109,28 +118,19 @@ def _sequences_of(root: Path, split: str) -> list[str]:
     protocol = sequences.read_table(root, "protocol")
     rejected = set(protocol["sequence"][protocol["status"] == "rejected"]) if "status" in protocol else set()
     known = [name for name in recorded if name not in rejected]
-    splits = {"all": known, "train": known[:-1] or known, "test": known[-1:]}
-    described = root / "dataset.json"
-    if described.exists():
-        splits |= _listed_splits(described)
+    splits = {"all": known, "train": known[:-1] or known, "test": known[-1:], **read_splits(root).parts}
     if split not in splits:
         raise unknown_name("split", split, list(splits))
     if len(known) == 1 and splits.get("train") == splits.get("test"):
         logger.warning("%s holds one sequence: it is both training and test data.", root)
-    missing = sorted(set(splits[split]) - set(recorded))
+    chosen: dict[str, set[str]] = {}
+    for entry in splits[split]:
+        name, _, view = entry.partition("/")
+        chosen.setdefault(name, set()).add(view)
+    missing = sorted(set(chosen) - set(recorded))
     if missing:
         raise DatasetError(f"dataset.json lists {', '.join(missing)}, not in {root}.", "Correct dataset.json.")
-    return [name for name in splits[split] if name not in rejected]
-
-
-def _listed_splits(described: Path) -> dict[str, list[str]]:
-    try:
-        splits = json.loads(described.read_text(encoding="utf8")).get("splits", {})
-        return {str(name): [str(s) for s in listed] for name, listed in splits.items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise DatasetError(
-            f'expected {described} with "splits": {{"train": [...]}}, got: {error}.', "Correct the file."
-        ) from error
+    return {name: views for name, views in chosen.items() if name not in rejected}
 
 
 def _keys_of(root: Path, name: str) -> list[str]:
