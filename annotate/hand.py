@@ -71,6 +71,15 @@ class Hand:
         """(16, 3) m joints of the template."""
         return self.template_m[self.vertices :]
 
+    @cached_property
+    def rim(self) -> NDArray[np.bool_]:
+        """(778,) vertices where the mesh ends, at the wrist: those of edges that one face alone has."""
+        edges = np.sort(np.concatenate([self.faces[:, pair] for pair in ([0, 1], [1, 2], [2, 0])]), axis=1)
+        unique, count = np.unique(edges, axis=0, return_counts=True)
+        out = np.zeros(self.vertices, dtype=bool)
+        out[unique[count == 1]] = True
+        return out
+
     def without_skin(self) -> Hand:
         """The same hand with no vertices but the fingertips: all that keypoints see, for a fortieth of the work."""
         tips = np.unique(self.openpose[self.openpose < self.vertices])

@@ -19,7 +19,8 @@ from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
 from annotate.lasting import regions
 from annotate.stage import SEQUENCE
-from annotate.terms import depth, keypoints2d, smooth
+from annotate.angles import angles_and_slopes
+from annotate.terms import depth, keypoints2d, pose_prior, smooth
 from hoi_core.types import F64, I64, Bool
 
 _DRAWS = 16
@@ -38,6 +39,8 @@ _SMOOTHED = 10.0
 """Moments over which accelerations tie the hand together: errors of depth that last are not averaged away there."""
 _LEAST_DEPTH_ALIKE = 0.05
 _SHRINK = 0.2
+_STILL = 1e-14
+"""No hand is stiller, in squared m or rad per frame^2."""
 _TAILS = 1.1
 """Accelerations have heavier tails than a normal distribution: a hand is still, then reaches. A spread this much wider
 than the estimate follows better."""
@@ -52,7 +55,7 @@ def calibrate(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) 
         terms: as they were set.
 
     Returns:
-        The terms, those of keypoints, depth and accelerations set anew; as they were where less than half of the
+        The terms, those of keypoints, depth, accelerations and the relaxed hand set anew; as they were where less than half of the
         moments have keypoints: between clicks on a few frames the hand goes as smoothly as it was told to, so what is
         left over says nothing of how it moves, and too little of the clicks.
     """
@@ -60,7 +63,8 @@ def calibrate(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) 
     if float(evidence.seen.any((1, 2)).mean()) < _DENSE:
         return out
     draws = draw(result, _DRAWS)
-    for name, estimate in (("keypoints2d", _keypoints), ("depth", _depth), ("smooth", _accelerations)):
+    estimates = {"keypoints2d": _keypoints, "depth": _depth, "smooth": _accelerations, "pose_prior": _relaxed}
+    for name, estimate in estimates.items():
         if name in terms and terms[name].config.weight > 0:
             config = estimate(result, evidence, terms[name].config, draws)
             out[name] = replace(terms[name], config=config)
@@ -174,7 +178,7 @@ def _accelerations(result: FitResult, evidence: Evidence, config: smooth.Config,
         share = 1.0 - followed[:, blocks].mean((1, 2)) / before[:, k] ** 2
         squares[:, k] = (found[:, blocks] ** 2).mean((1, 2))
         known[:, k] = np.maximum(share, _LEAST_SHARE)
-    overall = squares.sum(0) / known.sum(0)
+    overall = np.maximum(squares.sum(0) / known.sum(0), _STILL)
     near = _window(t_s[1:-1])
     shrink = _SHRINK * near.sum(1, keepdims=True)
     local = (near @ squares + shrink * overall) / (near @ known + shrink)
@@ -187,6 +191,18 @@ def _accelerations(result: FitResult, evidence: Evidence, config: smooth.Config,
         times_s=tuple(t_s[1:-1]),
         factors=tuple(map(tuple, np.sqrt(local / overall))),
     )
+
+
+def _relaxed(result: FitResult, evidence: Evidence, config: pose_prior.Config, draws: Draws) -> pose_prior.Config:
+    """A weight for a pose that stays what it is: a hand that is not relaxed now is not in the next frame either."""
+    rotations = result.state.hands.rotations[:, 1:]
+    if len(rotations) < 2:
+        return config
+    angles, _ = angles_and_slopes(rotations, result.state.hands.hand.anatomy)
+    away = (angles - pose_prior.RELAXED_RAD) * np.sqrt(pose_prior.precision(config))
+    alike = float((away[1:] * away[:-1]).sum() / max((away**2).sum(), 1e-12))
+    alike = float(np.clip(alike, 0.0, _MOST_ALIKE))
+    return replace(config, weight=config.weight * (1.0 - alike) / (1.0 + alike))
 
 
 def _window(t_s: F64) -> F64:

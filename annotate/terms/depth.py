@@ -49,7 +49,8 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
         # At its own time the hand is elsewhere: a point is matched where the hand was when it was measured.
         then_m = hands.vertices_m + np.nan_to_num(cloud.lag_s)[:, None, None] * velocity[:, :N_VERTICES]
         vertex = match(cloud, state, stage.gate_m, then_m)
-        found = np.flatnonzero(vertex >= 0)
+        # What lies nearest to the mesh's own end is the arm or its sleeve: the mesh stops there, the body does not.
+        found = np.flatnonzero((vertex >= 0) & ~hands.hand.rim[vertex])
         moment, point = cloud.moment[found], vertex[found].astype(np.int64)
         points = Points(v, cloud.eye_m, moment, point, velocity[moment, point], cloud.lag_s[moment])
         target_m = cloud.points_m[found]

@@ -43,10 +43,14 @@ class _Prepared:
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
     """Precision of each kind of angle; it never falls to zero, or the equations could not be solved."""
+    return _Prepared(max(config.weight, _LEAST) * precision(config))
+
+
+def precision(config: Config) -> F64:
+    """(15, 3) 1/rad^2 of each angle, the weight apart."""
     finger = [config.sigma_flexion_rad, config.sigma_abduction_rad, config.sigma_twist_rad]
     thumb = [config.sigma_flexion_rad, config.sigma_thumb_rad, config.sigma_thumb_rad]
-    sigma = np.array([finger] * _THUMB_ROW + [thumb] * 3)
-    return _Prepared(max(config.weight, _LEAST) / sigma**2)
+    return np.asarray(1.0 / np.array([finger] * _THUMB_ROW + [thumb] * 3) ** 2)
 
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:

@@ -35,6 +35,13 @@ def test_parameters_round_trip(hand) -> None:
     np.testing.assert_allclose(pose, given["pose"], atol=1e-9)
 
 
+def test_the_mesh_ends_in_a_ring_about_the_wrist(hand) -> None:
+    state = hands.state_from_axis_angle(hand, *(np.zeros((1, n)) for n in (3, 45)), np.zeros(10), np.zeros((1, 3)))
+    apart_m = np.linalg.norm(state.vertices_m[0] - state.joints_m[0, 0], axis=-1)
+    assert 8 <= hand.rim.sum() <= 40
+    assert apart_m[hand.rim].max() < 0.05 < np.median(apart_m)
+
+
 def test_normals_point_outwards(hand) -> None:
     state = hands.state_from_axis_angle(hand, **random_parameters(1))
     inside = state.vertices_m - 0.001 * state.normals

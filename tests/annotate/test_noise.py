@@ -8,7 +8,9 @@ import pytest
 from annotate import fit as fitting
 from annotate import noise
 from annotate.stage import SEQUENCE
+from annotate.terms.pose_prior import RELAXED_RAD
 from hoi_core import camera as cameras
+from hoi_core.biomechanics import angles_to_rotations
 
 MOMENTS = 60
 
@@ -93,6 +95,19 @@ def test_a_hand_that_jerks_at_one_time_may_accelerate_there(noisy) -> None:
     factors = np.asarray(config.factors)[:, 0]
     assert factors[26:31].min() > 2.0 * factors[:15].max()
     assert fitting.fit(evidence, result.state, {**terms, "smooth": replace(terms["smooth"], config=config)}).cost > 0
+
+
+@pytest.mark.parametrize(("lasts", "least", "most"), [(True, 0.0, 0.05), (False, 0.5, 1.0)])
+def test_a_pose_that_lasts_is_held_against_a_relaxed_hand_once(lasts: bool, least: float, most: float, noisy) -> None:
+    evidence, terms, result, _ = noisy(7, 1.0)
+    rng = np.random.default_rng(0)
+    bent = rng.normal(size=(1 if lasts else MOMENTS, 15, 3)) * 0.3
+    hands = result.state.hands
+    rotations = hands.rotations.copy()
+    rotations[:, 1:] = angles_to_rotations(np.broadcast_to(RELAXED_RAD + bent, (MOMENTS, 15, 3)), hands.hand.anatomy)
+    posed = replace(result, state=replace(result.state, hands=replace(hands, rotations=rotations)))
+    weight = noise.calibrate(posed, evidence, terms)["pose_prior"].config.weight
+    assert least < weight < most
 
 
 def test_terms_that_are_off_stay_off(noisy) -> None:

@@ -12,6 +12,7 @@ from annotate.objects.mesh import SolidMesh, solid_mesh
 from annotate.objects.solid import Solid
 from annotate.stage import Stage
 from annotate.state import FitState
+from annotate.terms import depth
 from hoi_core import camera as cameras
 from hoi_core import plugins
 from hoi_core.conventions import N_BETAS
@@ -150,3 +151,24 @@ def test_hessian_is_the_square_of_the_slopes(name: str, scene) -> None:
     h = 1e-4
     moved = [module.accumulate(prepared, state.moved(s * step, s * shared), None) for s in (h, -h)]
     assert (moved[0] + moved[1] - 2 * at) / h**2 == pytest.approx(quadratic, rel=1e-3)
+
+
+def test_the_arm_behind_the_wrist_does_not_pull(scene) -> None:
+    made = scene(0, 5)
+    hands, (view, cloud) = made.truth.hands, next(iter(made.evidence.clouds.items()))
+    rim = hands.hand.rim
+    ring_m, normals = hands.vertices_m[:, rim], hands.normals[:, rim]
+    outwards = ring_m.mean(1) - hands.joints_m[:, [9]].mean(1)
+    outwards /= np.linalg.norm(outwards, axis=-1, keepdims=True)
+    sleeve_m = ring_m + 0.004 * outwards[:, None] + 0.003 * normals
+    count = int(rim.sum())
+    arm = replace(
+        cloud,
+        start=np.arange(len(hands.trans_m) + 1) * count,
+        points_m=sleeve_m.reshape(-1, 3),
+        normals=np.zeros((len(hands.trans_m) * count, 3)),
+    )
+    evidence = replace(made.evidence, clouds={view: arm})
+    stage = Stage(4.0, 0.01)
+    assert (depth.match(arm, made.truth, stage.gate_m) >= 0).any()
+    assert not sum(len(part.distance_m) for part in depth.distances(depth.Config(), evidence, made.truth, stage))
