@@ -14,12 +14,12 @@ from typing import cast
 
 import numpy as np
 
+from annotate.angles import angles_and_slopes
 from annotate.covariance import Draws, draw, joint_slopes
 from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
 from annotate.lasting import regions
 from annotate.stage import SEQUENCE
-from annotate.angles import angles_and_slopes
 from annotate.terms import depth, keypoints2d, pose_prior, smooth
 from hoi_core.types import F64, I64, Bool
 
@@ -55,9 +55,9 @@ def calibrate(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) 
         terms: as they were set.
 
     Returns:
-        The terms, those of keypoints, depth, accelerations and the relaxed hand set anew; as they were where less than half of the
-        moments have keypoints: between clicks on a few frames the hand goes as smoothly as it was told to, so what is
-        left over says nothing of how it moves, and too little of the clicks.
+        The terms, those of keypoints, depth, accelerations and the relaxed hand set anew; as they were where less than
+        half of the moments have keypoints: between clicks on a few frames the hand goes as smoothly as it was told to,
+        so what is left over says nothing of how it moves, and too little of the clicks.
     """
     out = dict(terms)
     if float(evidence.seen.any((1, 2)).mean()) < _DENSE:
