@@ -105,6 +105,8 @@ class LocalFit:
         index = np.arange(first, last + 1)
         self._start = state.hands.taken(index)
         self._hands = self._start
+        # Where the joints are needs no skin, and is asked several times a move.
+        self._bare = state.hands.hand.without_skin()
         self._views = state.views
         self._terms = terms
         self._stage = (SEQUENCE if evidence.two_views else WIDE)[-1]
@@ -262,13 +264,17 @@ class LocalFit:
         confidence[self._near(_NEAR), :, along or [0]] *= _YIELDING
         return confidence
 
+    def _joints_at(self, hands: HandState) -> HandState:
+        """The dragged moment of a state, without skin."""
+        return replace(hands.taken(np.array([self.centre])), hand=self._bare)
+
     def _towards(self, form: _Form, target: _Target) -> F64:
         """The step from the form's hand that meets the target."""
         step = form.lowest
         own = slice(DOF * self.centre, DOF * (self.centre + 1))
-        locked_m = self._start.taken(np.array([self.centre])).joints_m[0]
+        locked_m, there = self._joints_at(self._start).joints_m[0], self._joints_at(form.hands)
         for _ in range(_STEPS):
-            now = form.hands.taken(np.array([self.centre])).moved(step[None, own], np.zeros(len(form.hands.betas)))
+            now = there.moved(step[None, own], np.zeros(len(there.betas)))
             residual, slopes, sigma = target.rows(now, locked_m)
             if step is not form.lowest and (np.abs(residual) < _SETTLED * sigma).all():
                 break
@@ -298,15 +304,15 @@ class _Target:
         asked = [self.joint, *self.locked]
         some = replace(now, hand=replace(now.hand, openpose=now.hand.openpose[asked]))
         slopes, _ = joint_slopes(some)
-        joints_m = now.joints_m[0]
+        joints_m = some.joints_m[0]
         T, camera = self.camera.T_cam_world, self.camera
-        local = cameras.transform(T, joints_m[self.joint, None])[0]
+        local = cameras.transform(T, joints_m[:1])[0]
         pixel = cameras.project(camera, local[None])[0]
         ideal = local[:2] / local[2]
         by_local = (
             np.array([[camera.fx, 0.0, -camera.fx * ideal[0]], [0.0, camera.fy, -camera.fy * ideal[1]]]) / local[2]
         )
         rows = [by_local @ T[:3, :3] @ slopes[0, 0], *slopes[0, 1 : len(asked)]]
-        residuals = [pixel - self.pixel_px, *(joints_m[j] - locked_m[j] for j in self.locked)]
+        residuals = [pixel - self.pixel_px, *(joints_m[1:] - locked_m[self.locked])]
         sigma = np.concatenate([np.full(2, _DRAG_SIGMA_PX), np.full(3 * len(self.locked), _LOCK_SIGMA_M)])
         return np.concatenate(residuals), np.concatenate(rows), sigma

@@ -4,7 +4,8 @@ python benchmarks/drag_latency.py ROOT SEQUENCE [--drags 8] [--moves 40] [--size
 
 Works on a copy of the sequence, which must have labels. For each drag a joint of a frame is pressed and moved 60 times
 a second, as a mouse does; the newest place wins. Counted is the time from the move that was fitted to the end of the
-paint of both views. The goal is a 95th percentile of 100 ms on a 30 s sequence.
+paint of both views, waits for the fit before included. The goal is a 95th percentile of 100 ms on a 30 s sequence. The
+processor's time of an update counts all of it: the fit, the drawing, and the moves of the pointer between two fits.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _LIMIT_S = 180.0
 _PERIOD_S = 1 / 60
+_LOOK_MS = 4
 
 
 def wait(until: Callable[[], bool], what: str) -> None:
@@ -34,13 +36,18 @@ def wait(until: Callable[[], bool], what: str) -> None:
     Raises:
         TimeoutError: it took too long.
     """
-    from gui.qt import QtCore, QtWidgets
+    from gui.qt import QtCore
 
-    end = time.monotonic() + _LIMIT_S
-    while not until():
-        if time.monotonic() > end:
-            raise TimeoutError(f"waited {_LIMIT_S:.0f} s for {what}")
-        QtWidgets.QApplication.processEvents(QtCore.QEventLoop.AllEvents, 5)
+    # A loop that sleeps between events, as the program's own does: one that spins would take time from the fit.
+    end, loop, timer = time.monotonic() + _LIMIT_S, QtCore.QEventLoop(), QtCore.QTimer()
+    timer.setTimerType(QtCore.Qt.PreciseTimer)
+    timer.timeout.connect(lambda: loop.quit() if until() or time.monotonic() > end else None)
+    timer.start(_LOOK_MS)
+    if not until():
+        loop.exec_()
+    timer.stop()
+    if not until():
+        raise TimeoutError(f"waited {_LIMIT_S:.0f} s for {what}")
 
 
 def copied(root: Path, sequence: str, into: Path) -> Path:
@@ -55,8 +62,12 @@ def _others(folder: str, sequence: str) -> list[str]:
     return [name for name in os.listdir(folder) if name != sequence]
 
 
-def drag_once(window: AnnotateWindow, frame: int, joint: int, moves: int) -> list[float]:
-    """Drag a joint in a spiral of about 20 px. Returns the seconds from each fitted move to its paint."""
+def drag_once(window: AnnotateWindow, frame: int, joint: int, moves: int) -> tuple[list[float], float]:
+    """Drag a joint in a spiral of about 20 px.
+
+    Returns:
+        The seconds from each fitted move to its paint, and those of the processor from the first move to the last.
+    """
     from gui.annotate.grab import Hold
 
     window.go_to(frame)
@@ -66,17 +77,19 @@ def drag_once(window: AnnotateWindow, frame: int, joint: int, moves: int) -> lis
     chosen, grab = window.selection, window.gripper
     at_px = window.pair.joint_px(chosen.view, chosen.side, joint)
     if at_px is None:
-        return []
+        return [], 0.0
     grab.latencies_s.clear()
     grab.grip(Hold(chosen.side, joint, chosen.view, frame), at_px)
+    start_s = time.process_time()
     for n in range(moves):
         due = time.monotonic() + _PERIOD_S
         angle, reach = 0.35 * n, 0.5 * n
         grab.move(at_px[0] + reach * np.cos(angle), at_px[1] + reach * np.sin(angle))
         wait(lambda due=due: time.monotonic() >= due, "the next move")
     wait(lambda: bool(grab.latencies_s), "the first fit")
+    cpu_s = time.process_time() - start_s
     grab.release()
-    return list(grab.latencies_s)
+    return list(grab.latencies_s), cpu_s
 
 
 def measure(root: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -99,9 +112,10 @@ def measure(root: Path, options: argparse.Namespace) -> dict[str, Any]:
     # The first drag compiles and warms what every later one uses.
     drag_once(window, int(frames[len(frames) // 2]), 8, 5)
     found: list[float] = []
+    cpu_s, count = 0.0, window.session.n_frames
     for frame in rng.choice(frames, options.drags).tolist():
-        found += drag_once(window, frame, int(rng.integers(21)), options.moves)
-    count = window.session.n_frames
+        seconds, used_s = drag_once(window, frame, int(rng.integers(21)), options.moves)
+        found, cpu_s = found + seconds, cpu_s + used_s
     window.ask_before_closing = lambda: "later"  # type: ignore[method-assign]
     window.close()
     wait(lambda: not window.isVisible(), "the window to close")
@@ -112,6 +126,7 @@ def measure(root: Path, options: argparse.Namespace) -> dict[str, Any]:
         "median_ms": float(np.median(ms)),
         "p95_ms": float(np.percentile(ms, 95)),
         "max_ms": float(ms.max()),
+        "cpu_ms": 1e3 * cpu_s / len(ms),
     }
 
 
@@ -131,7 +146,8 @@ def main() -> int:
         figures = measure(copied(options.root, options.sequence, Path(folder) / "data"), options)
     print(
         f"{figures['frames']} frames, {figures['fits']} fits shown: median {figures['median_ms']:.0f} ms, "
-        f"p95 {figures['p95_ms']:.0f} ms, max {figures['max_ms']:.0f} ms (goal: p95 <= 100 ms)"
+        f"p95 {figures['p95_ms']:.0f} ms, max {figures['max_ms']:.0f} ms (goal: p95 <= 100 ms); "
+        f"{figures['cpu_ms']:.0f} ms of the processor for each"
     )
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2))

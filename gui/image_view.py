@@ -9,6 +9,7 @@ import numpy as np
 from hoi_core.types import U8
 
 from .health import Level
+from .kept import Kept
 from .qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from .theme import DARK, Theme, colour
 
@@ -38,6 +39,9 @@ class ImageView(QtWidgets.QWidget):
         self.stale = False
         self._image: QtGui.QImage | None = None
         self._pixels: U8 | None = None
+        self._given: U8 | None = None
+        self._count = 0
+        self._kept = Kept()
         self._zoom = 1.0
         self._centre = QtCore.QPointF(0.5, 0.5)
         self._grip: QtCore.QPointF | None = None
@@ -68,9 +72,16 @@ class ImageView(QtWidgets.QWidget):
 
     def set_image(self, image: U8 | None) -> None:
         """Show `(H, W, 3)` RGB or `(H, W)` gray uint8; None clears. The array must not be changed afterwards."""
+        self._take_image(image)
+        self.update()
+
+    def _take_image(self, image: U8 | None) -> None:
+        if image is not None and image is self._given:
+            return
+        self._given = image
+        self._count += 1
         self._pixels = None if image is None else np.ascontiguousarray(image)
         self._image = None if self._pixels is None else _borrowed(self._pixels)
-        self.update()
 
     def set_state(self, level: Level, note: str) -> None:
         """Set the light and the note on the right of the caption."""
@@ -108,29 +119,43 @@ class ImageView(QtWidgets.QWidget):
         """Paint the image, the caption and the light."""
         painter = QtGui.QPainter(self)
         painter.setRenderHint(QtGui.QPainter.Antialiasing)
-        area = QtCore.QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5)
+        if self._zoomable:
+            # Painted over again and again while somebody drags: what stays is not made anew.
+            said = (self.title, self.note, self.level, self.empty_text, self._theme)
+            self._kept.paint(painter, self.rect(), (self.seen(), said), self._paint_still)
+        else:
+            self._paint_still(painter)
+        if self._image is not None:
+            painter.setClipPath(self._shape())
+            painter.setClipRect(self.area(), Qt.IntersectClip)
+            self.paint_over(painter)
+            if self.stale:
+                painter.fillRect(self.area(), colour("#000000", 170))
+                painter.setPen(colour("#f1f3f6"))
+                painter.drawText(self.area(), int(Qt.AlignCenter), "no new frames")
+        painter.end()
+
+    def _shape(self) -> QtGui.QPainterPath:
         shape = QtGui.QPainterPath()
-        shape.addRoundedRect(area, 8, 8)
+        shape.addRoundedRect(QtCore.QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 8, 8)
+        return shape
+
+    def _paint_still(self, painter: QtGui.QPainter) -> None:
+        shape = self._shape()
         painter.fillPath(shape, QtGui.QColor(self._theme.canvas))
         painter.save()
         painter.setClipPath(shape)
         if self._image is not None:
             painter.setClipRect(self.area(), Qt.IntersectClip)
             self._paint_image(painter)
-            self.paint_over(painter)
-            if self.stale:
-                painter.fillRect(self.area(), colour("#000000", 170))
-                painter.setPen(colour("#f1f3f6"))
-                painter.drawText(self.area(), int(Qt.AlignCenter), "no new frames")
             painter.setClipPath(shape)
         else:
             painter.setPen(colour("#aab3c0"))
-            painter.drawText(area, int(Qt.AlignCenter | Qt.TextWordWrap), self.empty_text)
-        self._paint_caption(painter, area)
+            painter.drawText(self.area(), int(Qt.AlignCenter | Qt.TextWordWrap), self.empty_text)
+        self._paint_caption(painter)
         painter.restore()
         painter.setPen(QtGui.QPen(QtGui.QColor(self._theme.border), 1.0))
         painter.drawPath(shape)
-        painter.end()
 
     def paint_over(self, painter: QtGui.QPainter) -> None:
         """Paint over the image; for views that show more than one."""
@@ -159,8 +184,12 @@ class ImageView(QtWidgets.QWidget):
         image.setDevicePixelRatio(ratio)
         painter.drawImage(QtCore.QPointF(round(where.x()), round(where.y())), image)
 
-    def _paint_caption(self, painter: QtGui.QPainter, area: QtCore.QRectF) -> None:
-        strip = QtCore.QRectF(area.left(), area.top(), area.width(), CAPTION_PX)
+    def seen(self) -> tuple[object, ...]:
+        """What the picture on the screen depends on: which image, where, how large, how smooth; to be compared."""
+        return (self._count, self.target().getRect(), self.smooth)
+
+    def _paint_caption(self, painter: QtGui.QPainter) -> None:
+        strip = QtCore.QRectF(0.5, 0.5, self.width() - 1, CAPTION_PX)
         painter.setPen(Qt.NoPen)
         # The canvas is dark in both themes, and so are the lights on it.
         painter.setBrush(QtGui.QColor(DARK.level(self.level)))

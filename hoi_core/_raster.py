@@ -205,3 +205,50 @@ def _light_terms(value: F64, light: F64) -> tuple[float, float, float]:
             specular = shine ** light[3, 0] * cosine
     # Silhouettes look into the scene, faces towards the camera into the open room.
     return diffuse, specular, 0.6 + 0.4 * facing
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def light_vertices(attributes: F64, faces: np.ndarray, materials: F64, light: F64, out: F64) -> None:
+    """Light vertices rather than samples: enough for meshes of small triangles.
+
+    Args:
+        attributes: `(N, 12)` as in `shade`.
+        faces: `(F, 3)` int32.
+        materials: `(F, 2)` gloss and grain of each face; grain is left out.
+        light: `(4, 3)` as in `shade`.
+        out: `(N, >= 3)`, the first three become RGB as displayed, 0..255.
+    """
+    gloss = np.zeros(attributes.shape[0])
+    for t in range(faces.shape[0]):
+        for k in range(3):
+            gloss[faces[t, k]] = materials[t, 0]
+    for n in range(attributes.shape[0]):
+        diffuse, specular, sky = _light_terms(attributes[n], light)
+        for k in range(3):
+            lit = attributes[n, 6 + k] * (light[1, k] * sky + light[2, k] * diffuse)
+            lit += gloss[n] * specular * light[2, k]
+            out[n, k] = 255.0 * np.sqrt(min(max(lit, 0.0), 1.0))
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def blend_vertices(xy: F64, inverse_z: F64, faces: np.ndarray, values: F64, face_of: np.ndarray, out: U8) -> None:
+    """Interpolate what the vertices hold into a picture; samples that nothing covers stay.
+
+    Args:
+        xy: `(N, 2)` buffer coordinates of the vertices.
+        inverse_z: `(N,)` 1/m.
+        faces: `(F, 3)` int32.
+        values: `(N, C)` 0..255.
+        face_of: `(h, w)` int32, -1 where nothing lies.
+        out: `(h, w, C)`, written.
+    """
+    height, width = face_of.shape
+    for y in range(height):
+        for x in range(width):
+            t = face_of[y, x]
+            if t < 0:
+                continue
+            wa, wb, wc = _weights(x, y, xy, inverse_z, faces[t])
+            a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+            for k in range(values.shape[1]):
+                out[y, x, k] = np.uint8(wa * values[a, k] + wb * values[b, k] + wc * values[c, k] + 0.5)

@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core import camera as cam
-from hoi_core._raster import NOISE_SIZE, cover, normal_image, shade, vertex_normals
+from hoi_core._raster import (
+    NOISE_SIZE,
+    blend_vertices,
+    cover,
+    light_vertices,
+    normal_image,
+    shade,
+    vertex_normals,
+)
 from hoi_core.types import F32, F64, U8, Camera
 
 Window = tuple[int, int, int, int]
@@ -160,6 +168,61 @@ def render_depth(meshes: Sequence[Mesh], camera: Camera, *, window: Window | Non
     return depth_m, segmentation
 
 
+def render_quick(meshes: Sequence[Mesh], camera: Camera, light: Light, background: U8) -> tuple[U8, F32]:
+    """Draw meshes lit at their vertices, without grain: several times as fast as `render`, for what must keep up.
+
+    Args:
+        meshes: in the world frame; their triangles should be small in the picture.
+        camera: as in `render`.
+        light: lamp and ambient light.
+        background: `(H, W, 3)`.
+
+    Returns:
+        `(H, W, 3)` RGB, and `(H, W)` m of the nearest surface, 0 where there is none.
+    """
+    scene = _assemble(meshes, camera)
+    xy, inverse_z = _project(scene, camera)
+    nearest, face_of = _cover(xy, inverse_z, scene.faces, camera.height, camera.width)
+    colour = background.copy()
+    blend_vertices(xy, inverse_z, scene.faces, _lit_vertices(scene, camera, light), face_of, colour)
+    return colour, _depth_of(nearest, face_of)
+
+
+def render_overlay(meshes: Sequence[Mesh], camera: Camera, light: Light, opacity: float) -> tuple[U8, Window] | None:
+    """Draw meshes as in `render_quick`, on nothing and no larger than needed.
+
+    Args:
+        meshes: in the world frame.
+        camera: as in `render`.
+        light: lamp and ambient light.
+        opacity: of the meshes, 0..1.
+
+    Returns:
+        `(h, w, 4)`, colours multiplied by the opacity, and the window of the image that it covers; None where nothing
+        is seen.
+    """
+    scene = _assemble(meshes, camera)
+    xy, inverse_z = _project(scene, camera)
+    window = _window_around(xy[inverse_z > 0], camera, 1)
+    if window is None:
+        return None
+    x0, y0, x1, y1 = window
+    xy -= [x0, y0]
+    face_of = _cover(xy, inverse_z, scene.faces, y1 - y0, x1 - x0)[1]
+    values = np.full((len(xy), 4), 255.0 * opacity)
+    values[:, :3] = opacity * _lit_vertices(scene, camera, light)
+    picture = np.zeros((y1 - y0, x1 - x0, 4), np.uint8)
+    blend_vertices(xy, inverse_z, scene.faces, values, face_of, picture)
+    return picture, window
+
+
+def _lit_vertices(scene: _Scene, camera: Camera, light: Light) -> F64:
+    """`(N, 3)` RGB of the vertices as displayed, 0..255."""
+    out = np.zeros((len(scene.attributes), 3))
+    light_vertices(scene.attributes, scene.faces, scene.materials, _light_matrix(light, camera), out)
+    return out
+
+
 def shadow(meshes: Sequence[Mesh], camera: Camera, light: Light, *, window: Window, height_m: float = 0.0) -> F32:
     """Where the lamp's shadow falls on the plane z = `height_m`. `-> (h, w)`, 1 in shadow, 0 in the light."""
     towards = np.asarray(light.direction, np.float64)
@@ -174,7 +237,10 @@ def shadow(meshes: Sequence[Mesh], camera: Camera, light: Light, *, window: Wind
 def window_of(points_m: F64, camera: Camera, margin_px: int = 4) -> Window | None:
     """The window that holds all projections of world points `(N, 3) m`; None where they miss the image."""
     local = cam.transform(camera.T_cam_world, points_m)
-    pixels = cam.project(camera, local[local[:, 2] > NEAR_M])
+    return _window_around(cam.project(camera, local[local[:, 2] > NEAR_M]), camera, margin_px)
+
+
+def _window_around(pixels: F64, camera: Camera, margin_px: int) -> Window | None:
     if not len(pixels):
         return None
     low, high = np.floor(pixels.min(0)) - margin_px, np.ceil(pixels.max(0)) + margin_px + 1
@@ -256,10 +322,13 @@ def _cover(xy: F64, inverse_z: F64, faces: NDArray[np.int32], height: int, width
 def _nearest(scene: _Scene, xy: F64, inverse_z: F64, shape: tuple[int, int]) -> tuple[F32, U8, NDArray[np.int32]]:
     """Depth, labels and faces at the pixel centres."""
     nearest, face_of = _cover(xy, inverse_z, scene.faces, *shape)
-    hit = face_of >= 0
-    depth_m = np.divide(1.0, nearest, out=np.zeros_like(nearest), where=hit).astype(np.float32)
     labels = np.concatenate([scene.labels, np.zeros(1, np.uint8)])
-    return depth_m, labels[face_of], face_of
+    return _depth_of(nearest, face_of), labels[face_of], face_of
+
+
+def _depth_of(nearest: F64, face_of: NDArray[np.int32]) -> F32:
+    """Inverse depth 1/m to depth m, 0 where nothing lies."""
+    return np.divide(1.0, nearest, out=np.zeros_like(nearest), where=face_of >= 0).astype(np.float32)
 
 
 def _light_matrix(light: Light, camera: Camera) -> F64:

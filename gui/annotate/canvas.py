@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from gui.image_view import ImageView
+from gui.kept import Kept
 from gui.qt import Qt, QtCore, QtGui, Signal
 from gui.theme import Theme, colour
 from hoi_core.conventions import BONES, Side
@@ -44,25 +45,41 @@ class Canvas(ImageView):
         self.picture = Picture()
         self.epipolar_px: F64 = np.zeros((0, 2))
         self.cursor_px: tuple[float, float] | None = None
+        self.held: tuple[Side, int, tuple[float, float]] | None = None
         self._hover: tuple[Side, int] | None = None
         self._holding = False
+        # While a joint is dragged the meshes and hands stay between two fits, and only what follows the pointer moves.
+        self._pictures, self._mesh_layer, self._hand_layer = 0, Kept(), Kept()
         self.setMouseTracking(True)
         self.setToolTip("")
 
     def set_picture(self, picture: Picture) -> None:
         """Show another frame, or the same with other labels."""
         self.picture = picture
+        self._pictures += 1
         self.set_image(picture.image)
+
+    def set_held(self, side: Side, joint: int, at_px: tuple[float, float]) -> None:
+        """Show a joint under the pointer in place of its evidence."""
+        self.held = (side, joint, at_px)
+        self.update()
+
+    def let_go(self) -> None:
+        """Show the evidence of all joints again."""
+        self.held = None
+        self.update()
 
     def set_epipolar(self, points_px: F64) -> None:
         """Show where a point of the other view may lie, `(N, 2)` px; an empty array hides it."""
-        self.epipolar_px = points_px
-        self.update()
+        if not np.array_equal(points_px, self.epipolar_px, equal_nan=True):
+            self.epipolar_px = points_px
+            self.update()
 
     def set_cursor(self, at_px: tuple[float, float] | None) -> None:
         """Show the cross-hair that keys move, or hide it."""
-        self.cursor_px = at_px
-        self.update()
+        if at_px != self.cursor_px:
+            self.cursor_px = at_px
+            self.update()
 
     def to_widget(self, pixels: F64) -> F64:
         """Pixels of the image `(..., 2)` to points of this widget."""
@@ -91,24 +108,33 @@ class Canvas(ImageView):
 
     def paint_over(self, painter: QtGui.QPainter) -> None:
         """Paint what lies over the image."""
-        if self.picture.overlay is not None:
-            self._paint_overlay(painter)
         painter.setRenderHint(QtGui.QPainter.Antialiasing)
+        room, seen = self.area().toAlignedRect(), (self.seen(), self._pictures)
+        if self.picture.overlay is not None:
+            self._mesh_layer.paint(painter, room, seen, self._paint_overlay)
         self._paint_epipolar(painter)
-        for hand in self.picture.hands:
-            self._paint_hand(painter, hand)
-        self._paint_ellipse(painter)
-        for x, y in self.to_widget(self.picture.object_px):
-            painter.setPen(QtGui.QPen(_HALO, 4))
-            painter.drawEllipse(QtCore.QPointF(x, y), 5, 5)
-            painter.setPen(QtGui.QPen(_MARK, 2))
-            painter.drawEllipse(QtCore.QPointF(x, y), 5, 5)
+        chosen = self._selection
+        choice = (chosen.side, chosen.joint, chosen.view, chosen.target, self.editable)
+        held = None if self.held is None else self.held[:2]
+        self._hand_layer.paint(painter, room, (seen, choice, held, self._hover), self._paint_marks)
+        if self.held is not None:
+            self._paint_crosses(painter, [self.held[1]], self.to_widget(np.array([self.held[2]])), [1.0], clicked=True)
         if self.cursor_px is not None:
             self._paint_cursor(painter, *self.to_widget(np.array(self.cursor_px)))
         if self.editable and self._selection.view == self.view:
             painter.setPen(QtGui.QPen(colour(self._theme.accent, 220), 2))
             painter.setBrush(Qt.NoBrush)
             painter.drawRoundedRect(QtCore.QRectF(self.area()).adjusted(1, 1, -1, -1), 4, 4)
+
+    def _paint_marks(self, painter: QtGui.QPainter) -> None:
+        for hand in self.picture.hands:
+            self._paint_hand(painter, hand)
+        self._paint_ellipse(painter)
+        painter.setBrush(Qt.NoBrush)
+        for x, y in self.to_widget(self.picture.object_px):
+            for pen in (QtGui.QPen(_HALO, 4), QtGui.QPen(_MARK, 2)):
+                painter.setPen(pen)
+                painter.drawEllipse(QtCore.QPointF(x, y), 5, 5)
 
     def _paint_overlay(self, painter: QtGui.QPainter) -> None:
         over = self.picture.overlay
@@ -127,15 +153,14 @@ class Canvas(ImageView):
         ours = hand.side == self._selection.side
         painter.setOpacity(1.0 if ours else 0.55)
         shown: Bool = np.asarray(np.isfinite(joints).all(-1))
-        for parent, child in BONES:
-            if shown[parent] and shown[child]:
-                ends = QtCore.QPointF(*joints[parent]), QtCore.QPointF(*joints[child])
-                for pen in (QtGui.QPen(_HALO, 4.0), QtGui.QPen(QtGui.QColor(*joint_colour(child)), 2.2)):
-                    pen.setCapStyle(Qt.RoundCap)
-                    painter.setPen(pen)
-                    painter.drawLine(*ends)
-        for joint in np.flatnonzero(np.isfinite(evidence).all(-1)).tolist():
-            self._paint_evidence(painter, hand, joint, evidence[joint])
+        _paint_bones(painter, joints, shown)
+        there: Bool = np.asarray(np.isfinite(evidence).all(-1))
+        if self.held is not None and self.held[0] == hand.side:
+            there[self.held[1]] = False
+        sure = np.clip(np.nan_to_num(hand.evidence_px[:, 2], nan=0.0), 0.0, 1.0)
+        for clicked in (False, True):
+            some = np.flatnonzero(there & (hand.clicked == clicked))
+            self._paint_crosses(painter, some.tolist(), evidence[some], sure[some].tolist(), clicked=clicked)
         for joint in np.flatnonzero(shown).tolist():
             self._paint_joint(painter, hand, joint, joints[joint])
         painter.setOpacity(1.0)
@@ -162,20 +187,22 @@ class Canvas(ImageView):
                 painter.setPen(pen)
                 painter.drawRect(QtCore.QRectF(centre.x() - 7, centre.y() - 7, 14, 14))
 
-    def _paint_evidence(self, painter: QtGui.QPainter, hand: HandMarks, joint: int, at: F64) -> None:
-        """A cross: large where a person clicked, small and as faint as it is doubtful where it was detected."""
-        clicked = bool(hand.clicked[joint])
+    def _paint_crosses(
+        self, painter: QtGui.QPainter, joints: list[int], places: F64, sure: list[float], *, clicked: bool
+    ) -> None:
+        """Crosses: large where a person clicked, small and as faint as they are doubtful where they were detected."""
         reach = 6.0 if clicked else 4.0
-        confidence = float(np.nan_to_num(hand.evidence_px[joint, 2], nan=0.0))
-        tint = QtGui.QColor(*joint_colour(joint))
-        tint.setAlphaF(1.0 if clicked else 0.35 + 0.65 * min(max(confidence, 0.0), 1.0))
-        for pen in (QtGui.QPen(_HALO, 4.2 if clicked else 3.0), QtGui.QPen(tint, 2.2 if clicked else 1.5)):
-            painter.setPen(pen)
-            for sign in (1, -1):
-                painter.drawLine(
-                    QtCore.QPointF(at[0] - reach, at[1] - sign * reach),
-                    QtCore.QPointF(at[0] + reach, at[1] + sign * reach),
-                )
+        crosses = [
+            [QtCore.QLineF(x - reach, y - sign * reach, x + reach, y + sign * reach) for sign in (1, -1)]
+            for x, y in places.tolist()
+        ]
+        painter.setPen(QtGui.QPen(_HALO, 4.2 if clicked else 3.0))
+        painter.drawLines([line for cross in crosses for line in cross])
+        for joint, cross, confidence in zip(joints, crosses, sure, strict=True):
+            tint = QtGui.QColor(*joint_colour(joint))
+            tint.setAlphaF(1.0 if clicked else 0.35 + 0.65 * confidence)
+            painter.setPen(QtGui.QPen(tint, 2.2 if clicked else 1.5))
+            painter.drawLines(cross)
 
     def _paint_choice(self, painter: QtGui.QPainter, text: str, at: F64) -> None:
         painter.setBrush(Qt.NoBrush)
@@ -211,7 +238,7 @@ class Canvas(ImageView):
         line = self.epipolar_px[np.isfinite(self.epipolar_px).all(-1)]
         if len(line) < 2:
             return
-        path = QtGui.QPolygonF([QtCore.QPointF(x, y) for x, y in self.to_widget(line)])
+        path = QtGui.QPolygonF([QtCore.QPointF(x, y) for x, y in _simplified(self.to_widget(line)).tolist()])
         joint = self._selection.joint or 0
         painter.setBrush(Qt.NoBrush)
         for pen in (QtGui.QPen(_HALO, 3.5), QtGui.QPen(QtGui.QColor(*joint_colour(joint)), 1.6, Qt.DashLine)):
@@ -279,3 +306,29 @@ class Canvas(ImageView):
         self.setCursor(Qt.CrossCursor if placing else Qt.OpenHandCursor if found else Qt.ArrowCursor)
         self.hovered.emit(self.view, found[0] if found else self._selection.side, found[1] if found else -1)
         self.update()
+
+
+def _simplified(line: F64) -> F64:
+    """A polyline `(N, 2)` px, or its two ends where it is straight: dashes along many points take long to paint."""
+    along = line[-1] - line[0]
+    across = (line - line[0]) @ [-along[1], along[0]]
+    straight = np.abs(across).max() < 0.2 * np.linalg.norm(along)
+    return line[[0, -1]] if straight else line
+
+
+def _paint_bones(painter: QtGui.QPainter, joints: F64, shown: Bool) -> None:
+    """Lines between joints `(21, 2)` px that are shown, each finger in its colour over one dark halo."""
+    fingers: dict[tuple[int, int, int], list[QtCore.QLineF]] = {}
+    for parent, child in BONES:
+        if shown[parent] and shown[child]:
+            line = QtCore.QLineF(*joints[parent].tolist(), *joints[child].tolist())
+            fingers.setdefault(joint_colour(child), []).append(line)
+    halo = QtGui.QPen(_HALO, 4.0)
+    halo.setCapStyle(Qt.RoundCap)
+    painter.setPen(halo)
+    painter.drawLines([line for lines in fingers.values() for line in lines])
+    for tint, lines in fingers.items():
+        pen = QtGui.QPen(QtGui.QColor(*tint), 2.2)
+        pen.setCapStyle(Qt.RoundCap)
+        painter.setPen(pen)
+        painter.drawLines(lines)

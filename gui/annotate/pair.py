@@ -15,13 +15,11 @@ from gui.theme import Theme
 from hoi_core import draw
 from hoi_core.conventions import Side
 from hoi_core.errors import HoiError
-from hoi_core.types import F64
 
 from .canvas import Canvas
 from .grab import Grab
 from .picture import (
     Body,
-    HandMarks,
     Layers,
     Overlay,
     Picture,
@@ -75,6 +73,7 @@ class CanvasPair(QtWidgets.QWidget):
         shown = bodies(session, frame, self.layers)
         level = judge(float(score(session.revision)[frame]))
         for view, canvas in self.canvases.items():
+            canvas.let_go()
             canvas.empty_text = "no image from this view at this moment"
             canvas.set_picture(self._picture(view, frame, shown))
             if self.follow:
@@ -120,34 +119,19 @@ class CanvasPair(QtWidgets.QWidget):
             camera = session.camera(view)
             joints_px = draw.world_to_pixels(camera, np.asarray(drag.joints_m))
             hands = tuple(
-                replace(marks, joints_px=joints_px, evidence_px=self._held_evidence(marks, view))
-                if marks.side == hold.side
-                else marks
+                replace(marks, joints_px=joints_px) if marks.side == hold.side else marks
                 for marks in canvas.picture.hands
             )
             over: Overlay | None = overlay(shown, camera, wireframe=self.layers.wireframe, scale=1)
             canvas.set_picture(replace(canvas.picture, overlay=over, hands=hands, ellipse=None))
         self.show_link()
 
-    def _held_evidence(self, marks: HandMarks, view: str) -> F64:
-        hold = self._grab.hold
-        evidence = marks.evidence_px
-        if hold is not None and hold.view == view:
-            evidence = evidence.copy()
-            evidence[hold.joint] = (*self._grab.at_px, 1.0)
-        return evidence
-
     def show_held_point(self) -> None:
         """Show the point under the pointer at once; the hand follows when its fit is there."""
         hold = self._grab.hold
         if hold is None or hold.view not in self.canvases:
             return
-        canvas = self.canvases[hold.view]
-        hands = tuple(
-            replace(marks, evidence_px=self._held_evidence(marks, hold.view)) if marks.side == hold.side else marks
-            for marks in canvas.picture.hands
-        )
-        canvas.set_picture(replace(canvas.picture, hands=hands))
+        self.canvases[hold.view].set_held(hold.side, hold.joint, self._grab.at_px)
         self.show_link()
 
     def zoom_on_hands(self) -> None:

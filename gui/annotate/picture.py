@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 HAND_RGB = {"right": (96, 165, 250), "left": (192, 132, 252)}
 REJECTED_RGB = (235, 110, 105)
 OBJECT_RGB = (250, 190, 90)
-_LIGHT = render.Light(direction=(0.25, -0.35, 0.9), ambient=(0.34,) * 3, diffuse=(0.7,) * 3)
+LIGHT = render.Light(direction=(0.25, -0.35, 0.9), ambient=(0.34,) * 3, diffuse=(0.7,) * 3)
+_GLOSS = 0.12
 # Meshes are drawn finer than the image, so that their edge stays crisp when zoomed.
 _SCALE = 2
 # Edge of the 90 % ellipse of a two-dimensional normal distribution, in standard deviations.
@@ -150,27 +151,28 @@ def overlay(
     Returns:
         The picture, no larger than needed; None where nothing is seen.
     """
-    fine = resize(camera, camera.width * scale, camera.height * scale)
-    window = render.window_of(np.concatenate([b.vertices_m for b in shown]), fine) if shown else None
-    if window is None:
+    if not shown:
         return None
-    x0, y0, x1, y1 = window
-    box = (x0 / scale, y0 / scale, (x1 - x0) / scale, (y1 - y0) / scale)
+    fine = resize(camera, camera.width * scale, camera.height * scale)
     if wireframe:
-        return Overlay(_wires(shown, fine, window), box)
-    meshes = [
+        window = render.window_of(np.concatenate([b.vertices_m for b in shown]), fine)
+        drawn = None if window is None else (_wires(shown, fine, window), window)
+    else:
+        drawn = render.render_overlay(meshes(shown), fine, LIGHT, opacity)
+    if drawn is None:
+        return None
+    rgba, (x0, y0, x1, y1) = drawn
+    return Overlay(rgba, (x0 / scale, y0 / scale, (x1 - x0) / scale, (y1 - y0) / scale))
+
+
+def meshes(shown: Sequence[Body]) -> list[render.Mesh]:
+    """Bodies as the rasteriser takes them."""
+    return [
         render.Mesh(
-            b.vertices_m, b.faces.astype(np.int32), np.full((len(b.vertices_m), 3), b.rgb, np.uint8), n + 1, 0.12
+            b.vertices_m, b.faces.astype(np.int32), np.full((len(b.vertices_m), 3), b.rgb, np.uint8), n + 1, _GLOSS
         )
         for n, b in enumerate(shown)
     ]
-    colour = render.render_color(meshes, fine, _LIGHT, window=window)
-    covered = render.render_depth(meshes, fine, window=window)[1] > 0
-    rgba = np.zeros((*covered.shape, 4), np.uint8)
-    rgba[..., :3] = cv2.convertScaleAbs(colour, alpha=opacity)
-    rgba[..., 3] = round(255 * opacity)
-    rgba[~covered] = 0
-    return Overlay(rgba, box)
 
 
 def _wires(shown: Sequence[Body], camera: Camera, window: render.Window) -> U8:

@@ -12,7 +12,7 @@ from hoi_core import camera as cam
 from hoi_core import render
 from hoi_core.types import F32, F64, U8, Camera
 
-from .picture import Body
+from .picture import Body, meshes
 
 _LIGHT = render.Light(direction=(0.25, -0.35, 0.9), ambient=(0.4,) * 3, diffuse=(0.7,) * 3)
 _FIELD = 0.6
@@ -91,19 +91,10 @@ def draw_scene(scene: Scene, camera: Camera, background: tuple[int, int, int]) -
     depth_m = _splat(scene, camera, picture)
     if not len(scene.bodies):
         return picture, np.zeros(depth_m.shape, np.float32)
-    meshes = [
-        render.Mesh(
-            b.vertices_m, b.faces.astype(np.int32), np.full((len(b.vertices_m), 3), b.rgb, np.uint8), n + 1, 0.12
-        )
-        for n, b in enumerate(scene.bodies)
-    ]
-    colour = render.render_color(meshes, camera, _LIGHT, picture)
-    surface_m, _ = render.render_depth(meshes, camera)
-    hit = surface_m > 0
-    behind = hit & (depth_m < surface_m - _VEIL_M)
-    out = np.where(hit[..., None], colour, picture)
-    out[behind] = (0.45 * colour[behind] + 0.55 * picture[behind]).astype(np.uint8)
-    return out.astype(np.uint8), surface_m
+    colour, surface_m = render.render_quick(meshes(scene.bodies), camera, _LIGHT, picture)
+    behind = depth_m < surface_m - _VEIL_M
+    colour[behind] = (0.45 * colour[behind] + 0.55 * picture[behind]).astype(np.uint8)
+    return colour, surface_m
 
 
 def _splat(scene: Scene, camera: Camera, picture: U8) -> F64:

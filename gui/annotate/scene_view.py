@@ -85,7 +85,7 @@ class SceneView(ImageView):
             area = self.area()
             self._camera = self.orbit.camera(max(int(area.width()), 16), max(int(area.height()), 16))
             picture, self._surface_m = draw_scene(self.scene, self._camera, _BACKGROUND)
-            self.set_image(picture)
+            self._take_image(picture)
         super().paintEvent(event)
 
     def to_widget(self, points_m: F64) -> F64:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hoi_core import camera as cam
 from hoi_core import rotation
-from hoi_core.render import Light, Mesh, render, render_depth, shadow, window_of
+from hoi_core.render import Light, Mesh, render, render_depth, render_overlay, render_quick, shadow, window_of
 from hoi_core.types import Camera
 
 CAMERA = Camera(160, 120, 150.0, 148.0, 80.3, 58.7)
@@ -161,3 +161,34 @@ def test_nothing_to_draw_gives_the_background():
         np.testing.assert_array_equal(out.color, background)
         assert not out.depth_m.any()
     assert window_of(behind.vertices_m, CAMERA) is None
+
+
+@pytest.mark.parametrize("camera", [CAMERA, LENS], ids=["pinhole", "lens"])
+def test_lighting_the_vertices_looks_as_lighting_the_pixels(camera):
+    meshes = [sphere(np.array([0.03, -0.02, 0.6])), sphere(np.array([-0.1, 0.05, 0.5]), 0.04, label=2)]
+    background = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
+    lamp = Light(direction=(0.6, -0.4, -0.7))
+    full = render(meshes, camera, lamp, background)
+    colour, depth_m = render_quick(meshes, camera, lamp, background)
+    np.testing.assert_array_equal(depth_m, full.depth_m)
+    np.testing.assert_array_equal(colour[depth_m == 0], background[depth_m == 0])
+    # Lit at the vertices of a fine mesh: a few levels apart at most, where the normal turns within a triangle.
+    apart = np.abs(colour[depth_m > 0].astype(float) - full.color[depth_m > 0])
+    assert np.percentile(apart, 99) <= 3
+    assert full.color[depth_m > 0].std() > 20
+
+
+def test_an_overlay_holds_the_meshes_and_nothing_else():
+    mesh = sphere(np.array([0.03, -0.02, 0.6]))
+    full = render([mesh], LENS, Light())
+    picture, (x0, y0, x1, y1) = render_overlay([mesh], LENS, Light(), 0.6)
+    covered = np.zeros((LENS.height, LENS.width), bool)
+    covered[y0:y1, x0:x1] = picture[..., 3] > 0
+    np.testing.assert_array_equal(covered, full.segmentation > 0)
+    assert set(np.unique(picture[..., 3]).tolist()) == {0, 153}
+    inside = covered[y0:y1, x0:x1]
+    apart = np.abs(picture[inside][:, :3] - 0.6 * full.color[y0:y1, x0:x1][inside])
+    assert np.percentile(apart, 99) <= 2
+    assert not picture[~inside].any()
+    assert render_overlay([sphere(np.array([0.0, 0.0, -1.0]))], LENS, Light(), 0.5) is None
+    assert render_overlay([], LENS, Light(), 0.5) is None
