@@ -8,9 +8,9 @@ keypoints and foreign depth points out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -63,7 +63,12 @@ def calibrate(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) 
     if float(evidence.seen.any((1, 2)).mean()) < _DENSE:
         return out
     draws = draw(result, _DRAWS)
-    estimates = {"keypoints2d": _keypoints, "depth": _depth, "smooth": _accelerations, "pose_prior": _relaxed}
+    estimates: dict[str, Callable[[FitResult, Evidence, Any, Draws], Any]] = {
+        "keypoints2d": _keypoints,
+        "depth": _depth,
+        "smooth": _accelerations,
+        "pose_prior": _relaxed,
+    }
     for name, estimate in estimates.items():
         if name in terms and terms[name].config.weight > 0:
             config = estimate(result, evidence, terms[name].config, draws)
