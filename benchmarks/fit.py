@@ -16,6 +16,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -80,6 +81,25 @@ def invent(layer: ManoLayer, moments: int) -> tuple[Evidence, F64]:
     return evidence, state.joints_m
 
 
+class Took(NamedTuple):
+    """Time of some work: on the wall, and of all threads of this process, which other programs hardly change."""
+
+    wall_s: float
+    cpu_s: float
+
+    @staticmethod
+    def now() -> Took:
+        """The clocks."""
+        return Took(time.perf_counter(), time.process_time())
+
+    def __add__(self, other: tuple[float, ...]) -> Took:
+        return Took(self.wall_s + other[0], self.cpu_s + other[1])
+
+    def since(self, began: Took) -> Took:
+        """What went by between two readings."""
+        return Took(self.wall_s - began.wall_s, self.cpu_s - began.cpu_s)
+
+
 @dataclass(frozen=True)
 class Problem:
     """What all solvers are given."""
@@ -103,24 +123,24 @@ class Problem:
         """Mean distance from the true joints."""
         return float(1e3 * np.linalg.norm(state.hands.joints_m - self.true_m, axis=-1).mean())
 
-    def show(self, name: str, seconds: float, state: FitState, own_s: float) -> None:
+    def show(self, name: str, took: Took, state: FitState, own: Took) -> None:
         """One line of the table."""
         print(
-            f"{name:24s} {seconds:9.2f} s {seconds / own_s:8.1f} x  cost {self.cost(state):10.1f}  "
-            f"joints {self.error_mm(state):6.2f} mm",
+            f"{name:24s} {took.wall_s:9.2f} s {took.wall_s / own.wall_s:8.1f} x  (CPU {took.cpu_s:9.2f} s "
+            f"{took.cpu_s / own.cpu_s:8.1f} x)  cost {self.cost(state):10.1f}  joints {self.error_mm(state):6.2f} mm",
             flush=True,
         )
 
 
-def ours(problem: Problem, repeats: int) -> tuple[float, FitState]:
-    """Median seconds of the fit, and where it ends."""
+def ours(problem: Problem, repeats: int) -> tuple[Took, FitState]:
+    """Median time of the fit, and where it ends."""
     fitting.fit(problem.evidence, problem.start, problem.terms)  # compiles
     times = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = Took.now()
         result = fitting.fit(problem.evidence, untouched(problem.start), problem.terms)
-        times.append(time.perf_counter() - began)
-    return statistics.median(times), result.state
+        times.append(Took.now().since(began))
+    return Took(*(statistics.median(column) for column in zip(*times, strict=True))), result.state
 
 
 def untouched(state: FitState) -> FitState:
@@ -137,10 +157,10 @@ def agreement(problem: Problem, dtype: torch.dtype) -> float:
     return abs(peer(peer.start(problem.start)).item() / expected - 1)
 
 
-def adam(problem: Problem, steps: int, on_mark: Callable[[int, float, FitState], None], marks: set[int]) -> float:
-    """Seconds of so many steps of Adam; calls `on_mark` (step, seconds, state) at some of them."""
+def adam(problem: Problem, steps: int, on_mark: Callable[[int, Took, FitState], None], marks: set[int]) -> Took:
+    """Time of so many steps of Adam; calls `on_mark` (step, time, state) at some of them."""
     peer = Peer(problem.evidence, problem.start, torch.float32)
-    spent, began = 0.0, time.perf_counter()
+    spent, began = Took(0.0, 0.0), Took.now()
     peer.renew(problem.prepared(problem.start, 0))
     leaves = peer.start(problem.start)
     solver = torch.optim.Adam(leaves, lr=_RATE, fused=True)
@@ -151,18 +171,18 @@ def adam(problem: Problem, steps: int, on_mark: Callable[[int, float, FitState],
         peer(leaves).backward()
         solver.step()
         if k in marks:
-            spent += time.perf_counter() - began
+            spent += Took.now().since(began)
             on_mark(k, spent, peer.state(leaves))
-            began = time.perf_counter()
-    return spent + time.perf_counter() - began
+            began = Took.now()
+    return spent + Took.now().since(began)
 
 
-def lbfgs(problem: Problem, rounds: int) -> tuple[float, int, FitState]:
-    """Seconds and evaluations of scipy's L-BFGS-B, and where it ends; unknowns scaled by the fit's own Hessian.
+def lbfgs(problem: Problem, rounds: int) -> tuple[Took, int, FitState]:
+    """Time and evaluations of scipy's L-BFGS-B, and where it ends; unknowns scaled by the fit's own Hessian.
 
     It starts anew after each renewal and ends once a round of the last stage lowers the cost by less than 1e-4.
     """
-    began = time.perf_counter()
+    began = Took.now()
     peer, state, evaluations = Peer(problem.evidence, problem.start, torch.float64), problem.start, 0
     for k in range(rounds):
         prepared = problem.prepared(state, k)
@@ -187,7 +207,7 @@ def lbfgs(problem: Problem, rounds: int) -> tuple[float, int, FitState]:
         before, state = scaled(np.zeros(len(free)))[0], peer.state(put(leaves, free + found.x * scale))
         if k >= len(SEQUENCE) and before - found.fun < 1e-4 * before:
             break
-    return time.perf_counter() - began, evaluations, state
+    return Took.now().since(began), evaluations, state
 
 
 def put(leaves: list[torch.Tensor], flat: F64) -> list[torch.Tensor]:
@@ -231,7 +251,7 @@ def faster_threads(problem: Problem) -> int:
     for threads in (1, 2):
         torch.set_num_threads(threads)
         adam(problem, 5, lambda *_: None, set())
-        took[threads] = adam(problem, 20, lambda *_: None, set())
+        took[threads] = adam(problem, 20, lambda *_: None, set()).wall_s
     return min(took, key=lambda threads: took[threads])
 
 
@@ -254,16 +274,16 @@ def main() -> None:
     print(f"{given.moments} moments; costs differ by {apart:.0e} at the start")
     if apart > _AGREE:
         raise SystemExit(f"the torch cost must be ours to {_AGREE}, they differ by {apart:.1e}.")
-    own_s, ended = ours(problem, given.repeats)
-    problem.show("start", 0.0, start, own_s)
-    problem.show("ours", own_s, ended, own_s)
+    own, ended = ours(problem, given.repeats)
+    problem.show("start", Took(0.0, 0.0), start, own)
+    problem.show("ours", own, ended, own)
     torch.set_num_threads(faster_threads(problem))
     print(f"torch uses {torch.get_num_threads()} threads")
     marks = {n for n in (100, 1000, given.adam_steps) if n <= given.adam_steps}
-    adam(problem, given.adam_steps, lambda n, s, state: problem.show(f"Adam, {n} steps", s, state, own_s), marks)
-    seconds, evaluations, state = lbfgs(problem, 3 if given.quick else 60)
-    problem.show(f"L-BFGS, {evaluations} evaluations", seconds, state, own_s)
-    print(f"ours: {1e3 * own_s / given.moments:.1f} ms a moment")
+    adam(problem, given.adam_steps, lambda n, took, state: problem.show(f"Adam, {n} steps", took, state, own), marks)
+    took, evaluations, state = lbfgs(problem, 3 if given.quick else 60)
+    problem.show(f"L-BFGS, {evaluations} evaluations", took, state, own)
+    print(f"ours: {1e3 * own.wall_s / given.moments:.1f} ms a moment")
     moves = drags_ms(problem, ended, given.drags, 25)
     for name, rows in (("all", moves), ("first", moves[moves[:, 2] > 0])):
         wall, cpu = (np.percentile(rows[:, k], [50, 95, 100]) for k in (0, 1))
