@@ -269,9 +269,9 @@ class Sample:
     side: Side
     """Which hand is labelled."""
     joints_m: F64
-    """(21, 3) m, openpose21, camera frame; NaN where missing."""
+    """(21, 3) m, openpose21, camera frame; NaN where missing, throughout where the dataset labels pixels only."""
     joints_valid: Bool
-    """(21,)."""
+    """(21,) whether `joints_m` is known."""
     vertices_m: F64 | None
     """(778, 3) m, camera frame, or None."""
     dataset: str

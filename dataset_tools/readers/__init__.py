@@ -49,6 +49,9 @@ class ReaderInfo:
     """Public documents behind our reading of its fields."""
     unchecked: tuple[str, ...] = ()
     """What was never compared with the real files."""
+    camera_known: bool = True
+    """False where only pixels are labelled: `joints_m` is then NaN throughout, and the camera is a guess of 60 degrees
+    across the width."""
 
 
 def home(root: Path, name: str) -> Path:

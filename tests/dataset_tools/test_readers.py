@@ -66,11 +66,27 @@ def test_samples_keep_shapes_units_and_names(dataset):
         assert sample.joints_m.shape == (21, 3)
         assert sample.joints_m.dtype == np.float64
         assert sample.joints_valid.shape == (21,)
-        assert sample.joints_valid.any()
+        assert sample.joints_valid.any() == reader.INFO.camera_known
         assert np.isfinite(sample.joints_m[sample.joints_valid]).all()
         assert np.isnan(sample.joints_m[~sample.joints_valid]).all()
         if sample.vertices_m is not None:
             assert sample.vertices_m.shape == (778, 3)
+        if sample.joints_px is not None:
+            assert sample.joints_px.shape == (21, 2)
+            assert (np.isfinite(sample.joints_px[:, 0]) == np.isfinite(sample.joints_px[:, 1])).all()
+
+
+def test_where_only_pixels_are_known_the_camera_is_a_guess_that_is_said(dataset):
+    reader, _ = dataset
+    for sample in samples(dataset):
+        if reader.INFO.camera_known:
+            continue
+        camera = sample.camera
+        assert np.isfinite(sample.joints_px).any()
+        assert sample.vertices_m is None
+        assert sample.params is None
+        assert np.rad2deg(2 * np.arctan(camera.width / 2 / camera.fx)) == pytest.approx(60)
+        assert (camera.fy, camera.cx, camera.cy) == (camera.fx, (camera.width - 1) / 2, (camera.height - 1) / 2)
 
 
 def test_joints_are_a_hand_of_human_size_in_front_of_the_camera(dataset):
@@ -89,9 +105,11 @@ def test_joints_are_a_hand_of_human_size_in_front_of_the_camera(dataset):
 
 def test_the_thumb_is_the_thumb_and_the_hand_its_side(dataset):
     for sample in samples(dataset):
-        if not sample.joints_valid.all():
+        if not sample.joints_valid[1:].all():
             continue
         wrist, thumb, index, middle, _, little = sample.joints_m[[0, 1, 5, 9, 13, 17]]
+        # Where the wrist is not known, the base of the thumb stands for it: it lies next to it.
+        wrist = wrist if sample.joints_valid[0] else thumb
         # The base of the thumb lies nearest to the wrist, on the side of the index finger.
         assert np.linalg.norm(thumb - wrist) < 0.7 * np.linalg.norm(index - wrist)
         assert np.linalg.norm(thumb - index) < np.linalg.norm(thumb - little)
@@ -103,14 +121,17 @@ def test_the_thumb_is_the_thumb_and_the_hand_its_side(dataset):
 
 
 def test_labels_lie_on_the_picture(dataset):
-    """The fakes are drawn with bright bones: what is read must lie on them."""
+    """The fakes are drawn with bright bones: what is read must lie on them, and so must the middle of each bone."""
     for sample in samples(dataset):
-        pixels = cameras.project(sample.camera, sample.joints_m[sample.joints_valid])
-        whole = np.rint(pixels).astype(int)
-        assert (sample.image[whole[:, 1], whole[:, 0], 0] > 130).all()
-        if sample.joints_px is not None:
-            distance = np.linalg.norm(sample.joints_px[sample.joints_valid] - pixels, axis=-1)
-            assert np.nanmax(distance) < 1.0
+        for pixels in (cameras.project(sample.camera, sample.joints_m), sample.joints_px):
+            if pixels is None:
+                continue
+            middles = np.array([pixels[list(bone)].mean(0) for bone in BONES])
+            whole = np.rint([p for p in (*pixels, *middles) if np.isfinite(p).all()]).astype(int).reshape(-1, 2)
+            assert (sample.image[whole[:, 1], whole[:, 0], 0] > 130).all()
+        if sample.joints_px is not None and sample.joints_valid.any():
+            distance = sample.joints_px - cameras.project(sample.camera, sample.joints_m)
+            assert np.nanmax(np.linalg.norm(distance[sample.joints_valid], axis=-1)) < 1.0
 
 
 def test_a_mesh_has_its_joints(dataset):
