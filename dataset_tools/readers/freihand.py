@@ -136,18 +136,23 @@ def tiny(folder: Path) -> Path:
 def _keys(root: Path, part: str, backgrounds: tuple[str, ...]) -> list[str]:
     count = len(_labels(root, part).K)
     pictures = sum(1 for _ in (root / part / "rgb").glob("*.jpg"))
-    expected = count * (len(BACKGROUNDS) if part == _TRAINING else 1)
-    if pictures != expected:
+    # Version 1, and what this toolkit exports, have one picture for each label.
+    allowed = {count: BACKGROUNDS[:1], len(BACKGROUNDS) * count: BACKGROUNDS} if part == _TRAINING else {count: ("",)}
+    if pictures not in allowed:
         raise DatasetError(
-            f"expected {expected} pictures in {root / part / 'rgb'}, as {count} are labelled; found {pictures}.",
+            f"expected {' or '.join(map(str, allowed))} pictures in {root / part / 'rgb'}, as {count} are labelled; "
+            f"found {pictures}.",
             "Unpack the dataset again.",
         )
-    return [f"{part}/{n:08d}{background and '/' + background}" for background in backgrounds for n in range(count)]
+    there = [background for background in backgrounds if background in allowed[pictures]]
+    return [f"{part}/{n:08d}{background and '/' + background}" for background in there for n in range(count)]
 
 
 def _labels(root: Path, part: str) -> _Part:
-    names = [f"{part}_{kind}.json" for kind in ("K", "xyz", "verts", *(["mano"] if part == _TRAINING else []))]
+    names = [f"{part}_{kind}.json" for kind in ("K", "xyz", "verts")]
     need(INFO, root, f"{part}/rgb", *names)
+    # The evaluation set has none, nor has what this toolkit exports.
+    names += [name for name in (f"{part}_mano.json",) if (root / name).exists()]
     return _read_labels(root, part, tuple((root / name).stat().st_mtime_ns for name in names))
 
 
@@ -160,7 +165,7 @@ def _read_labels(root: Path, part: str, times_ns: tuple[int, ...]) -> _Part:
         arrays("K", 3, 3),
         arrays("xyz", N_JOINTS, 3),
         arrays("verts", N_VERTICES, 3),
-        arrays("mano", 61) if part == _TRAINING else None,
+        arrays("mano", 61) if (root / f"{part}_mano.json").exists() else None,
     )
     counts = {len(values) for values in (found.K, found.xyz_m, found.vertices_m, found.mano) if values is not None}
     if len(counts) > 1:

@@ -20,7 +20,8 @@ from hoi_core.conventions import Side
 from hoi_core.errors import DatasetError
 from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
-from hoi_core.types import F64, STATUSES, Bool, Camera, HandTrack, Revision, Sample
+from hoi_core.rotation import exp_so3, log_so3
+from hoi_core.types import F64, STATUSES, Bool, Camera, HandParams, HandTrack, Revision, Sample
 
 INFO = ReaderInfo(
     name="ours",
@@ -79,7 +80,7 @@ def read(root: Path, key: str) -> Sample:
     stream = _capture(folder, os.getpid()).views[view]
     camera = stream.camera
     joints = cameras.transform(camera.T_cam_world, hand.joints_m[m])
-    vertices = cameras.transform(camera.T_cam_world, _vertices(side, hand, m))
+    vertices, params = _model(side, hand, m, camera.T_cam_world)
     return Sample(
         image=np.asarray(stream.color[int(frames[m])], dtype=np.uint8),
         camera=camera,
@@ -89,6 +90,7 @@ def read(root: Path, key: str) -> Sample:
         vertices_m=vertices if np.isfinite(vertices).all() else None,
         dataset="ours",
         key=key,
+        params=params if np.isfinite(vertices).all() else None,
     )
 
 
@@ -191,8 +193,17 @@ def _revision(folder: Path, version: int) -> Revision:
     return revision
 
 
-def _vertices(side: Side, hand: HandTrack, m: int) -> F64:
-    """(778, 3) m of one moment in the world frame, from its parameters; NaN without them."""
+def _model(side: Side, hand: HandTrack, m: int, T_cam_world: F64) -> tuple[F64, HandParams]:
+    """Mesh `(778, 3)` m and parameters of one moment in the camera's frame; NaN without them."""
     some = slice(m, m + 1)
     posed = ManoLayer.from_env(side)(hand.orient[some], hand.pose[some], hand.betas, hand.trans_m[some])
-    return np.asarray(posed.vertices_m[0])
+    # The hand turns about its shaped wrist, which lies where it did in the template plus the translation.
+    wrist_m = posed.joints_m[0, 0]
+    params = HandParams(
+        orient=log_so3(T_cam_world[:3, :3] @ exp_so3(hand.orient[m])),
+        pose=hand.pose[m],
+        betas=hand.betas,
+        trans_m=cameras.transform(T_cam_world, wrist_m[None])[0] - (wrist_m - hand.trans_m[m]),
+        flat_hand_mean=True,
+    )
+    return cameras.transform(T_cam_world, posed.vertices_m[0]), params

@@ -1,0 +1,45 @@
+"""Write a dataset in another format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hoi_cli._run import Common, with_data, write_json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Common):
+    """Write splits of a dataset in another format: coco, freihand, webdataset."""
+
+    to: str
+    """Format, the name of a file in dataset_tools/writers."""
+    out: Path
+    """New folder."""
+    dataset: str = "ours"
+    """Dataset to read."""
+    splits: tuple[str, ...] = ("train", "test")
+    """Its splits."""
+
+
+def job(command: Config, root: Path) -> None:
+    """Run `hoi-data convert`."""
+    from dataset_tools.convert import convert
+    from hoi_core import log, plugins
+
+    keeps = plugins.load("dataset_tools.writers", command.to).INFO.keeps
+    with log.progress() as bar:
+        task = bar.add_task("converting", total=None)
+        done = convert(
+            root,
+            command.dataset,
+            command.splits,
+            command.to,
+            command.out,
+            lambda n, total: bar.update(task, completed=n, total=total),
+        )
+    write_json(command.json, {"written": done.written, "left_out": done.left_out, "out": command.out})
+    lines = [f"keeps {keeps}"]
+    if done.left_out:
+        lines.append(f"{done.left_out} samples left out: the format has no place for them")
+    log.panel(f"{done.written} samples in {command.out}", lines, with_data("hoi-data list", command.data))
