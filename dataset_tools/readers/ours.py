@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
 from dataset_tools.readers import ReaderInfo
+from dataset_tools.readers._kept_keys import KeptKeys
 from dataset_tools.split import read_splits
 from hoi_core import camera as cameras
 from hoi_core import sequence as sequences
@@ -47,13 +48,15 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: no recordings, a sequence without labels, or a split that is empty; labels of another hand model.
         ConfigError: an unknown split.
     """
-    chosen = _sequences_of(Path(root), split)
-    keys = [
-        key
-        for name, views in chosen.items()
-        for key in _keys_of(Path(root), name)
-        if "" in views or key.split("/")[1] in views
-    ]
+    root = Path(root)
+    kept = KeptKeys(root, os.environ.get("HOI_MANO", ""))
+    keys: list[str] = []
+    for name, views in _sequences_of(root, split).items():
+        folder = sequences.find_sequence(root, name)
+        files = sorted(folder.glob("*.h5"))
+        found = kept.of(name, files, partial(_keys_of, folder))
+        keys += found if "" in views else [key for key in found if key.split("/")[1] in views]
+    kept.save()
     if not keys:
         raise DatasetError(f"split {split!r} of {root} holds no valid labelled frame.", "Annotate it: `hoi-annotate`.")
     return keys
@@ -71,7 +74,7 @@ def read(root: Path, key: str) -> Sample:
     except ValueError as error:
         raise DatasetError(f"expected a key like seq_001/left/000012, got {key!r}.", "Take it from index().") from error
     folder = sequences.find_sequence(Path(root), name)
-    revision = _revision(folder, _version(folder))
+    revision = _revision(folder, *_version(folder))
     side = next((known for known in revision.hands if rest in ([], [known])), None)
     frames = revision.frame_index.get(view, np.empty(0, np.int64))
     if side is None or not 0 <= m < len(frames) or frames[m] < 0 or not revision.hands[side].valid[m]:
@@ -135,9 +138,8 @@ def _sequences_of(root: Path, split: str) -> dict[str, set[str]]:
     return {name: views for name, views in chosen.items() if name not in rejected}
 
 
-def _keys_of(root: Path, name: str) -> list[str]:
-    folder = sequences.find_sequence(root, name)
-    revision = _revision(folder, _version(folder))
+def _keys_of(folder: Path) -> list[str]:
+    revision = _revision(folder, *_version(folder))
     with sequences.open_capture(folder) as capture, sequences.open_annotation(folder) as labels:
         labels.check_capture(capture)
         views = {view: capture.views[view].camera for view in revision.frame_index if view in capture.views}
@@ -146,7 +148,7 @@ def _keys_of(root: Path, name: str) -> list[str]:
         for side, hand in revision.hands.items():
             usable = _usable(hand, camera) & (revision.frame_index[view] >= 0)
             suffix = f"/{side}" if len(revision.hands) > 1 else ""
-            keys += [f"{name}/{view}/{m:06d}{suffix}" for m in np.flatnonzero(usable)]
+            keys += [f"{folder.name}/{view}/{m:06d}{suffix}" for m in np.flatnonzero(usable)]
     return keys
 
 
@@ -163,10 +165,10 @@ def _capture(folder: Path, pid: int) -> sequences.Capture:
     return sequences.open_capture(folder)
 
 
-def _version(folder: Path) -> int:
-    """Changes when the labels do."""
+def _version(folder: Path) -> tuple[int, str]:
+    """Changes when the labels or the hand model do."""
     try:
-        return (folder / "annotation.h5").stat().st_mtime_ns
+        return (folder / "annotation.h5").stat().st_mtime_ns, os.environ.get("HOI_MANO", "")
     except FileNotFoundError as error:
         raise DatasetError(
             f"sequence {folder.name} has no labels.", f"Type `hoi-annotate {folder.name} --auto`."
@@ -174,7 +176,7 @@ def _version(folder: Path) -> int:
 
 
 @lru_cache(maxsize=_KEPT_LABELS)
-def _revision(folder: Path, version: int) -> Revision:
+def _revision(folder: Path, version: int, model: str) -> Revision:
     """The current labels of a sequence."""
     with sequences.open_annotation(folder) as annotation:
         revision = annotation.load()

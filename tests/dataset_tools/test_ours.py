@@ -193,3 +193,41 @@ def test_labels_of_another_recording_are_refused(tmp_path):
     (folders[0] / "annotation.h5").write_bytes((folders[1] / "annotation.h5").read_bytes())
     with pytest.raises(SequenceError, match="another recording"):
         ours.index(root, "all")
+
+
+class TestKeptKeys:
+    def test_an_index_is_made_once(self, tmp_path, monkeypatch):
+        root = ours.tiny(tmp_path)
+        keys = ours.index(root, "all")
+        with monkeypatch.context() as patched:
+            patched.setattr(ours, "_keys_of", None)
+            assert ours.index(root, "all") == keys
+            assert ours.index(root, "test") == keys[1:]
+
+    def test_other_labels_are_indexed_anew(self, tmp_path):
+        root = ours.tiny(tmp_path)
+        keys = ours.index(root, "all")
+        folder = sequence.sequence_dir(root, "seq_001")
+        with sequence.open_annotation(folder) as annotation:
+            revision, binding = annotation.load(), annotation.binding
+        (side,) = revision.hands
+        rejected = np.full_like(revision.hands[side].status, STATUSES.index("rejected"))
+        hands = {side: replace(revision.hands[side], status=rejected)}
+        sequence.write_revision(folder, replace(revision, hands=hands), binding=binding)
+        assert ours.index(root, "all") == keys[1:]
+
+    def test_a_damaged_list_is_made_again(self, tmp_path):
+        root = ours.tiny(tmp_path)
+        keys = ours.index(root, "all")
+        kept = root / ".hoi-index" / "keys.json"
+        for content in ("", "[]", "{", '{"meaning": 3}', kept.read_text()[:-9], '{"meaning": "0", "sequences": {}}'):
+            kept.write_text(content)
+            assert ours.index(root, "all") == keys
+
+    def test_another_hand_model_is_not_taken_for_this(self, tmp_path, monkeypatch):
+        root = ours.tiny(tmp_path / "data")
+        assert ours.index(root, "all")
+        ManoLayer.stand_in("right").save_pickle(tmp_path / "mano" / "MANO_RIGHT.pkl")
+        monkeypatch.setenv("HOI_MANO", str(tmp_path / "mano"))
+        with pytest.raises(DatasetError, match="fitted with the hand model"):
+            ours.index(root, "all")
