@@ -200,7 +200,7 @@ class TestKeptKeys:
         root = ours.tiny(tmp_path)
         keys = ours.index(root, "all")
         with monkeypatch.context() as patched:
-            patched.setattr(ours, "_keys_of", None)
+            patched.setattr(ours, "_keys_of", lambda folder: pytest.fail(f"{folder} is read again"))
             assert ours.index(root, "all") == keys
             assert ours.index(root, "test") == keys[1:]
 
