@@ -10,12 +10,13 @@ import numpy as np
 from scipy.linalg import lapack
 
 from annotate import equations as normal
-from annotate.equations import DOF
+from annotate.equations import DOF, VIEW_UNKNOWNS, NormalEquations
 from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
 from annotate.hand import HandState
-from annotate.lasting import lasting_covariance
-from annotate.terms.shape_prior import with_free_bias
+from annotate.lasting import Offsets, followed, lasting_covariance
+from annotate.stage import SEQUENCE
+from annotate.terms import keypoints2d
 from hoi_core import rotation
 from hoi_core.conventions import N_BETAS, N_JOINTS
 from hoi_core.types import F64
@@ -55,10 +56,11 @@ def joint_covariance(
             (`annotate.lasting`), and so is the bias of the depth where one view alone saw the hand.
         terms: as they were set.
     """
-    if evidence is not None and terms is not None and not evidence.two_views:
-        result = replace(result, equations=with_free_bias(terms["shape_prior"].config, result.equations))
-    own = normal.moment_covariance(result.equations)
-    shared, moved = normal.shared_covariance(result.equations)
+    equations = result.equations
+    if evidence is not None and terms is not None:
+        equations = _robust_information(result, evidence, terms["keypoints2d"])
+    own = normal.moment_covariance(equations)
+    shared, moved = normal.shared_covariance(equations)
     slopes, by_shape = joint_slopes(result.state.hands)
     # A change of the shared unknowns drags the moment's own along: both act on the joint.
     through = -slopes @ moved[:, None]
@@ -66,7 +68,43 @@ def joint_covariance(
     cov = slopes @ own[:, None] @ np.swapaxes(slopes, -1, -2) + through @ shared @ np.swapaxes(through, -1, -2)
     if evidence is not None and terms is not None:
         cov = cov + lasting_covariance(result, evidence, terms, slopes, by_shape)
+        if not evidence.two_views:
+            cov = cov + bias_covariance(result, terms["shape_prior"].config.sigma_bias_m, slopes, by_shape)
     return cov
+
+
+def _robust_information(result: FitResult, evidence: Evidence, term: Term) -> NormalEquations:
+    """The equations with keypoints as sure as robust estimation makes them.
+
+    The weights of wild keypoints fall, and those of good ones a little with them, so the weighted equations say too
+    little. With `psi` the pull of a keypoint, the covariance of an M-estimator is `E[psi^2] / E[psi']^2` (Huber 1981,
+    section 6.3), both as the residuals have them.
+    """
+    if term.config.weight <= 0 or not evidence.seen.any():
+        return result.equations
+    own = normal.empty(len(evidence.t_s), len(evidence.views))
+    term.module.accumulate(term.module.prepare(term.config, evidence, result.state, SEQUENCE[-1]), result.state, own)
+    more = keypoints2d.efficiency(term.config, evidence, result.state, SEQUENCE[-1].robust_scale) - 1.0
+    equations = result.equations
+    return replace(
+        equations, H=equations.H + more * own.H, C=equations.C + more * own.C, Hs=equations.Hs + more * own.Hs
+    )
+
+
+def bias_covariance(result: FitResult, sigma_m: float, slopes: F64, by_shape: F64) -> F64:
+    """(M, 21, 3, 3) m^2 that the depth's bias adds where one view alone saw the hand.
+
+    Such a fit holds the bias at zero, since it cannot tell it from a hand that is larger and farther away. Whatever
+    the bias truly is, the fit follows it ("consider covariance", Schmidt 1966): its spread counts in full.
+    """
+    equations = result.equations
+    at = np.arange(N_BETAS + VIEW_UNKNOWNS - 1, len(equations.Hs), VIEW_UNKNOWNS)
+    by_shared = equations.Hs[:, at].copy()
+    by_shared[at] = 0.0
+    none = np.zeros((len(at), len(at)))
+    ((moved, shared),) = followed(result, [Offsets(equations.C[:, :, at], by_shared, none, none[0])])
+    through = slopes @ moved[:, None] + by_shape @ shared[:N_BETAS]
+    return sigma_m**2 * through @ np.swapaxes(through, -1, -2)
 
 
 def joint_slopes(hands: HandState) -> tuple[F64, F64]:

@@ -28,6 +28,9 @@ from hoi_core.types import F64
 
 _REGIONS = 40
 _TAU_M = np.geomspace(1e-5, 1e-2, 121)
+_VISIBLE_M = 1e-3
+"""Directions in which an error of this size does not stand out are left to the priors of the fit, which hold the hand
+there and are wrong in their own ways: what they leave over says nothing of the model."""
 
 
 class Offsets(NamedTuple):
@@ -77,9 +80,9 @@ def lasting_covariance(
     out = np.zeros((*slopes.shape[:3], 3))
     if not found:
         return out
-    for offsets, turned, (moved, shared) in zip(found, where, _followed(result, found), strict=True):
+    for offsets, turned, (moved, shared) in zip(found, where, followed(result, found), strict=True):
         known = offsets.own - np.einsum("mue,muf->ef", offsets.by_moment, moved) - offsets.by_shared.T @ shared
-        spread = _spread(known, offsets.slope)
+        spread = expected_products(known, offsets.slope)
         through = slopes @ moved[:, None]
         through += by_shape @ shared[:N_BETAS]
         if turned is not None:
@@ -89,8 +92,8 @@ def lasting_covariance(
     return out
 
 
-def _followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
-    """How the fit follows each error: `(M, 51, E)` of the moments' and `(S, E)` of the shared unknowns."""
+def followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
+    """How the fit follows each error, but for the sign: `(M, 51, E)` moments' and `(S, E)` shared unknowns."""
     equations = result.equations
     moments, _, width = equations.C.shape
     C = equations.C.reshape(-1, width)
@@ -106,17 +109,20 @@ def _followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
     return out
 
 
-def _spread(known: F64, slope: F64) -> F64:
+def expected_products(known: F64, slope: F64) -> F64:
     """(E, E) m^2 expected products of the errors, given what the fit leaves over of them. `(E, E), (E,)`."""
     values, vectors = np.linalg.eigh((known + known.T) / 2.0)
-    kept = values > 1e-9 * values[-1]
-    seen = (vectors.T @ slope)[kept] ** 2
-    variance = values[kept, None] + (values[kept, None] * _TAU_M) ** 2
-    likelihood = -0.5 * (np.log(variance) + seen[:, None] / variance).sum(0)
+    values = np.maximum(values, 0.0)
+    told = values * _VISIBLE_M**2 > 1.0
+    if not told.any():
+        return np.zeros_like(known)
+    information, seen = values[told], vectors[:, told].T @ slope
+    variance = information[:, None] + (information[:, None] * _TAU_M) ** 2
+    likelihood = -0.5 * (np.log(variance) + seen[:, None] ** 2 / variance).sum(0)
     share = np.exp(likelihood - likelihood.max())
     tau2 = float((share * _TAU_M**2).sum() / share.sum())
-    left = (vectors / (np.maximum(values, 0.0) + 1.0 / tau2)) @ vectors.T
-    mean = left @ slope
+    left = (vectors / (values + 1.0 / tau2)) @ vectors.T
+    mean = vectors[:, told] @ (seen / (information + 1.0 / tau2))
     return np.asarray(left + np.outer(mean, mean))
 
 

@@ -86,6 +86,20 @@ def reprojection(evidence: Evidence, state: FitState) -> tuple[F64, F64]:
     return miss_px, slope
 
 
+def efficiency(config: Config, evidence: Evidence, state: FitState, scale: float) -> float:
+    """How much more keypoints tell than their robust weights say: `E[psi']^2 / (E[psi^2] E[weight])`.
+
+    `psi` is the pull of a keypoint in sigmas; 1.16 where errors are normal and the scale is 4.
+    """
+    miss_px, _ = reprojection(evidence, state)
+    seen = np.isfinite(miss_px[..., 0])
+    squared = (miss_px[seen] ** 2).sum(-1) / expected_px(config, evidence.confidence[seen]) ** 2
+    _, weight = geman_mcclure(squared, scale)
+    # In the plane, half the divergence of weight * e is weight + squared * d weight / d squared.
+    slope = weight - 2.0 * squared / scale**2 * weight**1.5
+    return float(slope.mean() ** 2 / ((weight**2 * squared).mean() / 2.0 * weight.mean()))
+
+
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the reprojection errors; adds to `equations` where given."""
     total = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -71,15 +71,3 @@ def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations 
         equations.Hs[:] += prepared.precision
         equations.gs[:] += pull
     return 0.5 * float(away @ pull)
-
-
-def with_free_bias(config: Config, equations: NormalEquations) -> NormalEquations:
-    """The equations of a fit by one view as they are when the depth's bias is only as sure as its spread says.
-
-    Such a fit holds the bias at zero, since it cannot tell it from a hand that is larger and farther away; how sure it
-    is of the hand depends on it all the same.
-    """
-    Hs = equations.Hs.copy()
-    at = np.arange(N_BETAS + VIEW_UNKNOWNS - 1, len(Hs), VIEW_UNKNOWNS)
-    Hs[at, at] += max(config.weight, _FIXED) * (1.0 / config.sigma_bias_m**2 - 1.0 / _FIXED**2)
-    return replace(equations, Hs=Hs)
