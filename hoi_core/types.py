@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -259,6 +260,22 @@ class HandParams:
 
 
 @dataclass(frozen=True)
+class ObjectPose:
+    """One rigid object, in the frame of its camera."""
+
+    name: str
+    """What the dataset calls it."""
+    T_cam_obj: F64
+    """(4, 4) m, object to camera: a rotation and a shift."""
+    mesh: Path | None = None
+    """File of its mesh, where the dataset has it on disk."""
+    scale: float = 1.0
+    """Metres per unit of the mesh."""
+    visible: float = float("nan")
+    """Share of it that nothing hides, 0 to 1; NaN where the dataset does not say."""
+
+
+@dataclass(frozen=True)
 class Sample:
     """One labelled image, in its own camera frame, whatever dataset it came from."""
 
@@ -283,6 +300,8 @@ class Sample:
     space."""
     params: HandParams | None = None
     """The hand model's parameters, where the dataset has them."""
+    objects: tuple[ObjectPose, ...] = ()
+    """Objects whose pose is labelled."""
 
 
 @dataclass(frozen=True)

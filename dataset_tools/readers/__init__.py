@@ -9,6 +9,11 @@ A reader defines
   them;
 - `tiny(folder) -> Path`, which writes a small fake in the exact native layout and returns its root.
 
+and, where the dataset has them,
+
+- `depth_m(root, key) -> (H, W)` float32 m, registered to the image; NaN where unknown;
+- `segmentation(root, key) -> (H, W)` uint8: 0 background, 1 hand, 2 object.
+
 `root` is the folder of that dataset alone; `home` finds it.
 """
 

@@ -11,7 +11,7 @@ from hoi_core import biomechanics
 from hoi_core import camera as cameras
 from hoi_core.conventions import BONES, Side
 from hoi_core.mano import ManoLayer
-from hoi_core.types import F64, U8, Camera, HandParams
+from hoi_core.types import F32, F64, U8, Camera, HandParams
 
 
 @dataclass(frozen=True)
@@ -59,4 +59,37 @@ def picture(camera: Camera, hands: Sequence[TinyHand]) -> U8:
         ends = np.rint(cameras.project(camera, shown.joints_m)).astype(int)
         for parent, joint in BONES:
             cv2.line(image, ends[parent].tolist(), ends[joint].tolist(), (230, 190, 170), 5)
+    return image
+
+
+def depth(camera: Camera, hands: Sequence[TinyHand], ground_m: float = 1.2) -> F32:
+    """The same strokes as depth, before a flat ground. `-> (H, W)` m; NaN in the first rows."""
+    import cv2
+
+    image = np.full((camera.height, camera.width), ground_m, np.float32)
+    pieces = [
+        (shown.joints_m[parent] * (1 - share) + shown.joints_m[joint] * share)
+        for shown in hands
+        for parent, joint in BONES
+        for share in np.linspace(0.0, 1.0, 41)
+    ]
+    for point in sorted(pieces, key=lambda piece: -piece[2]):
+        x, y = np.rint(cameras.project(camera, point)).astype(int)
+        cv2.circle(image, (int(x), int(y)), 2, float(point[2]), -1)
+    image[:4] = np.nan
+    return image
+
+
+def labels(camera: Camera, hands: Sequence[TinyHand], object_m: Sequence[float] | None = None) -> U8:
+    """What each pixel shows: 1 on the strokes, 2 around a point of an object, 0 elsewhere. `-> (H, W)`."""
+    import cv2
+
+    image = np.zeros((camera.height, camera.width), np.uint8)
+    if object_m is not None:
+        x, y = np.rint(cameras.project(camera, np.asarray(object_m, np.float64))).astype(int)
+        cv2.circle(image, (int(x), int(y)), 9, 2, -1)
+    for shown in hands:
+        ends = np.rint(cameras.project(camera, shown.joints_m)).astype(int)
+        for parent, joint in BONES:
+            cv2.line(image, ends[parent].tolist(), ends[joint].tolist(), 1, 5)
     return image

@@ -11,107 +11,36 @@ import io
 import pickle
 import pickletools
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.errors import AssetError
+from hoi_core.inert_pickle import ARRAY_MODULES, ARRAY_NAMES, Inert, Locked, Name, array_of, bytes_of, shape_of
 
 _MAX_BYTES = 64 * 2**20
 _MAX_DEPTH = 8
 _MAX_STEPS = 200_000  # a licensed file takes some hundreds
 _MAX_TUPLES = 10_000  # tuples within tuples could overflow the interpreter's stack
-_NUMBER = re.compile(r"[fiu][1248]|b1")
-_ARRAY_MODULES = (
-    "numpy",
-    "numpy.core.multiarray",
-    "numpy._core.multiarray",
-    "numpy.core.numeric",
-    "numpy._core.numeric",
-)
 _HINT = "Use the original file from https://mano.is.tue.mpg.de (free registration)."
-
-
-class _Inert:
-    """Takes the place of an instance: keeps its arguments and its state, does nothing."""
-
-    __slots__ = ("args", "name", "state")
-
-    def __init__(self, name: str, args: tuple[object, ...] = ()) -> None:
-        self.name, self.args = name, args
-        self.state: object = None
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    # A pickle may fill dictionaries and lists in place; what is put into an inert object is dropped.
-    def __setitem__(self, key: object, value: object) -> None:
-        return None
-
-    def append(self, value: object) -> None:
-        """Drop the value."""
-
-    def extend(self, values: object) -> None:
-        """Drop the values."""
-
-
-class _Name:
-    """Takes the place of a class or function: calling it makes an inert instance."""
-
-    __slots__ = ("name",)
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __call__(self, *args: object) -> _Inert:
-        return _Inert(self.name, args)
-
-    def __setstate__(self, state: object) -> None:
-        raise pickle.UnpicklingError(f"tries to change {self.name}")
 
 
 def _class_of(name: str) -> type:
     """A fresh class for one file: pickle's NEWOBJ demands a real class."""
 
-    def new(cls: type, *args: object) -> _Inert:
-        return _Inert(name, args)
+    def new(cls: type, *args: object) -> Inert:
+        return Inert(name, args)
 
     return type("InertClass", (), {"__new__": new, "__slots__": ()})
 
 
-def _reconstructor(kind: object, *rest: object) -> _Inert:
+def _reconstructor(kind: object, *rest: object) -> Inert:
     """What `copyreg._reconstructor` would do, for inert classes only."""
     made = kind() if isinstance(kind, type) and kind.__name__ == "InertClass" else None
-    if not isinstance(made, _Inert):
+    if not isinstance(made, Inert):
         raise pickle.UnpicklingError("rebuilds an object that is not an array")
     return made
-
-
-def _encode(text: object, encoding: object = "latin1") -> bytes:
-    """What `_codecs.encode` does for the bytes of an array in an old protocol."""
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise pickle.UnpicklingError("encodes something other than bytes")
-    return text.encode("latin1")
-
-
-class _Locked:
-    """A function that the file may call but not alter."""
-
-    __slots__ = ("_function",)
-
-    def __init__(self, function: Callable[..., object]) -> None:
-        self._function = function
-
-    def __call__(self, *args: object) -> object:
-        return self._function(*args)
-
-    def __setstate__(self, state: object) -> None:
-        raise pickle.UnpicklingError("tries to change a function")
 
 
 class _Reader(pickle.Unpickler):
@@ -120,19 +49,19 @@ class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> object:
         """The inert stand-in of `module.name`; anything unknown ends the reading."""
         full = f"{module}.{name}"
-        if module in _ARRAY_MODULES and name in ("_reconstruct", "scalar", "_frombuffer", "dtype", "ndarray"):
-            return _Name(name)
+        if module in ARRAY_MODULES and name in ARRAY_NAMES:
+            return Name(name)
         sparse = re.fullmatch(r"scipy\.sparse\.(_?(csc|csr)\.)?(csc|csr)_(matrix|array)", full)
         if sparse:
             return _class_of(f"sparse {sparse.group(3)}")
         if module.partition(".")[0] == "chumpy":
             return _class_of(f"chumpy {name}")
         if full in ("copyreg._reconstructor", "copy_reg._reconstructor"):
-            return _Locked(_reconstructor)
+            return Locked(_reconstructor)
         if full == "_codecs.encode":
-            return _Locked(_encode)
+            return Locked(bytes_of)
         if full in ("builtins.object", "__builtin__.object"):
-            return _Name("object")
+            return Name("object")
         if full in ("builtins.set", "__builtin__.set", "weakref.WeakKeyDictionary", "collections.OrderedDict"):
             return _class_of("container")  # inside chumpy's caches, which are not read
         raise pickle.UnpicklingError(f"names {full[:80]!r}, which no hand model needs")
@@ -206,10 +135,10 @@ def _resolve(value: object, depth: int = 0) -> NDArray[np.generic]:
         if all(isinstance(v, (int, float)) for v in value):
             return np.asarray(value, dtype=np.float64)
         raise TypeError("not numeric")
-    if not isinstance(value, _Inert):
+    if not isinstance(value, Inert):
         raise TypeError("not an array")
     if value.name in ("_reconstruct", "_frombuffer", "ndarray"):
-        return _dense(value)
+        return array_of(value)
     if value.name.startswith("sparse"):
         return _sparse(value, depth)
     if value.name.startswith("chumpy"):
@@ -217,44 +146,11 @@ def _resolve(value: object, depth: int = 0) -> NDArray[np.generic]:
     raise TypeError("not an array")
 
 
-def _dtype(value: object) -> np.dtype[np.generic]:
-    if not (isinstance(value, _Inert) and value.name == "dtype" and value.args and isinstance(value.args[0], str)):
-        raise TypeError("not a numpy dtype")
-    code = value.args[0]
-    order = value.state[1] if isinstance(value.state, tuple) and len(value.state) > 1 else "<"
-    if not _NUMBER.fullmatch(code) or order not in ("<", ">", "|", "="):
-        raise TypeError(f"not a numeric dtype: {code}")
-    return np.dtype(f"{order}{code}")
-
-
-def _shape(value: object) -> tuple[int, ...]:
-    shape = value if isinstance(value, tuple) else (value,)
-    if not all(isinstance(n, int) and n >= 0 for n in shape):
-        raise TypeError("not a shape")
-    return tuple(int(n) for n in shape)
-
-
-def _dense(value: _Inert) -> NDArray[np.generic]:
-    if value.name == "_frombuffer":
-        raw, kind, shape, order = value.args
-    elif isinstance(value.state, tuple) and len(value.state) == 5:
-        _, shape, kind, fortran, raw = value.state
-        order = "F" if fortran else "C"
-    else:
-        raise TypeError("an array without content")
-    if isinstance(raw, str):
-        raw = raw.encode("latin1")  # Python 2's strings
-    if not isinstance(raw, (bytes, bytearray)):
-        raise TypeError("an array of objects")
-    flat = np.frombuffer(bytes(raw), dtype=_dtype(kind))
-    return flat.reshape(_shape(shape), order="F" if order == "F" else "C")
-
-
-def _sparse(value: _Inert, depth: int) -> NDArray[np.generic]:
+def _sparse(value: Inert, depth: int) -> NDArray[np.generic]:
     state = value.state
     if not isinstance(state, dict):
         raise TypeError("a sparse matrix without content")
-    rows, columns = _shape(state.get("_shape", state.get("shape")))
+    rows, columns = shape_of(state.get("_shape", state.get("shape")))
     data, indices, pointers = (_resolve(state[k], depth + 1) for k in ("data", "indices", "indptr"))
     by_column = value.name == "sparse csc"
     major = columns if by_column else rows
@@ -272,7 +168,7 @@ def _sparse(value: _Inert, depth: int) -> NDArray[np.generic]:
     return dense
 
 
-def _chumpy(value: _Inert, depth: int) -> NDArray[np.generic]:
+def _chumpy(value: Inert, depth: int) -> NDArray[np.generic]:
     """A chumpy array holds its numbers in `x`; a selection holds another array and the chosen flat indices."""
     state = value.state
     if not isinstance(state, dict):
@@ -282,4 +178,4 @@ def _chumpy(value: _Inert, depth: int) -> NDArray[np.generic]:
     source, chosen = _resolve(state["a"], depth + 1), _resolve(state["idxs"], depth + 1)
     picked = source.ravel()[chosen.astype(np.int64).ravel()]
     shape = state.get("preferred_shape")
-    return picked if shape is None else picked.reshape(_shape(shape))
+    return picked if shape is None else picked.reshape(shape_of(shape))

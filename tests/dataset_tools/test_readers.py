@@ -141,6 +141,58 @@ def test_a_mesh_has_its_joints(dataset):
             assert np.linalg.norm(tips - sample.joints_m[[4, 8, 12, 16, 20]], axis=-1).max() < 0.005
 
 
+def test_objects_are_rigid_and_before_the_camera(dataset):
+    for sample in samples(dataset):
+        for shown in sample.objects:
+            rotation = shown.T_cam_obj[:3, :3]
+            np.testing.assert_allclose(rotation @ rotation.T, np.eye(3), atol=1e-5)
+            assert np.linalg.det(rotation) > 0
+            assert (shown.T_cam_obj[3] == [0, 0, 0, 1]).all()
+            # An object that is handled is no farther from the hand than an arm.
+            assert np.linalg.norm(shown.T_cam_obj[:3, 3] - np.nanmean(sample.joints_m, 0)) < 0.7
+            assert shown.T_cam_obj[2, 3] > 0.1
+            assert shown.name
+            assert shown.mesh is None or shown.mesh.is_file()
+            assert 0.001 < shown.scale < 1.5
+            assert np.isnan(shown.visible) or 0 <= shown.visible <= 1
+
+
+def test_depth_is_that_of_the_hand(dataset):
+    """The fakes draw bones into the depth image: a joint lies on it, or a bone before it does."""
+    reader, root = dataset
+    if not hasattr(reader, "depth_m"):
+        return
+    for sample in samples(dataset):
+        depth = reader.depth_m(root, sample.key)
+        assert depth.dtype == np.float32
+        assert depth.shape == sample.image.shape[:2]
+        assert not np.isinf(depth).any()
+        assert np.isnan(depth).any()
+        assert np.nanmin(depth) > 0.1
+        x, y = np.rint(cameras.project(sample.camera, sample.joints_m[sample.joints_valid])).astype(int).T
+        behind = sample.joints_m[sample.joints_valid, 2] - depth[y, x]
+        assert behind.min() > -0.01
+        assert behind.max() < 0.15
+        assert np.median(behind) < 0.02
+
+
+def test_segmentation_tells_hand_from_object(dataset):
+    reader, root = dataset
+    if not hasattr(reader, "segmentation"):
+        return
+    for sample in samples(dataset):
+        found = reader.segmentation(root, sample.key)
+        assert found.dtype == np.uint8
+        assert found.shape == sample.image.shape[:2]
+        assert set(np.unique(found)) <= {0, 1, 2}
+        assert (found == 0).any()
+        x, y = np.rint(cameras.project(sample.camera, sample.joints_m[sample.joints_valid])).astype(int).T
+        assert (found[y, x] == 1).all()
+        for shown in sample.objects:
+            x, y = np.rint(cameras.project(sample.camera, shown.T_cam_obj[:3, 3])).astype(int)
+            assert found[y, x] == 2
+
+
 def test_reading_is_repeatable_and_keys_are_checked(dataset):
     reader, root = dataset
     key = reader.index(root, "all")[0]
@@ -149,8 +201,10 @@ def test_reading_is_repeatable_and_keys_are_checked(dataset):
     np.testing.assert_array_equal(first.joints_m, second.joints_m)
     assert pickle.loads(pickle.dumps(first)).key == key  # noqa: S301 -- our own bytes: what a worker sends
     for wrong in ("", "nonsense", key + "9", "../" + key, "/etc/passwd"):
-        with pytest.raises(DatasetError):
-            reader.read(root, wrong)
+        for function in ("read", "depth_m", "segmentation"):
+            if hasattr(reader, function):
+                with pytest.raises(DatasetError):
+                    getattr(reader, function)(root, wrong)
 
 
 def test_an_absent_dataset_says_what_is_expected(dataset, tmp_path):
