@@ -109,11 +109,29 @@ class ImageView(QtWidgets.QWidget):
         area = self.area()
         if self._image is None:
             return area
-        scale = self._zoom * min(area.width() / self._image.width(), area.height() / self._image.height())
-        width, height = self._image.width() * scale, self._image.height() * scale
-        left = area.center().x() - self._centre.x() * width
-        top = area.center().y() - self._centre.y() * height
+        width, height = self._size_px()
+        centre = self._centre_shown()
+        left = area.center().x() - centre.x() * width
+        top = area.center().y() - centre.y() * height
         return QtCore.QRectF(left, top, width, height)
+
+    def _size_px(self) -> tuple[float, float]:
+        """Width and height of the whole image as zoomed, px."""
+        area, (width, height) = self.area(), self.image_size
+        scale = self._zoom * min(area.width() / max(width, 1), area.height() / max(height, 1))
+        return width * scale, height * scale
+
+    def _centre_shown(self) -> QtCore.QPointF:
+        """The share of the image in the middle of the room: as near to the one asked for as leaves no empty stripe."""
+        area, (width, height) = self.area(), self._size_px()
+        shares = []
+        for asked, room, size in (
+            (self._centre.x(), area.width(), width),
+            (self._centre.y(), area.height(), height),
+        ):
+            half = min(0.5 * room / max(size, 1e-6), 0.5)
+            shares.append(min(max(asked, half), 1.0 - half))
+        return QtCore.QPointF(*shares)
 
     def paintEvent(self, _event: QtGui.QPaintEvent | None) -> None:
         """Paint the image, the caption and the light."""
@@ -237,7 +255,8 @@ class ImageView(QtWidgets.QWidget):
             return
         step, where = event.localPos() - self._grip, self.target()
         self._grip = event.localPos()
-        self._move_to(self._centre.x() - step.x() / where.width(), self._centre.y() - step.y() / where.height())
+        centre = self._centre_shown()
+        self._move_to(centre.x() - step.x() / where.width(), centre.y() - step.y() / where.height())
 
     def mouseReleaseEvent(self, _event: QtGui.QMouseEvent | None) -> None:
         """End the drag."""
@@ -248,8 +267,7 @@ class ImageView(QtWidgets.QWidget):
         self.look_at(0.5, 0.5, 1.0)
 
     def _move_to(self, x: float, y: float) -> None:
-        room = 0.5 / self._zoom
-        self._centre = QtCore.QPointF(min(max(x, room), 1.0 - room), min(max(y, room), 1.0 - room))
+        self._centre = QtCore.QPointF(x, y)
         self.update()
 
 

@@ -165,7 +165,7 @@ class Canvas(ImageView):
             self._paint_joint(painter, hand, joint, joints[joint])
         painter.setOpacity(1.0)
         chosen = self._selection.joint
-        if ours and chosen is not None and self.editable:
+        if ours and chosen is not None and self._selection.target == "joint" and self.editable:
             at = joints[chosen] if shown[chosen] else evidence[chosen]
             if np.isfinite(at).all():
                 name = joint_name(chosen) if self._selection.view == self.view else ""

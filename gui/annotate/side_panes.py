@@ -129,8 +129,11 @@ class SidePanes(QtWidgets.QWidget):
             view = self._session.views[0] if self._session.views else None
             home = Orbit.of_camera(self._session.camera(view), centre_m) if view is not None else Orbit((x, y, z))
             self.scene.home = self.scene.orbit = replace(home.turned(0.5, 0.1), distance_m=0.44)
+        # Whoever moved what they look at keeps it there beside the hand, until a double click.
+        was, seen = self.scene.home.centre_m, self.scene.orbit.centre_m
         self.scene.home = replace(self.scene.home, centre_m=(x, y, z))
-        self.scene.orbit = replace(self.scene.orbit, centre_m=(x, y, z))
+        moved = (x + seen[0] - was[0], y + seen[1] - was[1], z + seen[2] - was[2])
+        self.scene.orbit = replace(self.scene.orbit, centre_m=moved)
 
     def look_as(self, view: str) -> None:
         """Look at the scene from where a camera stands."""

@@ -259,6 +259,37 @@ def test_the_palette_finds_an_action_by_a_few_letters(qtbot, window, annotation_
     assert match("ac", "Accept") > match("ac", "Place by clicks")
 
 
+def test_the_palette_lists_what_begins_or_holds_the_letters_and_not_what_strews_them(qtbot, window):
+    palette = Palette(window, ACTIONS, window.actions_by_id)
+    qtbot.addWidget(palette)
+    palette.search("ref")
+    ids = [palette.list.item(n).data(Qt.UserRole) for n in range(palette.list.count())]
+    assert ids[:2] == ["label.refit", "view.wire"]
+    assert "label.swap" not in ids
+    assert palette.tip.text() == window.actions_by_id["label.refit"].statusTip()
+    palette.search("")
+    assert palette.list.count() > 60
+    palette.search("qqq")
+    assert palette.list.count() == 0
+    assert "No action" in palette.tip.text()
+
+
+def test_a_scene_that_was_moved_stays_so_beside_the_hand_until_a_double_click(qtbot, window):
+    qtbot.waitUntil(lambda: window.panes._at_home)
+    scene = window.panes.scene
+    before = np.array(scene.orbit.centre_m)
+    assert before == pytest.approx(scene.home.centre_m)
+    scene.set_orbit(scene.orbit.shifted(0.03, 0.01))
+    moved = np.array(scene.orbit.centre_m) - before
+    assert np.linalg.norm(moved) > 0.02
+    window.go_to(12)
+    window._draw()
+    assert not np.allclose(scene.home.centre_m, before)
+    assert np.array(scene.orbit.centre_m) - scene.home.centre_m == pytest.approx(moved)
+    qtbot.mouseDClick(scene, Qt.LeftButton, pos=scene.rect().center())
+    assert scene.orbit.centre_m == scene.home.centre_m
+
+
 def test_no_key_does_two_things():
     taken = [key for action in ACTIONS for key in action.keys]
     assert len(set(taken)) == len(taken)

@@ -118,3 +118,13 @@ def test_a_held_joint_is_under_the_pointer_and_not_where_its_evidence_was(make):
     assert not np.array_equal(held[old_y, old_x], plain[old_y, old_x])
     canvas.let_go()
     assert np.array_equal(shot(canvas), plain)
+
+
+def test_a_joint_is_not_marked_as_chosen_while_keys_move_the_object(make):
+    canvas = make()
+    canvas.set_picture(picture())
+    plain = shot(canvas)
+    canvas._selection.choose_joint(8)
+    assert not np.array_equal(shot(canvas), plain)
+    canvas._selection.set_target("object")
+    assert np.array_equal(shot(canvas), plain)

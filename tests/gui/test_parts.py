@@ -174,6 +174,29 @@ def test_zooming_keeps_the_point_under_the_pointer(qtbot):
     assert view.target().width() == pytest.approx(300, abs=2)
 
 
+def test_a_zoomed_image_leaves_no_empty_stripe_where_it_is_large_enough(qtbot):
+    view = ImageView(theme.DARK, "Left", zoomable=True)
+    qtbot.addWidget(view)
+    view.resize(428, 504)
+    view.set_image(np.zeros((480, 640, 3), np.uint8))
+    for zoom, share in ((1.0, 0.2), (1.52, 0.2), (1.52, 0.9), (3.0, 0.05), (3.0, 0.97)):
+        view.look_at(share, share, zoom)
+        where, area = view.target(), view.area()
+        for low, high, first, last in (
+            (where.left(), where.right(), area.left(), area.right()),
+            (where.top(), where.bottom(), area.top(), area.bottom()),
+        ):
+            if high - low >= last - first:
+                assert low <= first + 1e-6
+                assert high >= last - 1e-6
+            else:
+                assert low - first == pytest.approx(last - high)
+    # What was asked for is shown again once there is room for it.
+    view.look_at(0.2, 0.5, 1.0)
+    view.look_at(0.2, 0.5, 4.0)
+    assert (view.area().center().x() - view.target().left()) / view.target().width() == pytest.approx(0.2)
+
+
 def test_importing_the_package_loads_neither_qt_nor_torch():
     code = "import sys, gui; sys.exit(any(m in sys.modules for m in ('torch', 'PyQt5')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
