@@ -25,8 +25,9 @@ from annotate.fit import Term, load_terms
 from annotate.keypoints import Keypoints
 from annotate.local import LocalFit
 from annotate.objects.first_pose import place
-from annotate.suggest import Suggestion, suggest
+from annotate.suggest import Suggestion, next_to_repeat, suggest
 from annotate.triangulate import triangulate_frame
+from annotate.trust.agreement import Agreement, agreement_in, repeat_in
 from hoi_core.conventions import N_JOINTS, SIDES, Side
 from hoi_core.errors import ConfigError, FitError, SequenceError
 from hoi_core.plugins import unknown_name
@@ -229,8 +230,19 @@ class AnnotationSession:
         return epipolar_line(self.camera(view), np.asarray(px, dtype=np.float64), self.camera(other), *_RAY_M)
 
     def suggestion(self, after: int) -> Suggestion | None:
-        """The next frame worth a look; None when all are good enough."""
+        """The next frame worth a look, or to be labelled again; None when all are good enough."""
+        if self.blind:
+            return next_to_repeat(self.revision, self.to_repeat, after)
         return suggest(self.revision, after)
+
+    @cached_property
+    def to_repeat(self) -> tuple[int, ...]:
+        """Frames that are to be labelled a second time; empty unless the labels are hidden."""
+        return repeat_in(self.folder, self.sequence) if self.blind else ()
+
+    def agreement(self, name: str) -> Agreement:
+        """How far a blind revision agrees with the labels that it was made beside."""
+        return agreement_in(self.folder, name)
 
     # Undo and redo
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,25 @@ def suggest(revision: Revision, after: int = -1, goal_mm: float = GOAL_MM) -> Su
     moments = len(revision.t_ns)
     gain = _gain(revision, expected_error_mm(revision), goal_mm)
     return max(queue, key=lambda found: (round(gain[found.frame], 6), -((found.frame - after - 1) % moments)))
+
+
+def next_to_repeat(revision: Revision, moments: Sequence[int], after: int = -1) -> Suggestion | None:
+    """The next moment to label a second time; None once all of them are edited or accepted.
+
+    Args:
+        revision: the second labels as they are now.
+        moments: to be labelled again.
+        after: the moment that is looked at now; it is suggested itself only where it is the last that is left.
+    """
+    settled = np.zeros(len(revision.t_ns), dtype=bool)
+    for track in revision.hands.values():
+        settled |= np.isin(track.status, _SETTLED) & track.valid
+    left = [moment for moment in moments if not settled[moment]]
+    if not left:
+        return None
+    found = min(left, key=lambda moment: (moment - after - 1) % len(settled))
+    done = f"{len(moments) - len(left)} of {len(moments)} done"
+    return Suggestion(found, f"to be labelled a second time, {done}", float("nan"))
 
 
 def review_queue(revision: Revision, goal_mm: float = GOAL_MM) -> list[Suggestion]:

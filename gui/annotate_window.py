@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 from hoi_core.conventions import Side
@@ -28,14 +27,14 @@ from .annotate.shop import Shop
 from .annotate.side_panes import SidePanes
 from .annotate.tabs import Tabs
 from .annotate.window_actions import functions
-from .annotate.words import Words
+from .annotate.words import Words, blind_task
 from .annotate_actions import ACTIONS, EDITING, READING
-from .banner import Banner, show_unexpected
+from .banner import Banner
 from .frame_facts import facts, keyframes, span_between
 from .jobs import Jobs
 from .layout import recall, remember
 from .panels.timeline import Timeline, timeline_labels
-from .qt import QtCore, QtGui, QtWidgets, application
+from .qt import QtCore, QtGui, QtWidgets
 from .sessions import AnnotationSession
 
 Closing = Literal["no", "save", "saving", "now"]
@@ -145,6 +144,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self.work.failed.connect(self._work_failed)
         for teller in (self.edits, self.keys, self.shop):
             teller.told.connect(lambda kind, title, hint: self.banner.show_message(kind, title, hint, seconds=6))
+        self.shop.compared.connect(lambda title, hint: self.banner.show_message("good", title, hint))
         self.gripper.moved.connect(self.pair.show_held_point)
         self.gripper.settled.connect(self._labels_changed)
         self.panes.point_chosen.connect(lambda: self.selection.set_target("object"))
@@ -163,9 +163,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         if session.read_only:
             self.banner.show_message("info", "These labels can only be looked at.", "Nothing here changes them.")
         elif session.blind:
-            self.banner.show_message(
-                "info", "Blind work: the stored labels are hidden.", "Ctrl+S writes yours beside them, to compare."
-            )
+            self.banner.show_message("info", "Blind work: the stored labels are hidden.", blind_task(session))
         elif session.recovered:
             self.banner.show_message(
                 "info", "Unsaved work of the last time was found and taken up.", "Ctrl+S writes it as a revision."
@@ -224,7 +222,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         """Go to the frame whose correction helps most, and say why."""
         found = self.words.suggest()
         if found is None:
-            self.banner.show_message("good", "No frame needs a look any more.", "Ctrl+S writes a revision.", seconds=6)
+            self.banner.show_message("good", self.words.suggested.text(), "Ctrl+S writes a revision.", seconds=6)
         else:
             self.go_to(found.frame)
 
@@ -450,42 +448,3 @@ class AnnotateWindow(QtWidgets.QMainWindow):
             self.shop.save()
         elif self._closing == "now":
             self.close()
-
-
-def show(session: AnnotationSession, mode: themes.Mode = "system") -> int:
-    """Show the annotation window over an open session until it is closed. Returns the exit code."""
-    app = application("hoi-annotate")
-    window = AnnotateWindow(session, themes.apply(app, themes.remembered_mode(mode)))
-    show_unexpected(window.banner)
-    window.show()
-    return int(app.exec_())
-
-
-def main(
-    root: Path,
-    sequence: str,
-    mode: themes.Mode = "system",
-    *,
-    author: str = "",
-    read_only: bool = False,
-    blind: bool = False,
-) -> int:
-    """Open a sequence in the annotation window.
-
-    Args:
-        root: the dataset's root.
-        sequence: its name, such as `seq_001`.
-        mode: colours.
-        author: who works; the name of the account where empty.
-        read_only: look, but change nothing; also while somebody else writes.
-        blind: start without the stored labels, to measure agreement.
-
-    Returns:
-        Exit code.
-
-    Raises:
-        SequenceError: there is no such sequence, it cannot be read, or somebody else writes it.
-    """
-    from annotate.session import AnnotationSession as Session
-
-    return show(Session.open(root, sequence, author, read_only=read_only, blind=blind), mode)

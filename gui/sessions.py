@@ -211,6 +211,26 @@ class Suggestion(Protocol):
         """Expected error of its joints, mm; NaN while unknown."""
 
 
+class Agreement(Protocol):
+    """How far two labels of the same frames are apart."""
+
+    @property
+    def moments(self) -> int:
+        """Frames of a hand that were labelled twice."""
+
+    @property
+    def joint_mm(self) -> float:
+        """Mean distance of the joints, mm."""
+
+    @property
+    def joint_p95_mm(self) -> float:
+        """The distance that 95 % of the joints stay below, mm."""
+
+    @property
+    def click_px(self) -> float:
+        """Mean distance of clicks that both made, px; NaN without any."""
+
+
 ProgressFunction = Callable[[float, str], None]
 """Called with (share done, what is being done)."""
 
@@ -324,7 +344,14 @@ class AnnotationSession(Protocol):
         """(N, 2) px in another view where a pixel's ray is seen, near to far; empty where it is not."""
 
     def suggestion(self, after: int) -> Suggestion | None:
-        """The next frame worth a look; None when all are good enough."""
+        """The next frame worth a look, or to be labelled again; None when all are good enough."""
+
+    @property
+    def to_repeat(self) -> Sequence[int]:
+        """Frames that are to be labelled a second time; empty unless the labels are hidden."""
+
+    def agreement(self, name: str) -> Agreement:
+        """How far a blind revision agrees with the labels that it was made beside."""
 
     # Undo and redo; the history has no end and outlives the window
 

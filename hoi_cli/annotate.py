@@ -222,7 +222,7 @@ def _reasons(report: Report) -> str:
 
 
 def _show_window(config: Config, root: Path) -> None:
-    from gui.annotate_window import main as show
+    from gui.annotate_program import main as show
 
     sequence = config.sequence[0]
     if config.blind:
@@ -234,13 +234,13 @@ def _show_window(config: Config, root: Path) -> None:
 
 def _say_what_to_repeat(root: Path, sequence: str) -> None:
     """Which moments to label again is drawn, so that nobody chooses the easy ones."""
-    from annotate.trust.agreement import moments_to_repeat
+    from annotate.trust.agreement import repeat_in
     from hoi_core import log
-    from hoi_core.sequence import annotation_path, open_annotation
+    from hoi_core.sequence import annotation_path
 
-    if not annotation_path(root, sequence).exists():
+    path = annotation_path(root, sequence)
+    if not path.exists():
         return
-    with open_annotation(annotation_path(root, sequence)) as annotation:
-        moments = moments_to_repeat(annotation.load(), sequence)
+    moments = repeat_in(path, sequence)
     said = ", ".join(str(m) for m in moments) or "none: nobody has checked any yet"
     log.panel(f"blind annotation of {sequence}", [f"frames to label again: {said}"])

@@ -17,6 +17,10 @@ LOCK = "annotation.lock"
 """Beside the labels; it stays there, empty, when nobody writes."""
 
 
+class LabelsTakenError(SequenceError):
+    """Somebody else writes the labels; the message says who, where and since when."""
+
+
 def user_name() -> str:
     """Who is logged in; `unknown` where the system does not say."""
     try:
@@ -33,7 +37,7 @@ class WriteLock:
         author: who will write.
 
     Raises:
-        SequenceError: somebody else writes; the message says who, where and since when.
+        LabelsTakenError: somebody else writes.
         StorageError: the folder cannot be written.
     """
 
@@ -72,13 +76,13 @@ class WriteLock:
         self.release()
 
 
-def _taken(sequence: str, holder: bytes) -> SequenceError:
+def _taken(sequence: str, holder: bytes) -> LabelsTakenError:
     try:
         about = json.loads(holder)
         who = f"{about['who']} (process {about['pid']} on {about['host']}, since {about['since']})"
     except (ValueError, KeyError, TypeError):
         who = "somebody else"  # the holder has only just begun
-    return SequenceError(
+    return LabelsTakenError(
         f"the labels of {sequence} are being written by {who}.",
         "Close them there first, or open them to look at with --read-only.",
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from hoi_core.conventions import N_JOINTS
 from hoi_core.metrics import point_errors_mm
-from hoi_core.sequence import Annotation
+from hoi_core.sequence import Annotation, open_annotation
 from hoi_core.types import F64, I64, MARKS, STATUSES, Bool, HandKeypoints, HandTrack, Revision
 
 SHARE = 0.1
@@ -56,13 +57,31 @@ def agreement_of(annotation: Annotation) -> Agreement:
     Args:
         annotation: the open labels.
     """
-    pairs = []
-    for name in annotation.revisions:
-        blind = annotation.load(name)
-        if blind.purpose == "blind":
-            beside = blind.parent if blind.parent in annotation.revisions else annotation.current
-            pairs.append((annotation.load(beside), blind))
-    return joined(pairs)
+    revisions = ((name, annotation.load(name)) for name in annotation.revisions)
+    return joined([_pair(annotation, name) for name, revision in revisions if revision.purpose == "blind"])
+
+
+def agreement_in(path: Path, name: str) -> Agreement:
+    """One blind revision of a file against the labels that it was made beside.
+
+    Args:
+        path: an `annotation.h5`, or the folder of a sequence.
+        name: of the revision.
+    """
+    with open_annotation(path) as annotation:
+        return joined([_pair(annotation, name)])
+
+
+def repeat_in(path: Path, sequence: str) -> tuple[int, ...]:
+    """Moments of the current labels to label a second time, ascending; `path` as in `agreement_in`."""
+    with open_annotation(path) as annotation:
+        return tuple(moments_to_repeat(annotation.load(), sequence).tolist())
+
+
+def _pair(annotation: Annotation, name: str) -> tuple[Revision, Revision]:
+    """The labels that a blind revision was made beside, and it."""
+    blind = annotation.load(name)
+    return annotation.load(blind.parent if blind.parent in annotation.revisions else annotation.current), blind
 
 
 def joined(pairs: list[tuple[Revision, Revision]]) -> Agreement:

@@ -8,12 +8,14 @@ import numpy as np
 from gui.frame_facts import reprojection_px
 from gui.qt import QtCore, Signal
 from gui.sessions import AnnotationSession
+from hoi_core.errors import HoiError
 from hoi_core.types import Revision
 
 from .edits import Edits
 from .grab import Grab
 from .long_work import LongWork
 from .selection import Selection
+from .words import agreement_words
 
 
 class Shop(QtCore.QObject):
@@ -23,11 +25,13 @@ class Shop(QtCore.QObject):
         told(kind, title, hint): what came of it.
         fitted(): the labels of all frames are others now.
         saved(name): a revision was written.
+        compared(title, hint): it was written blind; how far it agrees with the labels.
     """
 
     told = Signal(str, str, str)
     fitted = Signal()
     saved = Signal(str)
+    compared = Signal(str, str)
 
     def __init__(
         self, session: AnnotationSession, selection: Selection, edits: Edits, grab: Grab, work: LongWork
@@ -66,14 +70,27 @@ class Shop(QtCore.QObject):
         self._edits.hand_on_work()
         self._work.run(
             "Saving",
-            lambda _progress, _cancelled: self._session.save(comment),
+            lambda _progress, _cancelled: self._write(comment),
             self._saved,
             changes_labels=True,
             can_stop=False,
         )
 
-    def _saved(self, name: str) -> None:
-        compare = f"hoi-data stats shows how far it agrees with the labels of {self._session.sequence}."
-        hint = compare if self._session.blind else f"{self._session.sequence}/annotation.h5"
-        self.told.emit("good", f"Saved as {name}.", hint)
+    def _write(self, comment: str) -> tuple[str, str]:
+        """Save, on a thread. Returns the revision's name, and how far blind labels agree with those they are beside."""
+        name = self._session.save(comment)
+        if not self._session.blind:
+            return name, ""
+        try:
+            return name, agreement_words(self._session.agreement(name))
+        except HoiError as error:
+            # The revision is written; only the figures are missing.
+            return name, str(error)
+
+    def _saved(self, written: tuple[str, str]) -> None:
+        name, agreement = written
+        if agreement:
+            self.compared.emit(f"Saved as {name}, beside the labels.", agreement)
+        else:
+            self.told.emit("good", f"Saved as {name}.", f"{self._session.sequence}/annotation.h5")
         self.saved.emit(name)

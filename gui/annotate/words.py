@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 from gui.qt import QtCore, QtWidgets, Signal
-from gui.sessions import AnnotationSession, Suggestion
+from gui.sessions import Agreement, AnnotationSession, Suggestion
 from hoi_core.errors import HoiError
 
 from .selection import Selection
@@ -71,9 +71,34 @@ class Words(QtCore.QObject):
             self.failed.emit(error)
             found = None
         if found is None:
-            self.suggested.setText("No frame needs a look.")
+            again = len(self._session.to_repeat)
+            self.suggested.setText(
+                f"All {again} frames are labelled a second time." if again else "No frame needs a look."
+            )
             return None
         expected_mm = found.expected_error_mm
         error_text = f", expected error {expected_mm:.1f} mm" if math.isfinite(expected_mm) else ""
         self.suggested.setText(f"Next (E): frame {found.frame} – {found.reason}{error_text}")
         return found
+
+
+def blind_task(session: AnnotationSession) -> str:
+    """What a person who does not see the labels is asked to do."""
+    again = len(session.to_repeat)
+    if not again:
+        return "Nobody has checked a frame yet, so none is drawn; label any. Ctrl+S writes yours beside them."
+    frames = "1 frame" if again == 1 else f"{again} frames"
+    return f"E goes through the {frames} drawn to be labelled again; Ctrl+S writes yours beside them, to compare."
+
+
+def agreement_words(found: Agreement) -> str:
+    """How far two labels of the same frames are apart, for a person."""
+    if found.moments:
+        frames = "1 frame" if found.moments == 1 else f"{found.moments} frames"
+        return (
+            f"Over {frames} your joints are {found.joint_mm:.1f} mm from the stored labels on average, "
+            f"95 % of them within {found.joint_p95_mm:.1f} mm."
+        )
+    if math.isfinite(found.click_px):
+        return f"Your clicks are {found.click_px:.1f} px from those of the stored labels on average."
+    return "No frame is labelled twice yet: fit (R), then accept (A) or correct the frames drawn, and save again."

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotate.suggest import UNLABELLED_MM, expected_error_mm, review_queue, suggest
+from annotate.suggest import UNLABELLED_MM, expected_error_mm, next_to_repeat, review_queue, suggest
 from hoi_core.types import PROBLEMS, STATUSES, HandTrack, Revision
 
 M = 60
@@ -106,3 +106,19 @@ def test_rejected_moments_wait_for_nobody() -> None:
     status = revision.hands["right"].status.copy()
     status[10] = STATUSES.index("rejected")
     assert suggest(with_hand(revision, status=status)) is None
+
+
+def test_moments_to_repeat_follow_one_another_until_each_is_settled() -> None:
+    again, status = labels(np.full(M, 2.0)), np.full(M, STATUSES.index("none"), np.uint8)
+    moments = (3, 8, 11)
+    found = next_to_repeat(with_hand(again, status=status), moments)
+    assert (found.frame, found.reason) == (3, "to be labelled a second time, 0 of 3 done")
+    assert next_to_repeat(with_hand(again, status=status), moments, after=3).frame == 8
+    assert next_to_repeat(with_hand(again, status=status), moments, after=11).frame == 3
+    status[[3, 8]] = STATUSES.index("edited"), STATUSES.index("accepted")
+    found = next_to_repeat(with_hand(again, status=status), moments, after=11)
+    assert (found.frame, found.reason) == (11, "to be labelled a second time, 2 of 3 done")
+    assert next_to_repeat(replace(again, hands={}), moments, after=8).frame == 11
+    status[11] = STATUSES.index("accepted")
+    assert next_to_repeat(with_hand(again, status=status), moments, after=2) is None
+    assert next_to_repeat(with_hand(again, status=status), ()) is None

@@ -64,6 +64,14 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    moments: int
+    joint_mm: float = 3.25
+    joint_p95_mm: float = 7.0
+    click_px: float = float("nan")
+
+
+@dataclass(frozen=True)
 class DragView:
     joints_m: np.ndarray
     vertices_m: np.ndarray
@@ -107,6 +115,7 @@ class FakeAnnotation:
         self.read_only = self.blind = self.fail_drag = False
         self.warnings, self.drags, self.seconds, self.prepared = [], [], {}, []
         self.undone, self.done = [], []
+        self.to_repeat = ()
 
     dirty = property(lambda self: self.revision is not self.saved)
     sides = property(lambda self: tuple(self.revision.hands))
@@ -182,6 +191,9 @@ class FakeAnnotation:
         states = self.statuses()
         left = [n for n in range(self.n_frames) if states[n] in ("none", "auto") and n != after]
         return Suggestion(max(left)) if left else None
+
+    def agreement(self, name):
+        return Agreement(len(self.to_repeat))
 
     def stored(self, name):
         return self.saved

@@ -10,6 +10,7 @@ import pytest
 
 from annotate import auto
 from annotate.document.drag import window
+from annotate.document.lock import LabelsTakenError
 from annotate.document.near import Nearby
 from annotate.session import AnnotationSession
 from hoi_core import camera as cameras
@@ -334,6 +335,36 @@ def test_blind_labels_hide_the_labels(root):
         assert session.save() == "r002"
     with AnnotationSession.open(root, "seq_001") as session:
         assert session.revision_name == "r001"
+
+
+def test_blind_work_is_led_through_the_drawn_frames_and_compared(annotated, tmp_path):
+    root = shutil.copytree(annotated, tmp_path / "data")
+    with AnnotationSession.open(root, "seq_001") as session:
+        assert session.to_repeat == ()
+        session.set_status(range(4, 14), "accepted")
+        session.save()
+    with AnnotationSession.open(root, "seq_001", "maria", blind=True) as session:
+        (frame,) = session.to_repeat
+        assert 4 <= frame < 14
+        assert session.suggestion(0).frame == frame
+        labels = session.stored(session.revisions[-1])
+        track = labels.hands["right"]
+        apart = replace(track, joints_m=track.joints_m + np.array([0.003, 0.0, 0.0]), status=np.ones_like(track.status))
+        session.adopt(replace(labels, hands={"right": apart}))
+        assert session.suggestion(0).frame == frame
+        session.set_status([frame], "accepted")
+        assert session.suggestion(0) is None
+        found = session.agreement(session.save())
+    assert found.moments == 1
+    assert found.joint_mm == pytest.approx(3.0, abs=0.01)
+
+
+def test_a_second_writer_is_told_who_writes(root):
+    with AnnotationSession.open(root, "seq_001", "maria"):
+        with pytest.raises(LabelsTakenError, match="maria"):
+            AnnotationSession.open(root, "seq_001", "jo")
+        with AnnotationSession.open(root, "seq_001", "jo", read_only=True) as looking:
+            assert looking.read_only
 
 
 def test_a_recording_without_labels_can_be_clicked(recorded, tmp_path):
