@@ -29,18 +29,17 @@ def ask_about_unsaved(window: QtWidgets.QWidget) -> Answer:
 def lock_box(error: HoiError, *, can_look: bool) -> tuple[QtWidgets.QMessageBox, dict[object, LockAnswer]]:
     """The question what to do while somebody else writes the labels, and what its buttons answer."""
     box = QtWidgets.QMessageBox()
-    box.setIcon(QtWidgets.QMessageBox.Information)
     box.setWindowTitle("hoi-annotate")
     box.setText(sentence(error.message))
     look = "You can look at the labels as they were saved last; nothing you do there changes them." if can_look else ""
     box.setInformativeText(look or "Try again once they are closed there.")
-    answers: dict[object, LockAnswer] = {}
-    if can_look:
-        answers[box.addButton("Look only", QtWidgets.QMessageBox.AcceptRole)] = "look"
+    look_only = box.addButton("Look only", QtWidgets.QMessageBox.AcceptRole) if can_look else None
     again = box.addButton("Try again", QtWidgets.QMessageBox.ActionRole)
     close = box.addButton("Close", QtWidgets.QMessageBox.RejectRole)
-    answers |= {again: "again", close: "close"}
-    box.setDefaultButton(next(iter(button for button in box.buttons() if button in answers)))
+    answers: dict[object, LockAnswer] = {again: "again", close: "close"}
+    if look_only is not None:
+        answers[look_only] = "look"
+    box.setDefaultButton(look_only or again)
     box.setEscapeButton(close)
     return box, answers
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gui.theme import Theme
 from hoi_core.conventions import N_JOINTS
 from hoi_core.types import JOINT_SOURCES, MARKS
 
+from .buttons import button_row
 from .hand_map import HandMap, JointStates
 from .selection import Selection, joint_name
 
@@ -23,11 +24,7 @@ class JointPanel(QtWidgets.QWidget):
     """A drawing of the hand above the facts of the chosen joint."""
 
     def __init__(
-        self,
-        session: AnnotationSession,
-        selection: Selection,
-        actions: Mapping[str, QtWidgets.QAction],
-        theme: Theme,
+        self, session: AnnotationSession, selection: Selection, buttons: Sequence[QtWidgets.QAction], theme: Theme
     ) -> None:
         super().__init__()
         self._session, self._selection = session, selection
@@ -39,15 +36,6 @@ class JointPanel(QtWidgets.QWidget):
         self.facts = QtWidgets.QLabel(objectName="muted")
         self.facts.setWordWrap(True)
         self.facts.setAlignment(Qt.AlignTop)
-        buttons = QtWidgets.QHBoxLayout()
-        buttons.setSpacing(4)
-        for name in ("joint.place", "joint.lock", "joint.occluded", "joint.remove"):
-            button = QtWidgets.QToolButton(objectName="outlined")
-            button.setDefaultAction(actions[name])
-            button.setToolButtonStyle(Qt.ToolButtonTextOnly)
-            button.setFocusPolicy(Qt.NoFocus)
-            buttons.addWidget(button)
-        buttons.addStretch(1)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(14, 8, 14, 10)
         column.setSpacing(6)
@@ -55,7 +43,7 @@ class JointPanel(QtWidgets.QWidget):
         column.addWidget(self.map, 1)
         column.addWidget(self.title)
         column.addWidget(self.facts)
-        column.addLayout(buttons)
+        column.addLayout(button_row(buttons))
 
     def refresh(self) -> None:
         """Show the chosen frame, hand and joint."""

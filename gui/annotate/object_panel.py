@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 from gui.panels.segments import Segments
 from gui.qt import Qt, QtWidgets, Signal
@@ -11,6 +11,7 @@ from gui.sessions import AnnotationSession
 from hoi_core.errors import HoiError
 from hoi_core.types import STATUSES
 
+from .buttons import button_row
 from .selection import Selection
 
 AXES = (("view", "View"), ("object", "Object"), ("world", "World"))
@@ -27,9 +28,7 @@ class ObjectPanel(QtWidgets.QWidget):
     axes_chosen = Signal(str)
     point_removed = Signal(int)
 
-    def __init__(
-        self, session: AnnotationSession, selection: Selection, actions: Mapping[str, QtWidgets.QAction]
-    ) -> None:
+    def __init__(self, session: AnnotationSession, selection: Selection, buttons: Sequence[QtWidgets.QAction]) -> None:
         super().__init__()
         self._session, self._selection = session, selection
         self.names = QtWidgets.QComboBox()
@@ -54,16 +53,7 @@ class ObjectPanel(QtWidgets.QWidget):
         caption = QtWidgets.QLabel("Keys move along the axes of the", objectName="muted")
         column.addWidget(caption)
         column.addWidget(self.axes)
-        row = QtWidgets.QHBoxLayout()
-        row.setSpacing(4)
-        for name in ("object.points", "object.place", "object.move"):
-            button = QtWidgets.QToolButton(objectName="outlined")
-            button.setDefaultAction(actions[name])
-            button.setToolButtonStyle(Qt.ToolButtonTextOnly)
-            button.setFocusPolicy(Qt.NoFocus)
-            row.addWidget(button)
-        row.addStretch(1)
-        column.addLayout(row)
+        column.addLayout(button_row(buttons))
 
     def refresh(self) -> None:
         """Show the chosen frame and object."""

@@ -17,6 +17,8 @@ from .review_panel import ReviewPanel
 from .selection import Selection
 
 _TABS = (("frame", "Frame"), ("joints", "Joints"), ("objects", "Objects"), ("review", "Review"))
+_JOINT_BUTTONS = ("joint.place", "joint.lock", "joint.occluded", "joint.remove")
+_OBJECT_BUTTONS = ("object.points", "object.place", "object.move")
 
 
 class Tabs(QtWidgets.QFrame):
@@ -32,8 +34,8 @@ class Tabs(QtWidgets.QFrame):
         super().__init__()
         self.setObjectName("card")
         self.frame = FrameInfo(theme)
-        self.joints = JointPanel(session, selection, actions, theme)
-        self.objects = ObjectPanel(session, selection, actions)
+        self.joints = JointPanel(session, selection, [actions[name] for name in _JOINT_BUTTONS], theme)
+        self.objects = ObjectPanel(session, selection, [actions[name] for name in _OBJECT_BUTTONS])
         self.review = ReviewPanel(session, selection, theme)
         self._pages = {"frame": self.frame, "joints": self.joints, "objects": self.objects, "review": self.review}
         self.names = Segments(_TABS, stretch=True)

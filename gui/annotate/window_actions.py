@@ -4,12 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from gui.sessions import AnnotationSession
 from hoi_core.conventions import FINGERS
+from hoi_core.types import Status
 
-if TYPE_CHECKING:
-    from gui.annotate_window import AnnotateWindow
+from .edits import Edits
+from .keys import Keys
+from .pair import CanvasPair
+from .player import Player
+from .selection import Selection
+from .shop import Shop
+from .side_panes import SidePanes
+from .tabs import Tabs
 
 Run = Callable[[], object]
 _TURN_RAD = 0.18
@@ -17,7 +25,82 @@ _NEARER = 0.85
 _ZOOM = 1.25
 
 
-def functions(window: AnnotateWindow) -> dict[str, Run]:
+class Window(Protocol):
+    """What actions need of the window: its parts, and what it does itself."""
+
+    session: AnnotationSession
+    selection: Selection
+    edits: Edits
+    shop: Shop
+    player: Player
+    pair: CanvasPair
+    keys: Keys
+    panes: SidePanes
+    tabs: Tabs
+
+    @property
+    def frame(self) -> int:
+        """The frame that is shown."""
+
+    def go_to(self, frame: int) -> None:
+        """Show a frame."""
+
+    def go_to_key(self, way: int) -> None:
+        """Go to the keyframe before or after."""
+
+    def go_to_suggestion(self) -> None:
+        """Go to the frame whose correction helps most."""
+
+    def ask_frame(self) -> None:
+        """Ask for the number of a frame."""
+
+    def judge(self, status: Status) -> None:
+        """Accept or reject the frame."""
+
+    def let_go(self) -> None:
+        """Leave what was begun."""
+
+    def save_with_comment(self) -> None:
+        """Ask what was done, and write a revision."""
+
+    def comment_here(self) -> None:
+        """Write about the frame."""
+
+    def mark_points(self) -> None:
+        """Begin to mark points of the object."""
+
+    def tabs_remove_point(self) -> None:
+        """Take back a mark of the object."""
+
+    def layers_changed(self) -> None:
+        """Show other layers."""
+
+    def follow_toggled(self) -> None:
+        """Zoom on the hand, or show everything again."""
+
+    def show_palette(self) -> None:
+        """Find an action by a few letters."""
+
+    def show_keys(self) -> None:
+        """List every key."""
+
+    def toggle_theme(self) -> None:
+        """Change between light and dark colours."""
+
+    def close(self) -> bool:
+        """Close the window."""
+
+    def isFullScreen(self) -> bool:
+        """Whether it fills the screen."""
+
+    def showFullScreen(self) -> None:
+        """Fill the screen."""
+
+    def showNormal(self) -> None:
+        """Go back from that."""
+
+
+def functions(window: Window) -> dict[str, Run]:
     """Action id -> what it runs, for every action of the table."""
     return {
         **_files(window),
@@ -29,7 +112,7 @@ def functions(window: AnnotateWindow) -> dict[str, Run]:
     }
 
 
-def _files(window: AnnotateWindow) -> dict[str, Run]:
+def _files(window: Window) -> dict[str, Run]:
     return {
         "file.save": window.shop.save,
         "file.save_as": window.save_with_comment,
@@ -43,7 +126,7 @@ def _files(window: AnnotateWindow) -> dict[str, Run]:
     }
 
 
-def _frames(window: AnnotateWindow) -> dict[str, Run]:
+def _frames(window: Window) -> dict[str, Run]:
     def step(frames: int) -> Run:
         return lambda: window.go_to(window.frame + frames)
 
@@ -64,7 +147,7 @@ def _frames(window: AnnotateWindow) -> dict[str, Run]:
     }
 
 
-def _views(window: AnnotateWindow) -> dict[str, Run]:
+def _views(window: Window) -> dict[str, Run]:
     def turn(yaw: float, pitch: float) -> Run:
         return lambda: window.panes.turning.set_orbit(
             window.panes.turning.orbit.turned(yaw * _TURN_RAD, pitch * _TURN_RAD)
@@ -103,7 +186,7 @@ def _views(window: AnnotateWindow) -> dict[str, Run]:
     }
 
 
-def _labels(window: AnnotateWindow) -> dict[str, Run]:
+def _labels(window: Window) -> dict[str, Run]:
     return {
         "label.accept": lambda: window.judge("accepted"),
         "label.reject": lambda: window.judge("rejected"),
@@ -118,7 +201,7 @@ def _labels(window: AnnotateWindow) -> dict[str, Run]:
     }
 
 
-def _joints(window: AnnotateWindow) -> dict[str, Run]:
+def _joints(window: Window) -> dict[str, Run]:
     chosen, keys = window.selection, window.keys
 
     def finger(n: int) -> Run:
@@ -145,7 +228,7 @@ def _joints(window: AnnotateWindow) -> dict[str, Run]:
     }
 
 
-def _objects(window: AnnotateWindow) -> dict[str, Run]:
+def _objects(window: Window) -> dict[str, Run]:
     chosen, keys = window.selection, window.keys
 
     def turn(axis: int, sign: int) -> Run:

@@ -226,3 +226,26 @@ def annotation_session():
 def recordings():
     """The module that writes small real recordings: `recordings.record(folder)`."""
     return load("recordings")
+
+
+@pytest.fixture
+def annotate_in(qtbot):
+    """Opens an annotation window over a session, `annotate_in(session)`; closed with the test, whatever runs in it."""
+    from gui import theme
+    from gui.annotate_window import AnnotateWindow
+
+    def close(window):
+        window.close()
+        qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
+
+    def opened(session, colours=theme.DARK):
+        window = AnnotateWindow(session, colours)
+        window.ask_before_closing = lambda: "later"
+        window.resize(1280, 800)
+        qtbot.addWidget(window, before_close_func=close)
+        window.show()
+        window.activateWindow()
+        qtbot.waitUntil(window.isActiveWindow)
+        return window
+
+    return opened

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gui import annotate_window, theme
+from gui import theme
 from gui.annotate.hand_map import HandMap, JointStates
 from gui.annotate.palette import Palette, match
 from gui.annotate.scene import Orbit, Scene, draw_scene, surface_point_m
@@ -17,20 +17,10 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def window(qtbot, annotation_session):
-    made = annotate_window.AnnotateWindow(annotation_session, theme.DARK)
-    made.ask_before_closing = lambda: "later"
-    made.resize(1280, 800)
-    qtbot.addWidget(made, before_close_func=lambda w: close(qtbot, w))
-    made.show()
-    made.activateWindow()
-    qtbot.waitUntil(lambda: made.isActiveWindow() and made.views["left"].has_image)
+def window(qtbot, annotate_in, annotation_session):
+    made = annotate_in(annotation_session)
+    qtbot.waitUntil(lambda: made.views["left"].has_image)
     return made
-
-
-def close(qtbot, window):
-    window.close()
-    qtbot.waitUntil(lambda: not window.isVisible())
 
 
 def keys(qtbot, window, *presses):
@@ -236,11 +226,9 @@ def test_an_object_is_marked_and_moved_by_keys(qtbot, window, annotation_session
     assert annotation_session.object_pose("o01", 0)[2, 3] == pytest.approx(0.001)
 
 
-def test_labels_that_can_only_be_looked_at_stay(qtbot, annotation_session):
+def test_labels_that_can_only_be_looked_at_stay(annotate_in, annotation_session):
     annotation_session.read_only = True
-    window = annotate_window.AnnotateWindow(annotation_session, theme.LIGHT)
-    qtbot.addWidget(window, before_close_func=lambda w: close(qtbot, w))
-    window.show()
+    window = annotate_in(annotation_session, theme.LIGHT)
     for name, action in window.actions_by_id.items():
         if action.isEnabled() and not name.startswith(("file.quit", "help.", "frame.choose")):
             action.trigger()

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from annotate.session import AnnotationSession
-from gui import annotate_window, theme
 from gui.qt import Qt, QtCore, QtGui, QtWidgets
 from hoi_core.draw import world_to_pixels
 from hoi_core.errors import SequenceError
@@ -36,20 +35,10 @@ def root(tmp_path):
     return tmp_path / "data"
 
 
-def open_window(qtbot, root):
-    window = annotate_window.AnnotateWindow(AnnotationSession.open(root, "seq_001", "maria"), theme.DARK)
-    window.ask_before_closing = lambda: "later"
-    window.resize(1280, 800)
-    qtbot.addWidget(window, before_close_func=lambda w: close(qtbot, w))
-    window.show()
-    window.activateWindow()
-    qtbot.waitUntil(lambda: window.isActiveWindow() and window.views["left"].has_image)
+def open_window(qtbot, annotate_in, root):
+    window = annotate_in(AnnotationSession.open(root, "seq_001", "maria"))
+    qtbot.waitUntil(lambda: window.views["left"].has_image)
     return window
-
-
-def close(qtbot, window):
-    window.close()
-    qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
 
 
 def send(widget, kind, pos, button, buttons):
@@ -66,8 +55,8 @@ def track(window):
     return window.session.revision.hands["right"]
 
 
-def test_click_fit_drag_undo_accept_suggest_save_and_reopen(qtbot, root):
-    window = open_window(qtbot, root)
+def test_click_fit_drag_undo_accept_suggest_save_and_reopen(qtbot, annotate_in, root):
+    window = open_window(qtbot, annotate_in, root)
     session = window.session
     assert not session.revision_name
     with open_truth(root / "sequences" / "seq_001") as truth:
@@ -106,13 +95,14 @@ def test_click_fit_drag_undo_accept_suggest_save_and_reopen(qtbot, root):
     name, saved = session.revision_name, track(window)
     with pytest.raises(SequenceError, match="maria"):
         AnnotationSession.open(root, "seq_001", "jo")
-    close(qtbot, window)
+    window.close()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
 
     with open_annotation(root / "sequences" / "seq_001") as annotation:
         stored = annotation.load(name)
     assert stored.author == "maria"
     assert stored.hands["right"].joints_m.tobytes() == saved.joints_m.tobytes()
-    again = open_window(qtbot, root)
+    again = open_window(qtbot, annotate_in, root)
     assert again.session.revision_name == name
     assert not again.session.recovered
     # The history outlives the window.

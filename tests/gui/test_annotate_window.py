@@ -17,17 +17,8 @@ pytestmark = pytest.mark.gui
 
 
 @pytest.fixture
-def window(qtbot, annotation_session):
-    made = annotate_window.AnnotateWindow(annotation_session, theme.DARK)
-    made.ask_before_closing = lambda: "later"
-    qtbot.addWidget(made, before_close_func=lambda w: close(qtbot, w))
-    made.show()
-    return made
-
-
-def close(qtbot, window):
-    window.close()
-    qtbot.waitUntil(lambda: not window.isVisible())
+def window(annotate_in, annotation_session):
+    return annotate_in(annotation_session)
 
 
 def status(session, frame):
@@ -220,16 +211,14 @@ def test_playing_reaches_the_end_and_stops(qtbot, window):
     qtbot.waitUntil(lambda: not window.player.playing)
 
 
-def test_a_sequence_without_moments_can_be_looked_at(qtbot, annotation_session):
+def test_a_sequence_without_moments_can_be_looked_at(annotate_in, annotation_session):
     full = annotation_session.revision
     annotation_session.n_frames = 0
     annotation_session.revision = replace(
         full, t_ns=full.t_ns[:0], hands={}, objects={}, keypoints={}, frame_index={}, residuals={}
     )
     annotation_session.saved = annotation_session.revision
-    window = annotate_window.AnnotateWindow(annotation_session, theme.DARK)
-    qtbot.addWidget(window, before_close_func=lambda w: close(qtbot, w))
-    window.show()
+    window = annotate_in(annotation_session)
     trigger(window, "frame.play", "frame.ahead", "label.accept", "label.accept_rest", "frame.suggest")
     assert not window.player.playing
     assert window.frame == 0
