@@ -1,24 +1,20 @@
 """Huge JSON lists of equal arrays, read once and kept as memory-mapped arrays: 32,560 meshes are 700 MB of text.
 
-They are kept in `.hoi-index` beside the file, or in the user's cache where the dataset is read-only, under a name that
-holds size and time of the file: another file is read anew.
+A file of another size or time is read anew.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from dataset_tools.readers import _kept_arrays
 from hoi_core.errors import DatasetError
 from hoi_core.types import F32
-from hoi_core.user_cache import cache_folder
 
 _BLOCK = 16_000_000
 _OPEN, _CLOSE = ord("["), ord("]")
@@ -42,40 +38,17 @@ def load(path: Path, shape: tuple[int, ...]) -> F32:
         facts = path.stat()
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror}.", _REMEDY) from error
-    name = f"{path.stem}.{facts.st_size}.{facts.st_mtime_ns}.npy"
-    for folder in _folders(path):
-        if (folder / name).is_file():
-            kept: F32 = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-            if kept.shape[1:] == shape:
-                return kept
+    kept = _kept_arrays.load(path, f"{facts.st_size}.{facts.st_mtime_ns}", lambda: _read(path, shape))
+    if kept.shape[1:] != shape or kept.dtype != np.float32:
+        raise DatasetError(f"expected arrays of shape {shape} in {path}, got {kept.shape[1:]}.", _REMEDY)
+    return kept.view(np.float32)
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> F32:
     arrays = np.concatenate([_block(piece, shape, path) for piece in _pieces(path)])
     bad = np.flatnonzero(~np.isfinite(arrays.reshape(len(arrays), -1)).all(1))
     if len(bad):
         raise DatasetError(f"entry {bad[0]} of {path} holds a value that is no number.", _REMEDY)
-    return _kept(path, name, arrays)
-
-
-def _folders(path: Path) -> tuple[Path, Path]:
-    """Where arrays are kept, the better place first."""
-    apart = hashlib.sha256(str(path.resolve().parent).encode()).hexdigest()[:12]
-    return path.parent / ".hoi-index", cache_folder() / "datasets" / apart
-
-
-def _kept(path: Path, name: str, arrays: F32) -> F32:
-    """The arrays from the disk, if some place takes them; else as they are."""
-    for folder in _folders(path):
-        draft = folder / f"{name}.{os.getpid()}.part"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                np.save(file, arrays, allow_pickle=False)
-            draft.replace(folder / name)
-        except OSError:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
-            continue
-        kept: F32 = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-        return kept
     return arrays
 
 

@@ -18,8 +18,8 @@ REMEDY = "Unpack the dataset again."
 FARTHEST_M = 3.0
 OPENGL_M = np.array([1.0, -1.0, -1.0])
 """Times these a point of OpenGL's axes is one of OpenCV's, and back."""
-_PALM_M = (0.03, 0.16)  # wrist to the base of the middle finger: from a small child to a very large hand
-_BONE_M = 0.09
+PALM_M = (0.03, 0.16)  # wrist to the base of the middle finger: from a small child to a very large hand
+BONE_M = 0.09
 
 
 def read_mapping(path: Path, max_bytes: int = MAX_BYTES) -> dict[object, object]:
@@ -96,10 +96,10 @@ def check_hand(joints_m: F64, valid: Bool, path: Path) -> None:
     if not np.isfinite(known).all() or (known[:, 2] <= 0).any() or (np.abs(known) > FARTHEST_M).any():
         raise DatasetError(f"a joint of {path} is no number, behind the camera or beyond {FARTHEST_M} m.", REMEDY)
     palm_m = float(np.linalg.norm(joints_m[9] - joints_m[0]))
-    if valid[[0, 9]].all() and not _PALM_M[0] < palm_m < _PALM_M[1]:
+    if valid[[0, 9]].all() and not PALM_M[0] < palm_m < PALM_M[1]:
         raise DatasetError(f"the palm in {path} is {1e3 * palm_m:.0f} mm long: no human hand in metres.", REMEDY)
     lengths = np.linalg.norm(np.diff(joints_m[1:].reshape(5, 4, 3), axis=1), axis=-1)
-    if (lengths > _BONE_M).any():
+    if (lengths > BONE_M).any():
         raise DatasetError(f"a finger's bone in {path} is {1e3 * np.nanmax(lengths):.0f} mm long.", REMEDY)
 
 
