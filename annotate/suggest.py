@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hoi_core.conventions import JOINT_NAMES
+from hoi_core.conventions import joint_words
 from hoi_core.types import F64, PROBLEMS, STATUSES, Bool, HandTrack, Revision
 
 GOAL_MM = 3.0
@@ -166,4 +166,4 @@ class _Reasons:
         if ratio > _CLEARLY_LARGE:
             return f"{side} hand: residuals {ratio:.1f} times the usual"
         variance = np.trace(revision.hands[side].joint_cov_m2[moment], axis1=-2, axis2=-1)
-        return f"{side} hand: most uncertain at the {JOINT_NAMES[int(np.argmax(variance))]}"
+        return f"{side} hand: most uncertain at the {joint_words(int(np.argmax(variance)))}"

@@ -81,6 +81,19 @@ FINGER_COLOURS: dict[str, tuple[int, int, int]] = {
 }
 
 
+def joint_words(joint: int) -> str:
+    """A joint of `openpose21` as people call it.
+
+    Example:
+        >>> joint_words(8), joint_words(1)
+        ('index tip', 'thumb base')
+    """
+    if joint == 0:
+        return "wrist"
+    finger, along = divmod(joint - 1, 4)
+    return f"{FINGERS[finger]} {('base', 'middle', 'end', 'tip')[along]}"
+
+
 def permutation(source: str, target: str) -> NDArray[np.intp]:
     """Indices `p` so that `joints_source[..., p, :]` is in the `target` order.
 

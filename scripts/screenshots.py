@@ -250,8 +250,24 @@ def record_faulty(root: Path, seconds: float) -> None:
     record(rig, CaptureHeader(FAULTY, "p01", ("o01",), "s1", "pick up, turn, put back", rig.name), root, seconds)
 
 
+def record_whole(root: Path, seconds: float) -> None:
+    """Record a planned take at the rig's own pace: on a busy machine a live one would lack frames."""
+    from capture.protocol import next_take, plan
+    from capture.recorder import record
+    from capture.rig import open_rig
+    from hoi_core.sequence import CaptureHeader
+
+    plan(root, catalogue="simulated")
+    cell = next_take(root)
+    if cell is None:
+        raise HoiError("the protocol of the simulated rig proposes no take.", "Look at protocol.csv.")
+    rig = open_rig("simulated", root, seconds=seconds, object=cell.objects[0])
+    header = CaptureHeader(SEQUENCE, cell.participant, cell.objects, cell.scenario, cell.action, rig.name)
+    record(rig, header, root, seconds)
+
+
 def take_annotate(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
-    """Fit the recording in the window, review a part of it, choose a joint, and take the picture."""
+    """Fit a recording in the window, review a part of it, choose a joint, and take the picture."""
     from annotate.session import AnnotationSession
     from gui import theme
     from gui.annotate_window import AnnotateWindow
@@ -304,10 +320,11 @@ def main() -> int:
         # A short, plain path reads better in the picture.
         os.chdir(folder)
         root = Path("data")
-        if {"capture", "annotate"} & set(options.only):
+        if "capture" in options.only:
             take_capture(app, root, options)
         if "annotate" in options.only:
-            take_annotate(app, root, options)
+            record_whole(Path("annotating"), options.seconds)
+            take_annotate(app, Path("annotating"), options)
         if "view" in options.only:
             record_faulty(root, options.seconds)
             take_view(app, root, options)

@@ -9,12 +9,12 @@ from gui.image_view import ImageView
 from gui.kept import Kept
 from gui.qt import Qt, QtCore, QtGui, Signal
 from gui.theme import Theme, colour
-from hoi_core.conventions import BONES, Side
+from hoi_core.conventions import BONES, Side, joint_words
 from hoi_core.draw import joint_colour
 from hoi_core.types import F64, Bool
 
 from .picture import HandMarks, Picture
-from .selection import Selection, joint_name
+from .selection import Selection
 
 _GRIP_PX = 12.0
 _HALO = QtGui.QColor(13, 15, 19, 200)
@@ -168,7 +168,7 @@ class Canvas(ImageView):
         if ours and chosen is not None and self._selection.target == "joint" and self.editable:
             at = joints[chosen] if shown[chosen] else evidence[chosen]
             if np.isfinite(at).all():
-                name = joint_name(chosen) if self._selection.view == self.view else ""
+                name = joint_words(chosen) if self._selection.view == self.view else ""
                 self._paint_choice(painter, name, at)
 
     def _paint_joint(self, painter: QtGui.QPainter, hand: HandMarks, joint: int, at: F64) -> None:

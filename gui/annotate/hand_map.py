@@ -9,11 +9,9 @@ import numpy as np
 
 from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from gui.theme import Theme
-from hoi_core.conventions import BONES, N_JOINTS, Side
+from hoi_core.conventions import BONES, N_JOINTS, Side, joint_words
 from hoi_core.draw import joint_colour
 from hoi_core.types import F64, Bool
-
-from .selection import joint_name
 
 # A right hand seen from its back, thumb on the left: shares of the width and height.
 _PLACES = np.array(
@@ -147,4 +145,4 @@ class HandMap(QtWidgets.QWidget):
         """Name the joint under the pointer."""
         joint = None if event is None else self.joint_at(event.localPos().x(), event.localPos().y())
         self.setCursor(Qt.PointingHandCursor if joint is not None else Qt.ArrowCursor)
-        self.setToolTip("" if joint is None else joint_name(joint))
+        self.setToolTip("" if joint is None else joint_words(joint))

@@ -12,12 +12,12 @@ from gui.panels.segments import Segments
 from gui.qt import Qt, QtWidgets
 from gui.sessions import AnnotationSession
 from gui.theme import Theme
-from hoi_core.conventions import N_JOINTS
+from hoi_core.conventions import N_JOINTS, joint_words
 from hoi_core.types import JOINT_SOURCES, MARKS
 
 from .buttons import button_row
 from .hand_map import HandMap, JointStates
-from .selection import Selection, joint_name
+from .selection import Selection
 
 
 class JointPanel(QtWidgets.QWidget):
@@ -55,7 +55,7 @@ class JointPanel(QtWidgets.QWidget):
             self.title.setText("No joint chosen")
             self.facts.setText("Keys 1 to 5 choose a finger, 0 the wrist, Tab the next joint. Left half: left view.")
             return
-        self.title.setText(f"{chosen.side} {joint_name(chosen.joint)}".capitalize())
+        self.title.setText(f"{chosen.side} {joint_words(chosen.joint)}".capitalize())
         self.facts.setText("\n".join(self._lines(states, chosen.joint)))
 
     def _states(self) -> JointStates:

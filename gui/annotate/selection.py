@@ -7,7 +7,7 @@ from typing import Literal
 
 from gui.qt import QtCore, Signal
 from gui.sessions import AnnotationSession
-from hoi_core.conventions import FINGERS, N_JOINTS, SIDES, Side
+from hoi_core.conventions import N_JOINTS, SIDES, Side
 
 Target = Literal["joint", "object"]
 """What keys move: the chosen joint, or the chosen object."""
@@ -104,11 +104,3 @@ class Selection(QtCore.QObject):
         """Whether a click puts the chosen joint or mesh point there."""
         self.placing = on
         self.chosen.emit()
-
-
-def joint_name(joint: int) -> str:
-    """A joint as people call it: `index tip`, `thumb base`."""
-    if joint == 0:
-        return "wrist"
-    finger, along = divmod(joint - 1, JOINTS_PER_FINGER)
-    return f"{FINGERS[finger]} {('base', 'middle', 'end', 'tip')[along]}"

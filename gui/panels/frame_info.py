@@ -53,6 +53,7 @@ class FrameInfo(QtWidgets.QWidget):
         self.comment.editingFinished.connect(self._commented)
         self.comment.given_up.connect(self._give_up)
         self._frame, self._written = 0, ""
+        self._facts: FrameFacts | None = None
         self.values: dict[str, QtWidgets.QLabel] = {}
         grid = QtWidgets.QGridLayout(self)
         grid.setContentsMargins(16, 10, 16, 10)
@@ -73,12 +74,13 @@ class FrameInfo(QtWidgets.QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Take over other colours."""
         self._theme = theme
+        if self._facts is not None:
+            self._colour(self._facts)
 
     def show_facts(self, facts: FrameFacts, n_frames: int, revision: str) -> None:
         """Show a frame."""
         self.frame.setText(f"Frame {facts.frame} of {n_frames}  ·  {facts.seconds:.2f} s")
         self.status.setText(f"● {facts.status}")
-        self.status.setStyleSheet(f"color: {self._theme.status(facts.status)}; font-weight: 600;")
         self.problem.setText(f"No label: {facts.problem}")
         set_level(self.problem, "warn")
         self.problem.setVisible(bool(facts.problem))
@@ -94,8 +96,8 @@ class FrameInfo(QtWidgets.QWidget):
         }
         for name, text in texts.items():
             self.values[name].setText(text)
-        self._tint("Reprojection", self._theme.level(level_below(facts.reprojection_px, GOOD_PX, 2 * GOOD_PX)))
-        self._tint("Depth", self._theme.level(level_below(facts.depth_mm, GOOD_MM, 2 * GOOD_MM)))
+        self._facts = facts
+        self._colour(facts)
         if facts.frame != self._frame or not self.comment.hasFocus():
             # What was being written belongs to the frame that was shown.
             said = (self._frame, self.comment.text().strip()) if self._unheard() else None
@@ -103,6 +105,11 @@ class FrameInfo(QtWidgets.QWidget):
             self.comment.setText(facts.comment)
             if said is not None:
                 self.commented.emit(*said)
+
+    def _colour(self, facts: FrameFacts) -> None:
+        self.status.setStyleSheet(f"color: {self._theme.status(facts.status)}; font-weight: 600;")
+        self._tint("Reprojection", self._theme.level(level_below(facts.reprojection_px, GOOD_PX, 2 * GOOD_PX)))
+        self._tint("Depth", self._theme.level(level_below(facts.depth_mm, GOOD_MM, 2 * GOOD_MM)))
 
     def _tint(self, name: str, colour: str) -> None:
         self.values[name].setStyleSheet(f"color: {colour}; font-weight: 600;")

@@ -52,7 +52,7 @@ def test_the_middle_of_the_worst_stretch_comes_first_and_names_the_joint() -> No
     found = suggest(revision)
     assert found is not None
     assert found.frame == 35
-    assert "middletip" in found.reason
+    assert "middle tip" in found.reason
     assert found.expected_error_mm > 4.0
 
 

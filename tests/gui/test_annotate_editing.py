@@ -7,9 +7,9 @@ from gui import theme
 from gui.annotate.hand_map import HandMap, JointStates
 from gui.annotate.palette import Palette, match
 from gui.annotate.scene import Orbit, Scene, draw_scene, surface_point_m
-from gui.annotate.selection import joint_name
 from gui.annotate_actions import ACTIONS
 from gui.qt import Qt, QtCore, QtGui, QtWidgets
+from hoi_core.conventions import joint_words
 from hoi_core.draw import world_to_pixels
 from hoi_core.types import MARKS
 
@@ -112,13 +112,13 @@ def test_escape_lets_go_without_a_change(qtbot, window, annotation_session):
 def test_joints_are_chosen_by_fingers_and_tab(qtbot, window):
     chosen = window.selection
     keys(qtbot, window, (Qt.Key_1, Qt.NoModifier), (Qt.Key_1, Qt.NoModifier))
-    assert joint_name(chosen.joint) == "thumb middle"
+    assert joint_words(chosen.joint) == "thumb middle"
     keys(qtbot, window, *[(Qt.Key_1, Qt.NoModifier)] * 3)
-    assert joint_name(chosen.joint) == "thumb base"
+    assert joint_words(chosen.joint) == "thumb base"
     keys(qtbot, window, (Qt.Key_5, Qt.NoModifier), (Qt.Key_Tab, Qt.NoModifier))
-    assert joint_name(chosen.joint) == "little middle"
+    assert joint_words(chosen.joint) == "little middle"
     keys(qtbot, window, (Qt.Key_0, Qt.NoModifier), (Qt.Key_Backtab, Qt.ShiftModifier))
-    assert joint_name(chosen.joint) == "little tip"
+    assert joint_words(chosen.joint) == "little tip"
     keys(qtbot, window, (Qt.Key_Escape, Qt.NoModifier))
     assert chosen.joint is None
 

@@ -115,6 +115,14 @@ def test_accept_all_good_takes_only_small_residuals(window, annotation_session):
     assert np.array_equal(accepted, (residual <= 3.0) & (np.arange(40) != 7))
 
 
+def test_figures_take_over_other_colours(window):
+    assert theme.DARK.good in window.info.values["Reprojection"].styleSheet()
+    theme.dress(window, theme.LIGHT)
+    for label in (window.info.values["Reprojection"], window.info.values["Depth"]):
+        assert theme.LIGHT.good in label.styleSheet()
+    assert theme.LIGHT.status("auto") in window.info.status.styleSheet()
+
+
 def test_goes_to_the_suggestion_and_says_why(window, annotation_session):
     assert "frame 39 – far from any keyframe, expected error 4.2 mm" in window.words.suggested.text()
     trigger(window, "frame.suggest")
