@@ -10,17 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate._depth_pixels import oriented_points
-from annotate.evidence import Cloud, Evidence, starting_moments, undistorted_px, without_distortion
+from annotate.evidence import PALM, Cloud, Evidence, starting_moments, undistorted_px, without_distortion
 from annotate.nearest import nearest_vertices
 from annotate.state import FitState
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import SequenceError
 from hoi_core.sequence import Capture, ImageStream
-from hoi_core.types import F64, I64, Camera, HandKeypoints
+from hoi_core.sequence.streams import View
+from hoi_core.types import F64, I64, Bool, Camera, HandKeypoints
 
 _NS = 1e-9
 _PATCH_PX = 2
+_BESIDE_PX = np.array([[0.0, 0.0], [6.0, 0.0], [-6.0, 0.0], [0.0, 6.0], [0.0, -6.0]])
+_EDGE_M = 0.012
+"""Depth beside a keypoint that differs more is another surface's, m."""
 _TELL_EVERY = 10
 _USUAL_SCALE_M = 0.001
 
@@ -73,14 +77,16 @@ def keypoint_evidence(capture: Capture, keypoints: HandKeypoints) -> Evidence:
         lag_s=np.stack([_lag_s(capture, f"{view}/color") for view in views], axis=1),
     )
     starts = starting_moments(evidence)
-    under = [_depth_under(capture, view, keypoints.by_view[view], starts) for view in views]
+    flat = not evidence.two_views
+    under = [_depth_under(capture, view, keypoints.by_view[view], starts, flat=flat) for view in views]
     return replace(evidence, keypoint_depth_m=np.stack(under, axis=1))
 
 
-def _depth_under(capture: Capture, view: str, keypoints: F64, starts: I64) -> F64:
+def _depth_under(capture: Capture, view: str, keypoints: F64, starts: I64, *, flat: bool) -> F64:
     """(M, 21) m median depth around each keypoint of the moments that a first guess starts from; NaN elsewhere.
 
-    NaN also where nothing was measured or recorded.
+    NaN also where nothing was measured or recorded, and, if it has to be flat, where an edge is near: half of the
+    fingertips' pixels then show what lies behind the tip or before it.
     """
     out = np.full(keypoints.shape[:2], np.nan)
     if f"{view}/depth" not in capture.streams:
@@ -88,7 +94,20 @@ def _depth_under(capture: Capture, view: str, keypoints: F64, starts: I64) -> F6
     index = capture.sync.index[f"{view}/depth"]
     for m in starts[index[starts] >= 0]:
         out[m] = capture.views[view].depth_around_m(int(index[m]), keypoints[m, :, :2], _PATCH_PX)
+        if flat:
+            edge = near_edge(capture.views[view], int(index[m]), keypoints[m, :, :2])
+            # The palm is large, and fitted robustly: it can do with some depth of what lies beside it.
+            edge[list(PALM)] = False
+            out[m, edge] = np.nan
     return out
+
+
+def near_edge(view: View, image: int, pixels: F64) -> Bool:
+    """(K,) whether depth jumps within a few pixels of some pixels of the colour image. `(K, 2) px`."""
+    around = (pixels + _BESIDE_PX[:, None]).reshape(-1, 2)
+    depth_m = view.depth_around_m(image, around, 1).reshape(len(_BESIDE_PX), -1)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.fmax.reduce(depth_m) - np.fmin.reduce(depth_m) > _EDGE_M)
 
 
 def _lag_s(capture: Capture, stream: str) -> F64:

@@ -10,6 +10,7 @@ import numpy as np
 
 from annotate import covariance, gather
 from annotate import fit as fitting
+from annotate.bends import look_again
 from annotate.carried import settled
 from annotate.competition import without_rivals
 from annotate.evidence import Anchors, Evidence
@@ -146,12 +147,16 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
     )
     if guess.terms["silhouette"].config.weight > 0:
         evidence = with_silhouettes(evidence, capture, guess.state)
+    coarse, start, terms = _coarse(evidence, guess)
     result = fitting.fit(
-        *_coarse(evidence, guess),
-        tolerance=_ROUGHLY,
-        on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting"),
+        coarse, start, terms, tolerance=_ROUGHLY, on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting")
     )
-    return HandFit(guess.layer, evidence, guess.terms, result, result.iterations, guess.problems)
+    steps = result.iterations
+    if not evidence.two_views:
+        start = look_again(result.state, evidence, guess.terms)
+        result = fitting.fit(coarse, start, terms, _AGAIN, tolerance=_ROUGHLY)
+        steps += result.iterations
+    return HandFit(guess.layer, evidence, guess.terms, result, steps, guess.problems)
 
 
 def _coarse(evidence: Evidence, guess: FirstGuess) -> tuple[Evidence, FitState, dict[str, Term]]:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
+from annotate.bends import choose_bends, from_postures, reachable
 from annotate.equations import VIEW_UNKNOWNS
 from annotate.evidence import FEWEST_PALM, PALM, Evidence, starting_moments
 from annotate.fit import Term, fit
 from annotate.hand import Hand, HandState
 from annotate.stage import KEYPOINTS_ONLY, LOOSE
 from annotate.state import FitState
-from annotate.terms.pose_prior import RELAXED_RAD
 from annotate.triangulate import triangulate
 from hoi_core import camera as cameras
 from hoi_core import rotation
-from hoi_core.biomechanics import angles_to_rotations, clip_to_limits, rotations_to_angles
-from hoi_core.conventions import BONES, N_BETAS, N_MANO_JOINTS
+from hoi_core.conventions import N_BETAS, N_MANO_JOINTS
 from hoi_core.errors import FitError
 from hoi_core.types import F64, I64, Bool
 
@@ -29,20 +27,10 @@ _WORST_PALM_M = 0.03
 _PATIENT = 1e-7
 _CLEARLY_PX = 0.3
 _WILD_PX = 60.0
-_WILD_M = 0.05
-_M_PER_PX = 0.003
-_RAD_PER_PX = 0.2
-_HIDDEN = 0.5
-"""A keypoint of less confidence may be hidden: the depth under it is that of what hides it."""
 _HELD_BETAS = 0.3
 """Spread of the shape while one view alone guesses: a larger hand farther away looks alike."""
-_STRETCH = 1.3
-"""Hands are at most so much longer than the model's own."""
-_POSTURES = (0.0, 1.0, 2.0)
-"""Starts of a fit by one view, as shares of a relaxed hand's bend."""
 _DOUBTFUL = 1.25
 """Times the median cost from which a moment is started again."""
-Cost = Callable[[HandState, Evidence], F64]
 
 
 def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
@@ -76,15 +64,16 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
         # From a flat hand, limits can shut a finger into the wrong bend: they come in once it is near.
         free = {name: term for name, term in alone.items() if name != "limits"}
         near = fit(some, _with_views(start, evidence), free, LOOSE, tolerance=_PATIENT).state
-        fitted, cost = fit(some, near, alone, KEYPOINTS_ONLY).state, _miss_px
+        fitted = fit(some, near, alone, KEYPOINTS_ONLY).state
+        for neighbour in (1, -1):
+            fitted = _learn_from(neighbour, fitted, some, alone)
     else:
-        hidden = some.confidence.max(1) < _HIDDEN
-        some = replace(some, joints_m=_within_reach(np.where(hidden[..., None], np.nan, joints_m[good]), rest))
+        some = replace(some, joints_m=reachable(joints_m[good], some, rest.hand, rest.betas))
         prior = alone["shape_prior"]
         alone["shape_prior"] = replace(prior, config=replace(prior.config, sigma_betas=_HELD_BETAS))
-        fitted, cost = _best_posture(_with_views(start, evidence), some, alone), _strangeness
-    for neighbour in (1, -1):
-        fitted = _learn_from(neighbour, fitted, some, alone, cost)
+        # Limits are on from the start: what no second view corrects must not bend as no hand does.
+        tried = from_postures(_with_views(start, evidence), some, alone)
+        fitted = fit(some, choose_bends(tried, some, alone), alone, KEYPOINTS_ONLY[-3:]).state
     kept = _trustworthy(fitted, some)
     dressed = replace(fitted, hands=replace(fitted.hands, hand=hand))
     return _spread(dressed, evidence.t_s[key], evidence.t_s, kept)
@@ -98,69 +87,24 @@ def _nothing_to_start_from(evidence: Evidence) -> FitError:
     )
 
 
-def _within_reach(joints_m: F64, rest: HandState) -> F64:
-    """Lifted joints without those that a hand cannot reach: a fingertip may be seen past, and table is lifted for it.
-
-    `(M, 21, 3) m`, NaN where a joint is farther from the palm than its finger is long.
-    """
-    long_m = rest.joints_m[0]
-    palm_m = np.nanmedian(joints_m[:, list(PALM)], axis=1)
-    reach_m = np.linalg.norm(long_m - np.median(long_m[list(PALM)], axis=0), axis=-1)
-    with np.errstate(invalid="ignore"):
-        out = np.linalg.norm(joints_m - palm_m[:, None], axis=-1) > _STRETCH * reach_m + _PALM_SPREAD_M
-        joints_m = np.where(out[..., None], np.nan, joints_m)
-        for parent, child in BONES:
-            bone_m = np.linalg.norm(long_m[child] - long_m[parent])
-            apart_m = np.linalg.norm(joints_m[:, child] - joints_m[:, parent], axis=-1)
-            joints_m[apart_m > _STRETCH * bone_m + _PALM_SPREAD_M, child] = np.nan
-    return joints_m
-
-
-def _best_posture(state: FitState, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
-    """Of fits that start from a flat, a relaxed and a bent hand, each moment's best.
-
-    One view and its depth leave several bends that look alike. Limits are on from the start, as what no second view
-    corrects must not bend as no hand does.
-    """
-    tried = []
-    for share in _POSTURES:
-        angles = np.broadcast_to(share * RELAXED_RAD, (len(evidence.t_s), *RELAXED_RAD.shape))
-        pose = angles_to_rotations(angles, state.hands.hand.anatomy)
-        hands = replace(state.hands, rotations=np.concatenate([state.hands.rotations[:, :1], pose], axis=1))
-        tried.append(fit(evidence, replace(state, hands=hands), terms, KEYPOINTS_ONLY).state)
-    return reduce(lambda best, other: _better(best, other, evidence, _strangeness), tried)
-
-
-def _better(state: FitState, other: FitState, evidence: Evidence, cost: Cost) -> FitState:
+def _better(state: FitState, other: FitState, evidence: Evidence) -> FitState:
     """Each moment's hand of the other state where that is clearly better."""
     hands, tried = state.hands, other.hands
-    better = cost(tried, evidence) < cost(hands, evidence) - _CLEARLY_PX
+    better = _miss_px(tried, evidence) < _miss_px(hands, evidence) - _CLEARLY_PX
     rotations = np.where(better[:, None, None, None], tried.rotations, hands.rotations)
     trans_m = np.where(better[:, None], tried.trans_m, hands.trans_m)
     return replace(state, hands=replace(hands, rotations=rotations, trans_m=trans_m))
 
 
-def _strangeness(hands: HandState, evidence: Evidence) -> F64:
-    """(M,) mean distance from keypoints, px, and as much for lifted joints that are missed and impossible angles."""
-    cost = _miss_px(hands, evidence)
-    if evidence.joints_m is not None:
-        apart_m = np.linalg.norm(hands.joints_m - evidence.joints_m, axis=-1)
-        there = np.isfinite(apart_m)
-        cost += np.where(there, np.minimum(apart_m, _WILD_M), 0.0).sum(-1) / np.maximum(there.sum(-1), 1) / _M_PER_PX
-    angles = rotations_to_angles(hands.rotations[:, 1:], hands.hand.anatomy)
-    beyond = np.abs(angles - clip_to_limits(angles)).sum((1, 2))
-    return cost + beyond / _RAD_PER_PX
-
-
-def _learn_from(neighbour: int, state: FitState, evidence: Evidence, terms: Mapping[str, Term], cost: Cost) -> FitState:
+def _learn_from(neighbour: int, state: FitState, evidence: Evidence, terms: Mapping[str, Term]) -> FitState:
     """Start moments again from the pose of the one before (1) or after (-1); keep what meets its keypoints better.
 
-    A moment fitted alone can bend a finger the wrong way; that all of them do is unlikely. Two views that agree as well
-    as they mostly do need no second start.
+    A moment fitted alone can bend a finger the wrong way; that all of them do is unlikely. Views that agree as well as
+    they mostly do need no second start.
     """
     hands = state.hands
-    value = cost(hands, evidence)
-    doubtful = np.flatnonzero(value > _DOUBTFUL * np.median(value)) if evidence.two_views else np.arange(len(value))
+    value = _miss_px(hands, evidence)
+    doubtful = np.flatnonzero(value > _DOUBTFUL * np.median(value))
     if not len(doubtful):
         return state
     poses = np.roll(hands.rotations[:, 1:], neighbour, axis=0)
@@ -170,7 +114,6 @@ def _learn_from(neighbour: int, state: FitState, evidence: Evidence, terms: Mapp
         replace(state, hands=hands.taken(doubtful)),
         fit(some, replace(state, hands=other), terms, KEYPOINTS_ONLY).state,
         some,
-        cost,
     ).hands
     rotations, trans_m = hands.rotations.copy(), hands.trans_m.copy()
     rotations[doubtful], trans_m[doubtful] = tried.rotations, tried.trans_m

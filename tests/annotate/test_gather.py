@@ -6,6 +6,7 @@ import numpy as np
 
 from annotate._depth_pixels import oriented_points
 from annotate.evidence import starting_moments
+from annotate.gather import near_edge
 from hoi_core import camera as cameras
 from hoi_core.types import Camera
 
@@ -48,3 +49,18 @@ def test_first_guesses_start_from_moments_that_are_apart(scene) -> None:
     few = every.confidence.copy()
     few[10:, :, 6:] = 0.0  # three joints of the palm are left
     assert starting_moments(replace(every, confidence=few)).max() == 9
+
+
+class Step:
+    """A view whose depth is 0.5 m left of a column and 0.6 m right of it."""
+
+    def __init__(self, column: float) -> None:
+        self.column = column
+
+    def depth_around_m(self, image: int, pixels: np.ndarray, reach_px: int) -> np.ndarray:
+        return np.where(np.isnan(pixels[:, 0]), np.nan, np.where(pixels[:, 0] < self.column, 0.5, 0.6))
+
+
+def test_depth_beside_an_edge_is_not_lifted() -> None:
+    pixels = np.array([[50.0, 40.0], [76.0, 40.0], [83.0, 40.0], [90.0, 40.0], [np.nan, np.nan]])
+    assert near_edge(Step(80.0), 0, pixels).tolist() == [False, True, True, False, False]
