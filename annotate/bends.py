@@ -211,7 +211,7 @@ def _pose_cost(hands: HandState, terms: Mapping[str, Term]) -> F64:
     usual: pose_prior.Config = terms["pose_prior"].config
     beyond: limits.Config = terms["limits"].config
     cost = usual.weight * pose_prior.precision(usual) * (angles - RELAXED_RAD) ** 2
-    cost += beyond.weight * ((angles - clip_to_limits(angles)) / beyond.sigma_rad) ** 2
+    cost += limits.precision(beyond) * (angles - clip_to_limits(angles)) ** 2
     return 0.5 * np.asarray(cost.sum(-1))
 
 

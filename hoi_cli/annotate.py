@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from annotate.auto import Report
 
 ALL = "all"
+FREE_DOF: Literal[45] = 45
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class Config(Common):
     """Where 2D keypoints come from: a provider of annotate/keypoints."""
     keypoint_model: Path | None = None
     """Model file of a provider that needs one, such as onnx."""
+    dof: Literal[23, 45] = FREE_DOF
+    """With --auto: 45 joint angles, those that fingers do not have held loosely, or only the 23 that they have."""
     author: str = ""
     """In the window: who works; default is the name of the account."""
     read_only: bool = False
@@ -163,6 +166,7 @@ def _fit_all(config: Config, root: Path, names: list[str]) -> None:
 def _fit_one(config: Config, root: Path, name: str, tell: Callable[[float, str], None], *, alone: bool) -> Outcome:
     """Fit a sequence; one of many that fails is an outcome, not the end."""
     from annotate import auto
+    from annotate.hand_fit import HandConfig
     from hoi_core.errors import HoiError, StorageError
     from hoi_core.sequence import find_sequence
 
@@ -170,6 +174,8 @@ def _fit_one(config: Config, root: Path, name: str, tell: Callable[[float, str],
         side=None if config.side == "both" else config.side,
         keypoints=config.keypoints,
         provider={"model": str(config.keypoint_model)} if config.keypoint_model else {},
+        # The default is left out: what was fitted before there was a choice is finished.
+        hand=HandConfig(terms={} if config.dof == FREE_DOF else {"limits": {"dof": config.dof}}),
     )
     try:
         _repair(root, name)

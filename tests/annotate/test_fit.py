@@ -9,6 +9,7 @@ from annotate import fit as fitting
 from annotate.evidence import Anchors
 from annotate.initialise import initialise
 from hoi_core import camera as cameras
+from hoi_core.biomechanics import DOF_MASK, rotations_to_angles
 from hoi_core.errors import ConfigError, FitError
 
 
@@ -109,3 +110,20 @@ def test_six_joints_clicked_in_both_views_of_one_moment_are_a_start(scene) -> No
     start = initialise(made.truth.hands.hand, few, fitting.load_terms()).hands
     miss_mm = 1e3 * np.linalg.norm(start.joints_m[10] - made.joints_m[10], axis=-1)
     assert miss_mm[clicked].mean() < 5.0
+
+
+def test_a_hand_of_23_angles_turns_no_finger_as_fingers_do_not(scene, unkind) -> None:
+    made = scene(2, unkind=unkind)
+    most = {}
+    for dof in (23, 45):
+        result = run(made, limits={"dof": dof})
+        hands = result.state.hands
+        angles = rotations_to_angles(hands.rotations[:, 1:], hands.hand.anatomy)
+        most[dof] = float(np.abs(angles[:, ~DOF_MASK]).max())
+        assert error_mm(result, made) < 6.0
+    assert most[23] < 0.005 < most[45]
+
+
+def test_a_hand_has_23_angles_or_45() -> None:
+    with pytest.raises(ConfigError, match="dof"):
+        fitting.load_terms({"limits": {"dof": 24}})

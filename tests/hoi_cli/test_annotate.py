@@ -70,6 +70,25 @@ def test_one_failing_sequence_does_not_stop_the_others(tmp_path: Path, monkeypat
     assert json.loads(out.read_text())[1]["error"].startswith("no keypoints")
 
 
+def test_the_number_of_angles_reaches_the_fit(tmp_path: Path, monkeypatch) -> None:
+    recordings(tmp_path, "seq_001")
+    stand_in(monkeypatch, {})
+    asked: list[auto.Config] = []
+    fitted = auto.annotate
+
+    def asked_for(root: Path, name: str, config: auto.Config, *args, **more) -> auto.Report:
+        asked.append(config)
+        return fitted(root, name)
+
+    monkeypatch.setattr(auto, "annotate", asked_for)
+    for flags in ([], ["--dof", "45"], ["--dof", "23"]):
+        assert main(["seq_001", "--auto", "--data", str(tmp_path), *flags]) == 0
+    assert asked[0] == asked[1] == auto.Config()
+    assert asked[2].hand.terms == {"limits": {"dof": 23}}
+    with pytest.raises(SystemExit):
+        main(["seq_001", "--auto", "--data", str(tmp_path), "--dof", "24"])
+
+
 def test_a_full_disk_stops_all(tmp_path: Path, monkeypatch) -> None:
     recordings(tmp_path, "seq_001", "seq_002")
     fitted = stand_in(monkeypatch, {"seq_001": StorageError("no space.", "Make some.")})
