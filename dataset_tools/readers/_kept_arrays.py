@@ -41,8 +41,12 @@ def tag_of(paths: Iterable[Path]) -> str:
     """A tag that changes with size or time of any of some files or folders, or when one comes or goes."""
     state = hashlib.sha256()
     for path in paths:
-        facts = path.stat() if path.exists() else None
-        state.update(f"{path.name} {facts and (facts.st_size, facts.st_mtime_ns)}\n".encode())
+        try:
+            facts = path.stat()
+            known = f"{facts.st_size} {facts.st_mtime_ns}"
+        except OSError:
+            known = "absent"
+        state.update(f"{path.parent.name}/{path.name} {known}\n".encode())
     return state.hexdigest()[:16]
 
 
