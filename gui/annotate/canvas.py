@@ -13,7 +13,7 @@ from hoi_core.conventions import BONES, Side, joint_words
 from hoi_core.draw import joint_colour
 from hoi_core.types import F64, Bool
 
-from .picture import HandMarks, Picture
+from .picture import HandMarks, Overlay, Picture
 from .selection import Selection
 
 _GRIP_PX = 12.0
@@ -50,13 +50,15 @@ class Canvas(ImageView):
         self._holding = False
         # While a joint is dragged the meshes and hands stay between two fits, and only what follows the pointer moves.
         self._pictures, self._mesh_layer, self._hand_layer = 0, Kept(), Kept()
+        self._behinds, self._behind_layer = 0, Kept()
         self.setMouseTracking(True)
         self.setToolTip("")
 
     def set_picture(self, picture: Picture) -> None:
         """Show another frame, or the same with other labels."""
-        self.picture = picture
+        self._behinds += picture.behind is not self.picture.behind
         self._pictures += 1
+        self.picture = picture
         self.set_image(picture.image)
 
     def set_held(self, side: Side, joint: int, at_px: tuple[float, float]) -> None:
@@ -110,8 +112,12 @@ class Canvas(ImageView):
         """Paint what lies over the image."""
         painter.setRenderHint(QtGui.QPainter.Antialiasing)
         room, seen = self.area().toAlignedRect(), (self.seen(), self._pictures)
-        if self.picture.overlay is not None:
-            self._mesh_layer.paint(painter, room, seen, self._paint_overlay)
+        over, behind = self.picture.overlay, self.picture.behind
+        if behind is not None:
+            key = (self.seen(), self._behinds)
+            self._behind_layer.paint(painter, room, key, lambda inner: self._paint_overlay(inner, behind))
+        if over is not None:
+            self._mesh_layer.paint(painter, room, seen, lambda inner: self._paint_overlay(inner, over))
         self._paint_epipolar(painter)
         chosen = self._selection
         choice = (chosen.side, chosen.joint, chosen.view, chosen.target, self.editable)
@@ -136,10 +142,7 @@ class Canvas(ImageView):
                 painter.setPen(pen)
                 painter.drawEllipse(QtCore.QPointF(x, y), 5, 5)
 
-    def _paint_overlay(self, painter: QtGui.QPainter) -> None:
-        over = self.picture.overlay
-        if over is None:
-            return
+    def _paint_overlay(self, painter: QtGui.QPainter, over: Overlay) -> None:
         height, width = over.rgba.shape[:2]
         image = QtGui.QImage(over.rgba.data, width, height, 4 * width, QtGui.QImage.Format_RGBA8888_Premultiplied)
         left, top, wide, high = over.box_px

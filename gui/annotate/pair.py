@@ -17,7 +17,7 @@ from hoi_core.conventions import Side
 from hoi_core.errors import HoiError
 
 from .canvas import Canvas
-from .grab import Grab
+from .grab import Grab, Hold
 from .picture import (
     Body,
     Layers,
@@ -53,6 +53,8 @@ class CanvasPair(QtWidgets.QWidget):
         self.layers = Layers()
         self.follow = True
         self._zoom: dict[str, float] = {}
+        self._stays: dict[str, Overlay | None] = {}
+        self._stays_for: Hold | None = None
         self.canvases = {view: Canvas(theme, view, selection) for view in session.views}
         self._sensor: ImageView | None = None
         row = QtWidgets.QHBoxLayout(self)
@@ -67,6 +69,7 @@ class CanvasPair(QtWidgets.QWidget):
 
     def draw(self) -> None:
         """Show the chosen frame with the labels as they are."""
+        self._stays_for = None
         session, frame = self._session, self._selection.frame
         if not session.n_frames:
             return
@@ -95,9 +98,9 @@ class CanvasPair(QtWidgets.QWidget):
         return Picture(
             image,
             overlay(shown, camera, wireframe=self.layers.wireframe),
-            marks,
-            self._ellipse(view) if self.layers.keypoints else None,
-            object_clicks(session, view, frame) if self.layers.objects else np.zeros((0, 2)),
+            hands=marks,
+            ellipse=self._ellipse(view) if self.layers.keypoints else None,
+            object_px=object_clicks(session, view, frame) if self.layers.objects else np.zeros((0, 2)),
         )
 
     def _ellipse(self, view: str) -> tuple[float, float, float, float, float] | None:
@@ -112,7 +115,12 @@ class CanvasPair(QtWidgets.QWidget):
         hold, session = self._grab.hold, self._session
         if hold is None:
             return
-        # Coarser and without objects, so that the hand keeps up with the pointer.
+        if self._stays_for != hold:
+            others = bodies(session, hold.frame, self.layers, without=hold.side)
+            wires = self.layers.wireframe
+            self._stays = {v: overlay(others, session.camera(v), wireframe=wires, scale=1) for v in self.canvases}
+            self._stays_for = hold
+        # Coarser, and over what stays rather than in its midst, so that the hand keeps up with the pointer.
         hand = Body(np.asarray(drag.vertices_m), session.faces(hold.side), hand_rgb(session, hold.side, hold.frame))
         shown = [hand] if self.layers.mesh else []
         for view, canvas in self.canvases.items():
@@ -123,7 +131,8 @@ class CanvasPair(QtWidgets.QWidget):
                 for marks in canvas.picture.hands
             )
             over: Overlay | None = overlay(shown, camera, wireframe=self.layers.wireframe, scale=1)
-            canvas.set_picture(replace(canvas.picture, overlay=over, hands=hands, ellipse=None))
+            behind = self._stays[view]
+            canvas.set_picture(replace(canvas.picture, overlay=over, behind=behind, hands=hands, ellipse=None))
         self.show_link()
 
     def show_held_point(self) -> None:

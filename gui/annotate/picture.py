@@ -84,6 +84,8 @@ class Picture:
 
     image: U8 | None = None
     overlay: Overlay | None = None
+    behind: Overlay | None = None
+    """Meshes that stay while a hand is dragged, under it."""
     hands: tuple[HandMarks, ...] = ()
     ellipse: tuple[float, float, float, float, float] | None = None
     """90 % ellipse of the chosen joint: centre x, y, semi-axes a, b in px, angle in degrees."""
@@ -91,10 +93,10 @@ class Picture:
     """(K, 2) clicked points of objects."""
 
 
-def bodies(session: AnnotationSession, frame: int, layers: Layers) -> list[Body]:
-    """The meshes that are labelled at a frame."""
+def bodies(session: AnnotationSession, frame: int, layers: Layers, without: Side | None = None) -> list[Body]:
+    """The meshes that are labelled at a frame, all or without one hand."""
     out = []
-    for side in session.sides if layers.mesh else ():
+    for side in [side for side in session.sides if layers.mesh and side != without]:
         vertices_m = session.vertices_m(side, frame)
         if vertices_m is not None:
             out.append(Body(vertices_m, session.faces(side), hand_rgb(session, side, frame)))

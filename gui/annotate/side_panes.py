@@ -201,4 +201,4 @@ class SidePanes(QtWidgets.QWidget):
             return
         shown = bodies(session, frame, self.layers)
         marks = hand_marks(session, "sensor", frame, camera) if self.layers.keypoints else ()
-        self.sensor.set_picture(Picture(image, overlay(shown, camera, opacity=0.4), marks))
+        self.sensor.set_picture(Picture(image, overlay(shown, camera, opacity=0.4), hands=marks))

@@ -74,6 +74,18 @@ def test_a_joint_is_dragged_with_the_pointer_and_the_drag_undone(qtbot, window, 
     assert not annotation_session.dirty
 
 
+def test_objects_stay_in_sight_while_a_joint_is_dragged(qtbot, window):
+    window.go_to(3)
+    keys(qtbot, window, (Qt.Key_2, Qt.NoModifier), (Qt.Key_Right, Qt.AltModifier))
+    qtbot.waitUntil(lambda: len(window.gripper.latencies_s) > 0)
+    picture = window.views["left"].picture
+    assert picture.behind is not None
+    # The cup alone: it covers less than the hand, which is another mesh.
+    assert picture.behind.box_px != picture.overlay.box_px
+    keys(qtbot, window, (Qt.Key_Escape, Qt.NoModifier))
+    qtbot.waitUntil(lambda: window.views["left"].picture.behind is None)
+
+
 def test_a_press_without_a_move_only_chooses(qtbot, window, annotation_session):
     canvas = window.views["left"]
     qtbot.mouseClick(canvas, Qt.LeftButton, pos=place_of(window, "left", 12, evidence=True))

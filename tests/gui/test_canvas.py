@@ -24,7 +24,13 @@ def picture(level=60, shift=0.0):
     image = np.full((48, 64, 3), level, np.uint8)
     mesh = np.zeros((10, 12, 4), np.uint8)
     mesh[2:8, 2:10] = (40, 90, 120, 160)
-    return Picture(image, Overlay(mesh, (20.0 + shift, 20.0, 12.0, 10.0)), (hand(shift),), (30.0, 20.0, 9.0, 4.0, 30.0))
+    over = Overlay(mesh, (20.0 + shift, 20.0, 12.0, 10.0))
+    return Picture(image, over, hands=(hand(shift),), ellipse=(30.0, 20.0, 9.0, 4.0, 30.0))
+
+
+def cup(x=8.0):
+    """A mesh that stays while the hand is dragged."""
+    return Overlay(np.full((10, 12, 4), 120, np.uint8), (x, 26.0, 12.0, 10.0))
 
 
 @pytest.fixture
@@ -51,6 +57,8 @@ def shot(canvas):
 CHANGES = {
     "another image": lambda c: c.set_picture(picture(level=90)),
     "a moved hand": lambda c: c.set_picture(picture(shift=5.0)),
+    "a cup behind": lambda c: c.set_picture(replace(c.picture, behind=cup())),
+    "a cup that moved": lambda c: c.set_picture(replace(c.picture, behind=cup(30.0))),
     "zoom": lambda c: c.look_at(0.4, 0.5, 2.0),
     "size": lambda c: c.resize(300, 180),
     "a joint": lambda c: c._selection.choose_joint(8),
@@ -103,6 +111,13 @@ def test_a_pointer_that_moves_paints_neither_image_nor_meshes_nor_hands_again(ma
     shot(canvas)
     assert painted.count("_paint_image") == 1
     assert painted.count("_paint_hand") == 2
+    # What stays behind a hand that follows is painted once, the hand's own mesh with every picture.
+    canvas.set_picture(replace(canvas.picture, behind=cup()))
+    shot(canvas)
+    before = painted.count("_paint_overlay")
+    canvas.set_picture(replace(canvas.picture, overlay=picture(shift=3.0).overlay))
+    shot(canvas)
+    assert painted.count("_paint_overlay") == before + 1
 
 
 def test_a_held_joint_is_under_the_pointer_and_not_where_its_evidence_was(make):
