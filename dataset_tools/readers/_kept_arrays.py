@@ -30,7 +30,7 @@ def load(path: Path, tag: str, make: Callable[[], NDArray[np.generic]]) -> NDArr
         Memory-mapped and read-only where some place took them, else as they were made.
     """
     name = f"{path.stem}.{tag}.npy"
-    for folder in _folders(path):
+    for folder in folders(path):
         with suppress(OSError, ValueError):  # a damaged file is made anew
             kept: NDArray[np.generic] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
             return kept
@@ -50,7 +50,7 @@ def tag_of(paths: Iterable[Path]) -> str:
     return state.hexdigest()[:16]
 
 
-def _folders(path: Path) -> tuple[Path, Path]:
+def folders(path: Path) -> tuple[Path, Path]:
     """Where arrays are kept, the better place first."""
     apart = hashlib.sha256(str(path.resolve().parent).encode()).hexdigest()[:12]
     return path.parent / ".hoi-index", cache_folder() / "datasets" / apart
@@ -58,7 +58,7 @@ def _folders(path: Path) -> tuple[Path, Path]:
 
 def _kept(path: Path, name: str, arrays: NDArray[np.generic]) -> NDArray[np.generic]:
     """The arrays from the disk, if some place takes them; else as they are."""
-    for folder in _folders(path):
+    for folder in folders(path):
         draft = folder / f"{name}.{os.getpid()}.part"
         try:
             folder.mkdir(parents=True, exist_ok=True)
