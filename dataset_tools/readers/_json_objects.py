@@ -37,6 +37,18 @@ def entries(path: Path, lists: Collection[str]) -> Iterator[tuple[str, Any]]:
         raise DatasetError(f"{path} is damaged: {error}.", _REMEDY) from error
 
 
+def whole(value: Any, limit: int = 2**62) -> int:
+    """A number that must be whole, not negative and below a limit; text of digits counts.
+
+    Raises:
+        ValueError: it is not.
+    """
+    number = int(value) if isinstance(value, (int, str)) or (isinstance(value, float) and value.is_integer()) else -1
+    if not 0 <= number < limit:
+        raise ValueError(f"expected a whole number from 0 to {limit - 1}, got {value!r}")
+    return number
+
+
 def _outer(text: _Text, lists: Collection[str]) -> Iterator[tuple[str, Any]]:
     text.expect("{")
     while text.peek() != "}":
