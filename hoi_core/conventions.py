@@ -49,6 +49,8 @@ JOINT_ORDERS: dict[str, tuple[str, ...]] = {
     "interhand21": (*(f + b for f in FINGERS for b in reversed(_FINGER_BONES)), "wrist"),
     # Stereo Tracking Benchmark: a palm centre instead of the wrist, little finger first.
     "stb21": ("palm", *(f + b for f in reversed(FINGERS) for b in _FINGER_BONES)),
+    # Dexter+Object: fingertips alone.
+    "tips5": tuple(f + "tip" for f in FINGERS),
 }
 JOINT_NAMES = JOINT_ORDERS["openpose21"]
 
