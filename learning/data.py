@@ -17,6 +17,7 @@ from hoi_core import crop as crops
 from hoi_core import plugins
 from hoi_core.conventions import N_VERTICES, Side
 from hoi_core.edges import EdgeParams, fused_input
+from hoi_core.errors import ConfigError
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
 from learning.augment import Augment, invent_background, occlude, random_colours, random_placement, silhouette
 
@@ -145,9 +146,15 @@ class HandDataset(Dataset[Item]):
             seed: of the random changes.
 
         Raises:
-            HoiError: an unknown dataset or split, or a root that does not hold it.
+            HoiError: an unknown dataset or split, a root that does not hold it, or a dataset without joints in space.
         """
         self.parts = mix.parse(datasets)
+        for part in self.parts:
+            if not self._reader(part.name).INFO.camera_known:
+                raise ConfigError(
+                    f"{part.name} labels pixels only; the network learns joints in space.",
+                    "Leave it out of --dataset; hoi-data convert can still read it.",
+                )
         self.config, self.augment, self.seed, self.root = config, augment, seed, Path(root)
         self._keys = [self._reader(p.name).index(readers.home(self.root, p.name), split) for p in self.parts]
         self._cache: dict[int, Sample] = {}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from dataset_tools.readers import _tiny_ours, freihand, ours
+from dataset_tools.readers import _tiny_ours, cmu, freihand, ours
 from hoi_core import camera as cameras
 from hoi_core import metrics
 from hoi_core.errors import ConfigError
@@ -26,6 +26,12 @@ def test_several_datasets_lie_in_one_folder(tmp_path):
     assert dataset.weights == [1.0, 0.5]
     names = [dataset.sample(number).dataset for number in range(len(dataset))]
     assert names == ["ours", *["freihand"] * 8]
+
+
+def test_a_dataset_without_joints_in_space_is_refused(tmp_path):
+    cmu.tiny(tmp_path / "cmu")
+    with pytest.raises(ConfigError, match="cmu labels pixels only"):
+        HandDataset("cmu", tmp_path, "train", DataConfig())
 
 
 def test_batch_shapes_and_sites(root):
