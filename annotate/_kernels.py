@@ -1,4 +1,4 @@
-"""The inner loops of the fit, compiled: nearest visible vertex, normal equations of skinned points, their solution."""
+"""The inner loops of the fit, compiled: normal equations of skinned points, their solution."""
 
 from __future__ import annotations
 
@@ -8,78 +8,6 @@ from numpy.typing import NDArray
 
 from hoi_core.conventions import MANO_PARENTS
 from hoi_core.types import F64
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def match_points(
-    cloud: tuple[NDArray[np.int64], F64, F64],
-    surface: tuple[F64, F64],
-    eye_m: F64,
-    gate_m: float,
-    out: NDArray[np.int32],
-    span: tuple[int, int],
-) -> None:
-    """Nearest vertex that faces the camera and the way the point faces.
-
-    Args:
-        cloud: `(M + 1,)` rows of each moment, `(K, 3)` m depth points of one view, world, and their `(K, 3)` unit
-            normals, zero where unknown.
-        surface: `(M, 778, 3)` m vertices and their outward normals.
-        eye_m: `(3,)` m camera centre.
-        gate_m: largest distance, m.
-        out: `(K,)` vertex, or -1; filled.
-        span: first moment, last moment (excluded).
-    """
-    start, points_m, point_normals = cloud
-    vertices_m, normals = surface
-    n = vertices_m.shape[1]
-    seen = np.empty((6, n), dtype=np.float32)
-    low, high = np.empty(3, dtype=np.float32), np.empty(3, dtype=np.float32)
-    squares = np.empty(n, dtype=np.float32)
-    ids = np.empty(n, dtype=np.int32)
-    limit = np.float32(gate_m * gate_m)
-    for m in range(span[0], span[1]):
-        out[start[m] : start[m + 1]] = -1
-        if start[m] == start[m + 1]:
-            continue
-        count = 0
-        for i in range(n):
-            facing = 0.0
-            for c in range(3):
-                facing += normals[m, i, c] * (eye_m[c] - vertices_m[m, i, c])
-            if facing > 0.0:
-                for c in range(3):
-                    seen[c, count] = vertices_m[m, i, c]
-                    seen[3 + c, count] = normals[m, i, c]
-                ids[count] = i
-                count += 1
-        if count == 0:
-            continue
-        for c in range(3):
-            low[c], high[c] = seen[c, :count].min() - gate_m, seen[c, :count].max() + gate_m
-        for k in range(start[m], start[m + 1]):
-            x, y, z = np.float32(points_m[k, 0]), np.float32(points_m[k, 1]), np.float32(points_m[k, 2])
-            if x < low[0] or x > high[0] or y < low[1] or y > high[1] or z < low[2] or z > high[2]:
-                continue
-            nx, ny, nz = (
-                np.float32(point_normals[k, 0]),
-                np.float32(point_normals[k, 1]),
-                np.float32(point_normals[k, 2]),
-            )
-            for i in range(count):
-                distance = (seen[0, i] - x) ** 2 + (seen[1, i] - y) ** 2 + (seen[2, i] - z) ** 2
-                away = seen[3, i] * nx + seen[4, i] * ny + seen[5, i] * nz < 0.0
-                squares[i] = limit if away else distance
-            # The least alone is found many at a time; where it stood, once it is known.
-            best = limit
-            for i in range(count):
-                best = min(best, squares[i])
-            if best < limit:
-                for i in range(count):
-                    if squares[i] == best:
-                        out[k] = ids[i]
-                        break
-
 
 _PARENTS = np.array(MANO_PARENTS)
 
@@ -267,41 +195,6 @@ def add_slopes(rows, constants, frame, camera, classes, sums):  # type: ignore[n
             by_shared[c, e] += weight[q] * row[51 + c]
         for c in range(8):
             by_shared[10 + c, e] += weight[q] * own[c]
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def forward(factor: F64, columns: F64) -> None:
-    """Solve `L x = b` in place for many right-hand sides.
-
-    Args:
-        factor: `(B, n)` lower band of L, columns contiguous, as `dpbtrf` leaves it.
-        columns: `(n, K)` right-hand sides, rows contiguous; overwritten by the solutions.
-    """
-    reach, n = factor.shape
-    for i in range(n):
-        row = columns[i]
-        row /= factor[0, i]
-        for d in range(1, min(reach, n - i)):
-            value = factor[d, i]
-            if value != 0.0:
-                below = columns[i + d]
-                for k in range(len(row)):
-                    below[k] -= value * row[k]
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def backward(factor: F64, columns: F64) -> None:
-    """Solve `L' x = b` in place for many right-hand sides, as `forward`."""
-    reach, n = factor.shape
-    for i in range(n - 1, -1, -1):
-        row = columns[i]
-        for d in range(1, min(reach, n - i)):
-            value = factor[d, i]
-            if value != 0.0:
-                below = columns[i + d]
-                for k in range(len(row)):
-                    row[k] -= value * below[k]
-        row /= factor[0, i]
 
 
 @numba.njit(cache=True, nogil=True)

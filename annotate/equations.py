@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack
 
-from annotate import _kernels
+from annotate import _band
 from annotate.hand import BLOCKS, DOF
+from annotate.parts import at_once
 from annotate.selected_inverse import selected_inverse
 from hoi_core.conventions import N_BETAS
 from hoi_core.errors import FitError
@@ -18,6 +20,7 @@ VIEW_UNKNOWNS = 8
 """Shared unknowns of a view: time offset (s), small rotation (rad) and shift (m) that correct its calibration, and
 how much too far its depth is (m)."""
 _BAND = 2 * DOF + 3
+_MANY = 48
 
 
 @dataclass(frozen=True)
@@ -60,18 +63,11 @@ def band(equations: NormalEquations, damping: float) -> F64:
     Returns:
         `(105, M * 51)`, or `(51, M * 51)` where no term joins moments.
     """
-    moments = len(equations.H)
-    out = np.zeros((_BAND, moments, DOF))
-    for offset in range(DOF):
-        out[offset, :, : DOF - offset] = np.diagonal(equations.H, -offset, axis1=1, axis2=2)
-    out[0] = out[0] * (1.0 + damping) + 1e-9
-    for apart, blocks in ((1, equations.near), (2, equations.far)):
-        for i in range(3):
-            for j in range(3):
-                out[apart * DOF + i - j, : len(blocks), j::3] += blocks[:, :, i, j]
     # Without a term between moments each stands alone, in a narrower band.
-    rows = _BAND if equations.near.any() or equations.far.any() else DOF
-    return out[:rows].reshape(rows, -1)
+    joined = equations.near.any() or equations.far.any()
+    out = np.zeros((equations.g.size, _BAND if joined else DOF))
+    _band.fill(equations.H, equations.near, equations.far, damping, out)
+    return out.T
 
 
 def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
@@ -87,7 +83,7 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
     moments, _, shared = equations.C.shape
     # With A = L L', the Schur complement needs inv(L) C alone; only the step needs the way back.
     columns = np.concatenate([equations.C.reshape(-1, shared), equations.g.reshape(-1, 1)], axis=1)
-    _kernels.forward(factor, columns)
+    columns = _each_half(columns, lambda half: _band.forward(factor, half))
     C, g = columns[:, :shared], columns[:, shared]
     own = -np.linalg.solve(equations.Hs - C.T @ C, equations.gs - C.T @ g)
     step, _ = lapack.dtbtrs(factor, (g + C @ own)[:, None], uplo="L", trans="T")
@@ -100,7 +96,7 @@ def cholesky(equations: NormalEquations, damping: float) -> F64:
     Raises:
         FitError: it is not positive definite.
     """
-    factor, info = lapack.dpbtrf(band(equations, damping), lower=1)
+    factor, info = lapack.dpbtrf(band(equations, damping), lower=1, overwrite_ab=1)
     if info != 0 or not np.isfinite(factor).all():
         raise FitError(
             "the equations of the fit are not positive definite.",
@@ -111,10 +107,27 @@ def cholesky(equations: NormalEquations, damping: float) -> F64:
 
 def solved(factor: F64, columns: F64) -> F64:
     """`inv(L L') columns`, for a factor from `cholesky`. `(M * 51, K) -> (M * 51, K)`."""
-    out = np.array(columns, order="C")
-    _kernels.forward(factor, out)
-    _kernels.backward(factor, out)
-    return out
+
+    def both_ways(half: F64) -> None:
+        _band.forward(factor, half)
+        _band.backward(factor, half)
+
+    return _each_half(columns, both_ways)
+
+
+def _each_half(columns: F64, solve_in_place: Callable[[F64], None]) -> F64:
+    """Solutions `(n, K)` of right-hand sides `(n, K)`, many of them on two threads."""
+    count = columns.shape[1]
+    # A few are as quick on one thread: both have to fetch the whole factor.
+    middle = count if count < _MANY else -(-count // 2)
+
+    def solved_half(part: slice) -> F64:
+        half = np.array(columns[:, part], order="C")
+        solve_in_place(half)
+        return half
+
+    parts = [part for part in (slice(0, middle), slice(middle, count)) if part.start < count]
+    return np.concatenate(list(at_once(solved_half, parts)), axis=1)
 
 
 def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:

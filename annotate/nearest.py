@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate import _kernels
+from annotate._nearest import match_points
 from annotate.evidence import Cloud
 from annotate.parts import moment_parts
 from hoi_core.types import F64
@@ -25,7 +25,7 @@ def nearest_vertices(cloud: Cloud, vertices_m: F64, normals: F64, gate_m: float)
     points, surface = (cloud.start, cloud.points_m, cloud.normals), (vertices_m, normals)
 
     def part(span: tuple[int, int]) -> None:
-        _kernels.match_points(points, surface, cloud.eye_m, gate_m, out, span)
+        match_points(points, surface, cloud.eye_m, gate_m, out, span)
 
     for _ in moment_parts(part, len(cloud.start) - 1):
         pass

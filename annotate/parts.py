@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
@@ -13,6 +13,7 @@ import numpy as np
 
 from hoi_core.types import I64
 
+S = TypeVar("S")
 T = TypeVar("T")
 _MOMENTS = 64
 _THREADS = 2
@@ -22,6 +23,11 @@ _THREADS = 2
 def _pool(process: int) -> ThreadPoolExecutor:
     """Threads of this process: a fork does not have those of its parent."""
     return ThreadPoolExecutor(_THREADS, thread_name_prefix="fit")
+
+
+def at_once(work: Callable[[S], T], parts: Sequence[S]) -> Iterator[T]:
+    """Call `work` with each part, some at once, and yield what it returns, in order; never from within a part."""
+    return map(work, parts) if len(parts) == 1 else _pool(os.getpid()).map(work, parts)
 
 
 def in_parts(work: Callable[[tuple[int, int]], T], moment: I64) -> Iterator[T]:
@@ -35,7 +41,7 @@ def in_parts(work: Callable[[tuple[int, int]], T], moment: I64) -> Iterator[T]:
         return iter(())
     borders = np.searchsorted(moment, np.arange(0, int(moment[-1]) + 1 + _MOMENTS, _MOMENTS)).tolist()
     spans = [(first, last) for first, last in pairwise(borders) if first < last]
-    return map(work, spans) if len(spans) == 1 else _pool(os.getpid()).map(work, spans)
+    return at_once(work, spans)
 
 
 def moment_parts(work: Callable[[tuple[int, int]], T], moments: int) -> Iterator[T]:

@@ -40,11 +40,12 @@ def load(package: str, name: str) -> ModuleType:
     Raises:
         ConfigError: no plug-in has that name; the hint lists what there is.
     """
+    # The list reads every file of the folder: only a name that is not there asks for it.
+    if name.isidentifier() and not name.startswith("_") and find_spec(f"{package}.{name}") is not None:
+        return importlib.import_module(f"{package}.{name}")
     known = names(package)
     if name not in known:
         raise unknown_name(package.rsplit(".", 1)[-1].removesuffix("s"), name, known)
-    if find_spec(f"{package}.{name}") is not None:
-        return importlib.import_module(f"{package}.{name}")
     (point, *_) = entry_points(group=package, name=name)
     module: ModuleType = point.load()
     return module
