@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from threading import Event
 
 import numpy as np
-from numpy.typing import NDArray
 
 from annotate._depth_pixels import oriented_points
 from annotate.evidence import PALM, Cloud, Evidence, starting_moments, undistorted_px, without_distortion
 from annotate.nearest import nearest_vertices
+from annotate.parts import moment_parts
 from annotate.state import FitState
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
@@ -25,7 +25,6 @@ _PATCH_PX = 2
 _BESIDE_PX = np.array([[0.0, 0.0], [6.0, 0.0], [-6.0, 0.0], [0.0, 6.0], [0.0, -6.0]])
 _EDGE_M = 0.012
 """Depth beside a keypoint that differs more is another surface's, m."""
-_TELL_EVERY = 10
 _USUAL_SCALE_M = 0.001
 
 
@@ -92,14 +91,26 @@ def _depth_under(capture: Capture, view: str, keypoints: F64, starts: I64, *, fl
     if f"{view}/depth" not in capture.streams:
         return out
     index = capture.sync.index[f"{view}/depth"]
-    for m in starts[index[starts] >= 0]:
-        out[m] = capture.views[view].depth_around_m(int(index[m]), keypoints[m, :, :2], _PATCH_PX)
-        if flat:
-            edge = near_edge(capture.views[view], int(index[m]), keypoints[m, :, :2])
-            # The palm is large, and fitted robustly: it can do with some depth of what lies beside it.
-            edge[list(PALM)] = False
-            out[m, edge] = np.nan
+    there, recorded = starts[index[starts] >= 0], capture.views[view]
+
+    def part(span: tuple[int, int]) -> None:
+        for m in there[slice(*span)]:
+            out[m] = _under(recorded, int(index[m]), keypoints[m, :, :2], flat)
+
+    for _ in moment_parts(part, len(there)):
+        pass
     return out
+
+
+def _under(view: View, image: int, pixels: F64, flat: bool) -> F64:
+    """(21,) m depth around the keypoints of one moment. `(21, 2) px`."""
+    depth_m = view.depth_around_m(image, pixels, _PATCH_PX)
+    if flat:
+        edge = near_edge(view, image, pixels)
+        # The palm is large, and fitted robustly: it can do with some depth of what lies beside it.
+        edge[list(PALM)] = False
+        depth_m[edge] = np.nan
+    return depth_m
 
 
 def near_edge(view: View, image: int, pixels: F64) -> Bool:
@@ -143,7 +154,7 @@ def with_clouds(
 
 def _from(on_frame: Callable[[int, int], None] | None, done: int, total: int) -> Callable[[int], None]:
     def tell(m: int) -> None:
-        if on_frame is not None and m % _TELL_EVERY == 0:
+        if on_frame is not None:
             on_frame(done + m + 1, total)
 
     return tell
@@ -156,65 +167,74 @@ def _cloud(
     camera = stream.camera
     v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
     rays = np.ascontiguousarray(cameras.rays(camera, np.stack([u, v], axis=-1))[..., :2])
-    found = []
     index = capture.sync.index[stream.name]
-    boxes = [_box(camera, state.hands.vertices_m[m], config) if index[m] >= 0 else None for m in range(len(index))]
-    images = _ahead(stream, [int(index[m]) for m, box in enumerate(boxes) if box is not None])
-    for m, box in enumerate(boxes):
-        found.append(_none() if box is None else candidates(next(images), rays, stream, box, config))
-        tell(m)
-    sizes = [len(points) for points, _ in found]
+    boxes = _boxes(camera, state.hands.vertices_m, config)
+    stopped = Event()
+
+    def part(span: tuple[int, int]) -> list[tuple[F64, F64]]:
+        # Where the one who is told how far it is has had enough, nobody waits for the rest.
+        return [
+            _candidates(stream, int(index[m]), rays, boxes[m], config) for m in range(*span) if not stopped.is_set()
+        ]
+
+    found: list[tuple[F64, F64]] = []
+    try:
+        for some in moment_parts(part, len(index)):
+            found.extend(some)
+            tell(len(found) - 1)
+    finally:
+        stopped.set()
+    T, sizes = camera.T_world_cam, [len(points) for points, _ in found]
     cloud = Cloud(
         start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        points_m=np.concatenate([points for points, _ in found]),
-        normals=np.concatenate([normals for _, normals in found]),
+        points_m=cameras.transform(T, np.concatenate([points for points, _ in found])),
+        normals=np.concatenate([normals for _, normals in found]) @ T[:3, :3].T,
         lag_s=_lag_s(capture, stream.name),
-        eye_m=camera.T_world_cam[:3, 3],
+        eye_m=T[:3, 3],
     )
     return near_hand(cloud, state, config)
-
-
-def _ahead(stream: ImageStream, frames: Sequence[int]) -> Iterator[NDArray[np.unsignedinteger]]:
-    """The images of some frames, the next one read while one is in use."""
-    with ThreadPoolExecutor(1, thread_name_prefix="depth") as reader:
-        coming = reader.submit(stream.__getitem__, frames[0]) if frames else None
-        for following in [*frames[1:], None]:
-            if coming is None:
-                return
-            image = coming.result()
-            coming = None if following is None else reader.submit(stream.__getitem__, following)
-            yield image
 
 
 def _none() -> tuple[F64, F64]:
     return np.zeros((0, 3)), np.zeros((0, 3))
 
 
-def _box(camera: Camera, vertices_m: F64, config: CloudConfig) -> tuple[int, int, int, int] | None:
-    """Left, top, right and bottom of the hand in the image, with a margin; None where it is outside."""
-    pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, vertices_m))
-    pixels = pixels[np.isfinite(pixels).all(-1)]
-    if not len(pixels):
-        return None
+def _boxes(camera: Camera, vertices_m: F64, config: CloudConfig) -> I64:
+    """(M, 4) left, top, right and bottom of the hand in the image, with a margin; nothing where it is outside."""
     reach = config.reach_px
-    low = np.maximum(pixels.min(0) - config.margin_px, reach).astype(int)
-    high = np.minimum(pixels.max(0) + config.margin_px, [camera.width - reach, camera.height - reach]).astype(int)
-    return None if (high <= low).any() else (int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+    most = [camera.width - reach, camera.height - reach]
+    boxes = np.zeros((len(vertices_m), 4), dtype=np.int64)
+
+    def part(span: tuple[int, int]) -> None:
+        pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, vertices_m[slice(*span)]))
+        there = np.isfinite(pixels).all(-1, keepdims=True)
+        low = np.where(there, pixels, np.inf).min(1) - config.margin_px
+        high = np.where(there, pixels, -np.inf).max(1) + config.margin_px
+        boxes[slice(*span), :2] = np.clip(low, reach, most)
+        boxes[slice(*span), 2:] = np.clip(high, reach, most)
+
+    for _ in moment_parts(part, len(vertices_m)):
+        pass
+    return boxes
 
 
-def candidates(
-    image: NDArray[np.unsignedinteger],
-    rays: F64,
-    stream: ImageStream,
-    box: tuple[int, int, int, int],
-    config: CloudConfig,
-) -> tuple[F64, F64]:
-    """Points and normals of the pixels in a box, away from edges. `-> (K, 3) m, (K, 3)`, world."""
-    step = max(1, int(np.sqrt((box[2] - box[0]) * (box[3] - box[1]) / config.candidates)))
+def _candidates(stream: ImageStream, frame: int, rays: F64, box: I64, config: CloudConfig) -> tuple[F64, F64]:
+    """Points and normals of the pixels in a box, away from edges. `-> (K, 3) m, (K, 3)`, camera.
+
+    Args:
+        stream: of depth.
+        frame: its image; negative for none.
+        rays: `(H, W, 2)` x and y of each pixel's ray.
+        box: `(4,)`.
+        config: how points are chosen.
+    """
+    left, top, right, bottom = map(int, box)
+    if frame < 0 or right <= left or bottom <= top:
+        return _none()
+    step = max(1, int(np.sqrt((right - left) * (bottom - top) / config.candidates)))
     scale_m = stream.scale_m or _USUAL_SCALE_M
-    points_m, normals = oriented_points(image, rays, box, step, config.reach_px, scale_m, config.edge_m)
-    T = stream.camera.T_world_cam
-    return cameras.transform(T, points_m), normals @ T[:3, :3].T
+    sides = (left, top, right, bottom)
+    return oriented_points(stream[frame], rays, sides, step, config.reach_px, scale_m, config.edge_m)
 
 
 def near_hand(cloud: Cloud, state: FitState, config: CloudConfig) -> Cloud:

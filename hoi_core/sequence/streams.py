@@ -69,7 +69,7 @@ class ImageStream:
             return self._kept[i]
         k = bisect_right(self._first, i) - 1
         image = self._parts[k].read(i - self._first[k])
-        if len(self._kept) < self._room:
+        if self.room:
             self._kept[i] = image
         return image
 
@@ -86,6 +86,11 @@ class ImageStream:
             yield
         finally:
             self._kept, self._room = {}, 0
+
+    @property
+    def room(self) -> bool:
+        """Whether another image would be kept, within `keeping`."""
+        return len(self._kept) < self._room
 
     @property
     def part_lengths(self) -> list[int]:

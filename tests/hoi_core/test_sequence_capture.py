@@ -102,11 +102,14 @@ def test_images_are_kept_while_asked_for(tmp_path):
         stream = capture.views["left"].depth
         fresh = [stream[i] for i in range(4)]
         assert stream[1] is not stream[1]
+        assert not stream.room
         with stream.keeping(2 * fresh[0].nbytes):
+            assert stream.room
             for _ in range(2):
                 for i in range(4):
                     np.testing.assert_array_equal(stream[i], fresh[i])
             assert stream[1] is stream[1 - len(stream)], "room for two"
+            assert not stream.room
             assert stream[2] is not stream[2]
         assert stream[1] is not stream[1]
 
