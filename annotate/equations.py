@@ -85,7 +85,7 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
     columns = np.concatenate([equations.C.reshape(-1, shared), equations.g.reshape(-1, 1)], axis=1)
     columns = _each_half(columns, lambda half: _band.forward(factor, half))
     C, g = columns[:, :shared], columns[:, shared]
-    own = -np.linalg.solve(equations.Hs - C.T @ C, equations.gs - C.T @ g)
+    own = -np.asarray(np.linalg.solve(equations.Hs - C.T @ C, equations.gs - C.T @ g), dtype=np.float64)
     step, _ = lapack.dtbtrs(factor, (g + C @ own)[:, None], uplo="L", trans="T")
     return -step.reshape(moments, DOF), own
 
