@@ -8,8 +8,9 @@ checked. `plain_pickle` reads data sets this way, `mano.restricted` the files of
 from __future__ import annotations
 
 import pickle
+import pickletools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,15 @@ ARRAY_MODULES = (
 """Where the versions of numpy keep what rebuilds arrays."""
 ARRAY_NAMES = ("_reconstruct", "scalar", "_frombuffer", "dtype", "ndarray")
 """What rebuilds them."""
+
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
+_TAKEN = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+_PAIRS = ("GLOBAL", "INST")  # two lines instead of one
 
 
 class Inert:
@@ -139,3 +149,37 @@ def array_of(value: Inert) -> NDArray[np.generic]:
         raise TypeError("an array of objects")
     flat = np.frombuffer(bytes(raw), dtype=dtype_of(kind))
     return flat.reshape(shape_of(shape), order="F" if order == "F" else "C")
+
+
+def steps(data: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, int]]:
+    """Opcodes of a pickle, each with the number behind it, if it is one of the memo, else 0.
+
+    Unlike `pickletools.genops` it takes no offence at texts of Python 2 that are not ASCII.
+
+    Raises:
+        UnpicklingError: it asks for a memo far longer than itself.
+        KeyError, IndexError, ValueError: this is no pickle, or not a whole one.
+    """
+    at = 0
+    while True:
+        opcode = _OPCODES[chr(data[at])]
+        at += 1
+        number = 0
+        if opcode.arg is not None:
+            end = at + opcode.arg.n
+            if opcode.arg.n == pickletools.UP_TO_NEWLINE:
+                end = data.index(b"\n", at) + 1
+                if opcode.name in _PAIRS:
+                    end = data.index(b"\n", end) + 1
+                number = int(data[at:end]) if opcode.name in ("PUT", "GET") else 0
+            elif opcode.arg.n in _TAKEN:
+                count = _TAKEN[opcode.arg.n]
+                end = at + count + int.from_bytes(data[at : at + count], "little")
+            else:
+                number = int.from_bytes(data[at:end], "little")
+            at = end
+        if number > len(data) and "PUT" in opcode.name:
+            raise pickle.UnpicklingError("keeps far more than it holds")
+        yield opcode, number
+        if opcode.name == "STOP":
+            return

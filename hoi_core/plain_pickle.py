@@ -8,30 +8,20 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.errors import DatasetError
-from hoi_core.inert_pickle import ARRAY_MODULES, ARRAY_NAMES, Inert, Locked, Name, array_of, bytes_of, dtype_of
+from hoi_core.inert_pickle import ARRAY_MODULES, ARRAY_NAMES, Inert, Locked, Name, array_of, bytes_of, dtype_of, steps
 
 MAX_BYTES = 2**20
 """Size of a file of labels of one image."""
 _MAX_DEPTH = 16
 _MOST_ARRAY_BYTES = 4  # per byte of the file
 _HINT = "Unpack the dataset again from its own site, and open the file with no other tool."
-_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _MARK = -1
-_TAKEN = {
-    pickletools.TAKEN_FROM_ARGUMENT1: 1,
-    pickletools.TAKEN_FROM_ARGUMENT4: 4,
-    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
-    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
-}
-_PAIRS = ("GLOBAL", "INST")  # two lines instead of one
 _SETS = ("EMPTY_SET", "FROZENSET", "ADDITEMS")
 
 
@@ -142,20 +132,17 @@ def _check_depth(data: bytes) -> None:
     The stack of the unpickler is followed with the depth of each value in place of the value.
 
     Raises:
-        UnpicklingError: too deep; a set, whose members would be hashed as they are read; a memo without bounds.
+        UnpicklingError: too deep, or a set, whose members would be hashed as they are read.
         KeyError, IndexError: this is no pickle.
     """
     stack: list[int] = []
     memo: dict[int, int] = {}
-    for opcode, argument in _steps(data):
+    for opcode, argument in steps(data):
         name = opcode.name
         if name in _SETS:
             raise pickle.UnpicklingError("holds a set")
         if "PUT" in name or name == "MEMOIZE":
-            where = len(memo) if name == "MEMOIZE" else argument
-            if where > len(data):
-                raise pickle.UnpicklingError("keeps far more than it holds")
-            memo[where] = stack[-1]
+            memo[len(memo) if name == "MEMOIZE" else argument] = stack[-1]
         elif "GET" in name:
             stack.append(memo[argument])
         elif name == "DUP":
@@ -179,31 +166,3 @@ def _take(stack: list[int], kinds: list[str]) -> list[int]:
             taken.append(depth)
         kinds = kinds[: kinds.index("mark")]
     return taken + [stack.pop() for _ in kinds]
-
-
-def _steps(data: bytes) -> Iterator[tuple[pickletools.OpcodeInfo, int]]:
-    """Opcodes of a pickle, each with the number behind it, if it is one of the memo, else 0.
-
-    Unlike `pickletools.genops` it takes no offence at texts of Python 2 that are not ASCII.
-    """
-    at = 0
-    while True:
-        opcode = _OPCODES[chr(data[at])]
-        at += 1
-        number = 0
-        if opcode.arg is not None:
-            end = at + opcode.arg.n
-            if opcode.arg.n == pickletools.UP_TO_NEWLINE:
-                end = data.index(b"\n", at) + 1
-                if opcode.name in _PAIRS:
-                    end = data.index(b"\n", end) + 1
-                number = int(data[at:end]) if opcode.name in ("PUT", "GET") else 0
-            elif opcode.arg.n in _TAKEN:
-                count = _TAKEN[opcode.arg.n]
-                end = at + count + int.from_bytes(data[at : at + count], "little")
-            else:
-                number = int.from_bytes(data[at:end], "little")
-            at = end
-        yield opcode, number
-        if opcode.name == "STOP":
-            return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
 from collections import defaultdict
 from functools import lru_cache
@@ -37,6 +39,8 @@ _KEY = re.compile(rf"({'|'.join(FOLDERS.values())})/([A-Za-z]\w*)/(\d+)")
 _ONE_OF_MANY = re.compile(r"([A-Za-z]+\d)\d")
 _WRIST = JOINT_ORDERS[ORDER].index("wrist")
 _SAME_WRIST_M = 0.005
+
+logger = logging.getLogger(__name__)
 
 
 def info(version: int, train: int, test: int, suffix: str, url: str) -> ReaderInfo:
@@ -90,6 +94,11 @@ def index(about: ReaderInfo, root: Path, split: str) -> list[str]:
     if split not in about.splits:
         raise unknown_name("split", split, list(about.splits))
     folders = FOLDERS.values() if split == "all" else [FOLDERS[split]]
+    if FOLDERS["test"] in folders and not (root / f"{FOLDERS['test']}_xyz.json").exists():
+        logger.warning(
+            "%s has no evaluation_xyz.json: of its evaluation set the wrist alone is known, too little to crop a hand.",
+            root,
+        )
     return [f"{folder}/{line}" for folder in folders for line in _listed(about, root, folder)]
 
 
@@ -171,7 +180,9 @@ def _read_list(about: ReaderInfo, root: Path, folder: str, time_ns: int) -> tupl
         raise DatasetError(f"{path} lists nothing, or an image twice.", REMEDY)
     for sequence, ids in by_sequence.items():
         for kind, suffix in (("rgb", _suffix(about)), ("meta", ".pkl")):
-            there = {file.stem for file in (root / folder / sequence / kind).glob(f"*{suffix}")}
+            place = root / folder / sequence / kind
+            names = os.listdir(place) if place.is_dir() else []
+            there = {name.removesuffix(suffix) for name in names if name.endswith(suffix)}
             if ids - there:
                 missing = f"{folder}/{sequence}/{kind}/{min(ids - there)}{suffix}"
                 raise DatasetError(

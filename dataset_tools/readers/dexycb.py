@@ -66,7 +66,7 @@ logger = logging.getLogger(__name__)
 def index(root: Path, split: str) -> list[str]:
     """Keys of a split, such as `20200709-subject-01/20200709_141754/836212060125/000012`.
 
-    The first call reads every label once, which takes minutes, and keeps what it found.
+    The first call reads every label once, a quarter of an hour of work, and keeps what it found.
 
     Raises:
         DatasetError: files are missing or damaged.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -148,7 +149,7 @@ def _listed(root: Path, part: str) -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _list(meta: Path, rgb: Path, times_ns: tuple[int, ...]) -> tuple[str, ...]:
     """Numbers of the images; `times_ns` tells a folder from what it holds later."""
-    labels, pictures = {p.stem for p in meta.glob("*.pkl")}, {p.stem for p in rgb.glob("*.jpg")}
+    labels, pictures = _names(meta, ".pkl"), _names(rgb, ".jpg")
     odd = sorted(labels ^ pictures)
     if odd or not labels:
         first = f" The first is {odd[0]}." if odd else ""
@@ -157,6 +158,10 @@ def _list(meta: Path, rgb: Path, times_ns: tuple[int, ...]) -> tuple[str, ...]:
             f"{REMEDY}{first}",
         )
     return tuple(sorted(labels))
+
+
+def _names(folder: Path, suffix: str) -> set[str]:
+    return {name.removesuffix(suffix) for name in os.listdir(folder) if name.endswith(suffix)}
 
 
 def _side(meta: dict[object, object], path: Path) -> Side:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
 import re
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.errors import AssetError
-from hoi_core.inert_pickle import ARRAY_MODULES, ARRAY_NAMES, Inert, Locked, Name, array_of, bytes_of, shape_of
+from hoi_core.inert_pickle import ARRAY_MODULES, ARRAY_NAMES, Inert, Locked, Name, array_of, bytes_of, shape_of, steps
 
 _MAX_BYTES = 64 * 2**20
 _MAX_DEPTH = 8
@@ -116,11 +115,11 @@ def _check_steps(data: bytes) -> None:
     """Refuse a pickle with far more steps than a hand model needs, before any of them is taken.
 
     Raises:
-        UnpicklingError: it has too many.
-        ValueError: it is not a whole pickle.
+        UnpicklingError: it has too many, or asks for a memo far longer than itself.
+        KeyError, IndexError, ValueError: it is not a whole pickle.
     """
     tuples = 0
-    for step, (opcode, _, _) in enumerate(pickletools.genops(data)):
+    for step, (opcode, _) in enumerate(steps(data)):
         tuples += opcode.name.startswith("TUPLE")
         if tuples > _MAX_TUPLES or step > _MAX_STEPS:
             raise pickle.UnpicklingError("takes far more steps than a hand model needs")

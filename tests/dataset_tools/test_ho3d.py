@@ -72,12 +72,19 @@ def test_object_corners_lie_where_the_native_pose_puts_them(root):
     assert ho3d_v2.read(root, TRAIN).objects == ()
 
 
-def test_the_evaluation_set_has_the_wrist_until_its_labels_are_there(root, tmp_path):
+def test_the_evaluation_set_has_the_wrist_until_its_labels_are_there(root, tmp_path, caplog):
+    ho3d_v2.index(root, "train")
+    assert not caplog.text
+    ho3d_v2.index(root, "test")
+    assert "the wrist alone" in caplog.text
     sample = ho3d_v2.read(root, TEST)
     assert sample.joints_valid.tolist() == [True] + 20 * [False]
     assert sample.vertices_m is None
     assert sample.params is None
     labelled = ho3d_v3.tiny(tmp_path / "ho3d_v3")
+    caplog.clear()
+    ho3d_v3.index(labelled, "test")
+    assert not caplog.text
     full = ho3d_v3.read(labelled, TEST)
     assert full.joints_valid.all()
     assert full.vertices_m.shape == (778, 3)

@@ -159,6 +159,7 @@ RAW = {
     "huge length": b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7fabc",
     "stack underflow": b"\x80\x02R.",
     "memo that is not there": b"\x80\x02h\x07.",
+    "memo without bounds": b"\x80\x02]r\xff\xff\xff\xff.",
     "numpy's old exec": b"cnumpy.testing._private.utils\nrunstring\n(Vimport os\n}tR.",
     "scipy beside sparse": b"cscipy.sparse.linalg\nspsolve\n.",
     "looks like chumpy": b"cchumpyevil\nCh\n.",
