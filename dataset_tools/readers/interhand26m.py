@@ -212,10 +212,11 @@ def _picture(entry: dict[str, Any]) -> tuple[Any, ...]:
 
 def _valid(listed: Any) -> Bool:
     """(42,), from 42 numbers or lists of one."""
-    flags = np.array(listed, dtype=np.float64).ravel()
-    if flags.shape != (2 * N_JOINTS,) or not np.isin(flags, (0, 1)).all():
+    flags = [flag[0] if isinstance(flag, list) and len(flag) == 1 else flag for flag in listed]
+    # Plain Python: a million small arrays would take minutes.
+    if len(flags) != 2 * N_JOINTS or not set(flags) <= {0, 1}:
         raise ValueError(f"joint_valid is not {2 * N_JOINTS} of 0 and 1")
-    return np.asarray(flags == 1, dtype=np.bool_)
+    return np.array(flags, dtype=np.bool_)
 
 
 def _world_m(root: Path, part: str, capture: int, frame: int) -> F64:

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.io import loadmat
 
 from dataset_tools.readers import ReaderInfo, _image_files, need
+from dataset_tools.readers._native import check_hand
 from hoi_core.conventions import JOINT_NAMES, JOINT_ORDERS
 from hoi_core.errors import DatasetError
 from hoi_core.plugins import unknown_name
@@ -100,12 +101,14 @@ def read(root: Path, key: str, *, guess_wrist: bool = False) -> Sample:
         raise DatasetError(f"{key} has no label: {len(labels_mm)} are there.", "Take keys from index().")
     image = _image_files.read_rgb(Path(root) / "images" / name / f"SK_color_{frame}.png", CAMERA.width, CAMERA.height)
     joints_m = _named(_in_color_camera(labels_mm[frame]) / 1000, guess_wrist)
+    valid = np.asarray(np.isfinite(joints_m).all(-1), dtype=np.bool_)
+    check_hand(joints_m, valid, Path(root) / "labels" / f"{name}_SK.mat")
     return Sample(
         image=image,
         camera=CAMERA,
         side="left",
         joints_m=joints_m,
-        joints_valid=np.asarray(np.isfinite(joints_m).all(-1), dtype=np.bool_),
+        joints_valid=valid,
         vertices_m=None,
         dataset=INFO.name,
         key=key,

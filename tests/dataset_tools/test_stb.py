@@ -86,6 +86,12 @@ def test_damaged_labels_are_named(root, edit, match):
         stb.index(root, "test")
 
 
+def test_joints_in_another_order_are_no_hand(root):
+    rewrite(root, lambda labels: labels[:, np.r_[0:21:2, 1:21:2]])
+    with pytest.raises(DatasetError, match="mm long"):
+        stb.read(root, "B1Counting/0000")
+
+
 @pytest.mark.parametrize("kept", [0.0, 0.2, 0.6, 0.95])
 def test_a_truncated_file_is_not_read_in_part(root, kept):
     path = root / "labels" / "B1Counting_SK.mat"
