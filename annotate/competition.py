@@ -11,8 +11,9 @@ from annotate.evidence import Cloud
 from annotate.hand import HandState
 from annotate.objects._match import hand_distance
 from annotate.objects.solid import Solid
+from annotate.parts import moment_parts
 from hoi_core import camera as cameras
-from hoi_core.types import F64
+from hoi_core.types import F64, I64, Bool
 
 _CLEARLY_M = 0.002
 """A rival must be nearer by this: where two surfaces touch, depth cannot tell, and the hand keeps the point."""
@@ -37,8 +38,9 @@ def without_rivals(cloud: Cloud, own: HandState, hands: Sequence[HandState], sol
         rival_m = np.minimum(rival_m, _hand_distance(points_m, cloud.start, hand))
     if not np.isfinite(rival_m).any():
         return cloud
-    kept = rival_m > _hand_distance(points_m, cloud.start, own) - _CLEARLY_M
-    kept |= ~np.isfinite(rival_m)
+    contested = np.isfinite(rival_m)
+    own_m = _hand_distance(points_m, cloud.start, own, contested)
+    kept = ~contested | (rival_m > own_m - _CLEARLY_M)
     counted = np.concatenate([[0], np.cumsum(kept)])
     return replace(
         cloud,
@@ -59,11 +61,18 @@ def _solid_distance(points_m: F64, moment: np.ndarray, solid: Solid) -> F64:
     return out
 
 
-def _hand_distance(points_m: F64, start: np.ndarray, hand: HandState) -> F64:
-    """(K,) m from a hand's surface; infinite beyond the gate."""
+def _hand_distance(points_m: F64, start: I64, hand: HandState, wanted: Bool | None = None) -> F64:
+    """(K,) m from a hand's surface; infinite beyond the gate, and where it is not wanted."""
     out = np.full(len(points_m), np.inf)
-    for m, vertices_m in enumerate(hand.vertices_m):
-        rows = slice(start[m], start[m + 1])
-        if rows.start < rows.stop and np.isfinite(vertices_m).all():
-            out[rows] = hand_distance(points_m[rows], vertices_m, hand.normals[m], _GATE_M)
+    vertices_m, normals = hand.vertices_m, hand.normals
+    wanted = np.ones(len(points_m), dtype=bool) if wanted is None else wanted
+
+    def part(span: tuple[int, int]) -> None:
+        for m in range(*span):
+            rows = start[m] + np.flatnonzero(wanted[start[m] : start[m + 1]])
+            if len(rows) and np.isfinite(vertices_m[m]).all():
+                out[rows] = hand_distance(points_m[rows], vertices_m[m], normals[m], _GATE_M)
+
+    for _ in moment_parts(part, len(vertices_m)):
+        pass
     return out

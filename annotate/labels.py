@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -155,7 +156,8 @@ def _depth_residual(state: FitState, evidence: Evidence) -> tuple[F64, NDArray[n
         moment, point = cloud.moment[found], vertex[found]
         away = state.hands.vertices_m[moment, point] - cloud.points_m[found]
         apart = np.abs((away * state.hands.normals[moment, point]).sum(-1))
-        for m in np.unique(moment):
-            distance[m].append(apart[moment == m])
+        borders = np.searchsorted(moment, np.arange(moments + 1))
+        for m, (first, last) in enumerate(pairwise(borders.tolist())):
+            distance[m].append(apart[first:last])
     joined = [np.concatenate(parts) if parts else np.zeros(0) for parts in distance]
     return np.array([median(part) for part in joined]), np.array([len(part) for part in joined])
