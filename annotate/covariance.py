@@ -58,7 +58,7 @@ def joint_covariance(
     """
     equations = result.equations
     if evidence is not None and terms is not None:
-        equations = _robust_information(result, evidence, terms["keypoints2d"])
+        equations = information(result, evidence, terms)
     own = normal.moment_covariance(equations)
     shared, moved = normal.shared_covariance(equations)
     slopes, by_shape = joint_slopes(result.state.hands)
@@ -73,22 +73,31 @@ def joint_covariance(
     return cov
 
 
-def _robust_information(result: FitResult, evidence: Evidence, term: Term) -> NormalEquations:
-    """The equations with keypoints as sure as robust estimation makes them.
+def information(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) -> NormalEquations:
+    """The equations with keypoints and accelerations as sure as they are, not as the fit weights them.
 
     The weights of wild keypoints fall, and those of good ones a little with them, so the weighted equations say too
     little. With `psi` the pull of a keypoint, the covariance of an M-estimator is `E[psi^2] / E[psi']^2` (Huber 1981,
-    section 6.3), both as the residuals have them.
+    section 6.3), both as the residuals have them. Accelerations count at the spread that was estimated.
     """
-    if term.config.weight <= 0 or not evidence.seen.any():
-        return result.equations
-    own = normal.empty(len(evidence.t_s), len(evidence.views))
-    term.module.accumulate(term.module.prepare(term.config, evidence, result.state, SEQUENCE[-1]), result.state, own)
-    more = keypoints2d.efficiency(term.config, evidence, result.state, SEQUENCE[-1].robust_scale) - 1.0
+    factors = {"smooth": terms["smooth"].config.tails ** 2}
+    if terms["keypoints2d"].config.weight > 0 and evidence.seen.any():
+        config = terms["keypoints2d"].config
+        factors["keypoints2d"] = keypoints2d.efficiency(config, evidence, result.state, SEQUENCE[-1].robust_scale)
     equations = result.equations
-    return replace(
-        equations, H=equations.H + more * own.H, C=equations.C + more * own.C, Hs=equations.Hs + more * own.Hs
-    )
+    for name, factor in factors.items():
+        prepared = terms[name].module.prepare(terms[name].config, evidence, result.state, SEQUENCE[-1])
+        if prepared is not None and factor != 1.0:
+            own = normal.empty(len(evidence.t_s), len(evidence.views))
+            terms[name].module.accumulate(prepared, result.state, own)
+            equations = _raised(equations, own, factor - 1.0)
+    return equations
+
+
+def _raised(equations: NormalEquations, part: NormalEquations, more: float) -> NormalEquations:
+    """The equations with so much more of a part of them; gradients stay."""
+    sums = {name: getattr(equations, name) + more * getattr(part, name) for name in ("H", "near", "far", "C", "Hs")}
+    return replace(equations, **sums)
 
 
 def bias_covariance(result: FitResult, sigma_m: float, slopes: F64, by_shape: F64) -> F64:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotate.equations import NormalEquations
 from annotate.evidence import Cloud, Evidence
@@ -49,8 +50,7 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
         # At its own time the hand is elsewhere: a point is matched where the hand was when it was measured.
         then_m = hands.vertices_m + np.nan_to_num(cloud.lag_s)[:, None, None] * velocity[:, :N_VERTICES]
         vertex = match(cloud, state, stage.gate_m, then_m)
-        # What lies nearest to the mesh's own end is the arm or its sleeve: the mesh stops there, the body does not.
-        found = np.flatnonzero((vertex >= 0) & ~hands.hand.rim[vertex])
+        found = np.flatnonzero((vertex >= 0) & ~_on_the_arm(state, cloud, vertex, then_m))
         moment, point = cloud.moment[found], vertex[found].astype(np.int64)
         points = Points(v, cloud.eye_m, moment, point, velocity[moment, point], cloud.lag_s[moment])
         target_m = cloud.points_m[found]
@@ -61,6 +61,19 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     return _Prepared(config.weight, config.sigma_m, scale, tuple(views))
 
 
+def _on_the_arm(state: FitState, cloud: Cloud, vertex: NDArray[np.int32], vertices_m: F64) -> NDArray[np.bool_]:
+    """(K,) depth points beyond the mesh's own end, where the arm or its sleeve goes on."""
+    hands = state.hands
+    out = (vertex >= 0) & hands.hand.rim[vertex]
+    rows = np.flatnonzero(out)
+    moment = cloud.moment[rows]
+    backwards = hands.positions_m[:, 0] - hands.joints_m[:, _MIDDLE]
+    away = cloud.points_m[rows] - vertices_m[moment, vertex[rows]]
+    out[rows] = (away * backwards[moment]).sum(-1) > 0.0
+    return np.asarray(out)
+
+
+_MIDDLE = 9  # base of the middle finger in openpose21
 _LAST_SCALE = 4.0  # robust scale of the last stages, where `largest_sigmas` holds
 
 

@@ -28,6 +28,8 @@ class Config:
     """Spread of the global rotation's acceleration, rad per frame^2."""
     sigma_pose_rad: float = 0.02
     """Spread of a joint's acceleration, rad per frame^2."""
+    tails: float = 1.0
+    """The fit takes the spreads wider by this: a hand is still, then reaches. Its uncertainty does not."""
     times_s: tuple[float, ...] = ()
     """Times at which `factors` hold, ascending; empty where the spreads hold at all times."""
     factors: tuple[tuple[float, float, float], ...] = ()
@@ -49,7 +51,8 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     if config.weight <= 0 or len(evidence.t_s) < 3:
         return None
     before, after = _factors(evidence.t_s)
-    return _Prepared(config.weight / spreads(config, evidence.t_s)[:, _KIND] ** 2, before, after)
+    wide = config.tails * spreads(config, evidence.t_s)[:, _KIND]
+    return _Prepared(config.weight / wide**2, before, after)
 
 
 _KIND = np.array([0, 1, *(2,) * (BLOCKS - 2)])

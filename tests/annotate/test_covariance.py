@@ -109,3 +109,20 @@ def test_a_biased_depth_moves_a_hand_of_one_view_as_far_as_is_said(scene) -> Non
     stated = covariance.bias_covariance(result, bias_m, slopes, by_shape)
     assert np.sqrt(np.trace(stated, axis1=-2, axis2=-1)).mean() == pytest.approx(moved_m.mean(), rel=0.25)
     assert (joint_covariance(result, evidence, terms) - joint_covariance(result)).trace(axis1=-2, axis2=-1).min() > 0
+
+
+def test_spreads_that_are_widened_for_the_fit_do_not_widen_its_uncertainty(scene) -> None:
+    made = scene(3, 12)
+    evidence, terms, result = fitted(made, 3, 2.0)
+    found = []
+    for tails in (1.0, 2.0):
+        config = replace(terms["smooth"].config, tails=tails)
+        own = {**terms, "smooth": replace(terms["smooth"], config=config)}
+        equations, _ = fitting.evaluate(
+            fitting.prepare(own, evidence, result.state, SEQUENCE[-1]), evidence, result.state
+        )
+        found.append((equations, covariance.information(replace(result, equations=equations), evidence, own)))
+    (narrow, plain), (wide, widened) = found
+    assert np.abs(wide.near).max() == pytest.approx(np.abs(narrow.near).max() / 4.0)
+    for name in ("H", "near", "far", "C", "Hs"):
+        np.testing.assert_allclose(getattr(widened, name), getattr(plain, name), rtol=1e-6, atol=1e-6)
