@@ -103,6 +103,7 @@ class Peer:
             "made": made,
             "shape": (self._tensor(made["shape_prior"].precision), self._tensor(made["shape_prior"].expected)),
             "pose": self._tensor(made["pose_prior"].precision),
+            "limits": self._tensor(made["limits"].precision),
         }
 
     def _points(self, points: Points) -> tuple[Any, ...]:
@@ -196,7 +197,7 @@ class Peer:
         abduction = torch.asin(M[..., 0, 2].clamp(-1 + 1e-6, 1 - 1e-6))
         angles = torch.stack([flexion, abduction, torch.atan2(-M[..., 0, 1], M[..., 0, 0])], -1)
         beyond = angles - torch.minimum(torch.maximum(angles, self._limits[..., 0]), self._limits[..., 1])
-        limits = 0.5 * self._terms["made"]["limits"].precision * (beyond**2).sum()
+        limits = 0.5 * (self._terms["limits"] * beyond**2).sum()
         pose = 0.5 * (self._terms["pose"] * (angles - self._relaxed) ** 2).sum()
         precision, expected = self._terms["shape"]
         away = torch.cat([at.betas, at.views.reshape(-1)]) - expected
