@@ -17,10 +17,11 @@ from hoi_core import crop as crops
 from hoi_core import plugins
 from hoi_core.conventions import N_VERTICES, Side
 from hoi_core.edges import EdgeParams, fused_input
-from hoi_core.errors import ConfigError
+from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
 from learning.augment import Augment, invent_background, occlude, random_colours, random_placement, silhouette
 
+_FEWEST_JOINTS = 4  # the fingertips alone tell where the hand is, the wrist alone does not
 _CACHE_MARGIN = 1.2  # of the largest augmented crop, kept around the box in memory
 
 
@@ -203,7 +204,17 @@ class HandDataset(Dataset[Item]):
 
 
 def around_hand(sample: Sample, augment: Augment | None) -> Sample:
-    """The sample with its image cut to what any crop of its hand can reach; the camera moves along."""
+    """The sample with its image cut to what any crop of its hand can reach; the camera moves along.
+
+    Raises:
+        DatasetError: so few joints are known that nothing tells where the hand is.
+    """
+    if sample.joints_valid.sum() < _FEWEST_JOINTS:
+        raise DatasetError(
+            f"{sample.key} of {sample.dataset} has {sample.joints_valid.sum()} joints in space; a crop of the hand "
+            f"needs {_FEWEST_JOINTS}.",
+            "Choose a split whose labels are published.",
+        )
     x0, y0, x1, y1 = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
     jitter = augment or Augment(0.0, 0.0, 0.0, 0.0)
     reach = crops.SCALE * (1.0 + jitter.scale_jitter) * (np.sqrt(2.0) if jitter.roll_deg else 1.0)

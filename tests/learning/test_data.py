@@ -1,5 +1,7 @@
 """Batches: targets belong to the crop, order is reproducible, mirrored left hands."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from dataset_tools.readers import _tiny_ours, cmu, freihand, ours
 from hoi_core import camera as cameras
 from hoi_core import metrics
-from hoi_core.errors import ConfigError
+from hoi_core.errors import ConfigError, DatasetError
 from learning.augment import Augment, random_colours
 from learning.data import DataConfig, HandDataset, InOrder, StepSampler, around_hand, loader, make_item
 from learning.losses import project
@@ -139,3 +141,11 @@ def test_unknown_dataset(root):
     with pytest.raises(ConfigError, match="no dataset named 'hours'") as caught:
         HandDataset("hours", root, "train", DataConfig())
     assert "'ours'" in caught.value.hint
+
+
+def test_a_wrist_alone_is_no_hand_to_cut_out(root):
+    sample = ours.read(root, ours.index(root, "all")[0])
+    known = np.arange(21) == 0
+    alone = replace(sample, joints_m=np.where(known[:, None], sample.joints_m, np.nan), joints_valid=known)
+    with pytest.raises(DatasetError, match="has 1 joints in space"):
+        around_hand(alone, None)
