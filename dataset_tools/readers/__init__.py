@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hoi_core.errors import DatasetError
+from hoi_core.plugins import unknown_name
 
 OURS = "ours"
 """Name of the reader of recordings made with this toolkit."""
@@ -62,6 +63,16 @@ class ReaderInfo:
 def home(root: Path, name: str) -> Path:
     """The folder of a dataset: recordings of our own are the root itself, others lie in a folder of their name."""
     return Path(root) if name == OURS else Path(root) / name
+
+
+def check_split(info: ReaderInfo, split: str) -> None:
+    """Make sure that a dataset has a split.
+
+    Raises:
+        ConfigError: it has none of that name; the hint lists those it has.
+    """
+    if split not in info.splits:
+        raise unknown_name("split", split, list(info.splits))
 
 
 def need(info: ReaderInfo, root: Path, *paths: str) -> None:

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _image_files, _json_objects, _kept_tables, _pixels_only, need
+from dataset_tools.readers import ReaderInfo, _image_files, _json_objects, _kept_tables, _pixels_only, check_split, need
 from dataset_tools.readers._json_objects import whole
 from hoi_core.conventions import N_JOINTS, SIDES
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F64, I64, Sample
 
 PARTS = {"train": "train", "test": "val"}
@@ -65,8 +64,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: files are missing or damaged.
         ConfigError: an unknown split.
     """
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     keys = [key for part in PARTS if split in (part, "all") for key in _keys(part, _table(Path(root), part))]
     if not keys:
         raise DatasetError(f"{split} of {root} holds no hand that is valid.", _REMEDY)

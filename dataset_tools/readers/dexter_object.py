@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _image_files, need
+from dataset_tools.readers import ReaderInfo, _image_files, check_split, need
 from dataset_tools.readers._native import check_hand
 from hoi_core.conventions import FINGERS, JOINT_NAMES, N_JOINTS
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F64, Bool, Camera, Sample
 
 SEQUENCES = ("Grasp1", "Grasp2", "Occlusion", "Rigid", "Pinch", "Rotate")
@@ -91,8 +90,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: files are missing or damaged, or of different length.
         ConfigError: an unknown split.
     """
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     chosen = [name for name in SEQUENCES if split == "all" or (name == TEST) == (split == "test")]
     rows = {name: np.flatnonzero(_labels(Path(root), name).valid.any(1)).tolist() for name in chosen}
     return [f"{name}/{row:05d}" for name in chosen for row in rows[name]]

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _kept_arrays, need
+from dataset_tools.readers import ReaderInfo, _kept_arrays, check_split, need
 from dataset_tools.readers import _dexycb_files as files
 from dataset_tools.readers._dexycb_files import CLASSES, HEIGHT, SEQUENCES, SERIALS, SUBJECTS, WIDTH
 from dataset_tools.readers._image_files import read_rgb
 from dataset_tools.readers._native import REMEDY, check_hand, check_pixels, read_raw
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F32, F64, I64, U8, Bool, ObjectPose, Sample
 
 SETUPS = ("s0", "s1", "s2", "s3")
@@ -73,8 +72,7 @@ def index(root: Path, split: str) -> list[str]:
         ConfigError: an unknown split.
     """
     root = Path(root)
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     need(INFO, root, *SUBJECTS, "calibration/intrinsics")
     setup, _, part = split.rpartition("_")
     keys = []

@@ -14,10 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _json_arrays, need
+from dataset_tools.readers import ReaderInfo, _json_arrays, check_split, need
 from hoi_core.conventions import N_JOINTS, N_VERTICES
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F32, Camera, HandParams, Sample
 
 BACKGROUNDS = ("gs", "hom", "sample", "auto")
@@ -76,8 +75,7 @@ def index(root: Path, split: str) -> list[str]:
         ConfigError: an unknown split.
     """
     root = Path(root)
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     keys = []
     if split != "test":
         chosen = split.removeprefix("train_")

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _image_files, _json_objects, _kept_tables, need
+from dataset_tools.readers import ReaderInfo, _image_files, _json_objects, _kept_tables, check_split, need
 from dataset_tools.readers._json_objects import whole
 from dataset_tools.readers._native import check_hand
 from hoi_core.conventions import JOINT_ORDERS, N_JOINTS, SIDES, permutation
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F64, Bool, Camera, Sample
 
 PARTS = ("train", "val", "test")
@@ -72,8 +71,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: files are missing or damaged.
         ConfigError: an unknown split.
     """
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     keys = [key for part in PARTS if split in (part, "all") for key in _keys(Path(root), part)]
     if not keys:
         raise DatasetError(f"{split} of {root} holds no hand whose wrist is labelled.", _REMEDY)

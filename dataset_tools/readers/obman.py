@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, need
+from dataset_tools.readers import ReaderInfo, check_split, need
 from dataset_tools.readers._image_files import read_rgb
 from dataset_tools.readers._native import (
     OPENGL_M,
@@ -23,7 +23,6 @@ from dataset_tools.readers._native import (
 )
 from hoi_core.conventions import N_JOINTS, N_VERTICES, SIDES, Side
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import U8, Camera, ObjectPose, Sample
 
 SIZE = 256
@@ -73,8 +72,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: files are missing.
         ConfigError: an unknown split.
     """
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     return [f"{part}/{number}" for part in (PARTS if split == "all" else [split]) for number in _listed(root, part)]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _kept_arrays, need
+from dataset_tools.readers import ReaderInfo, _kept_arrays, check_split, need
 from dataset_tools.readers._image_files import read_rgb
 from dataset_tools.readers._native import (
     BONE_M,
@@ -27,7 +27,6 @@ from dataset_tools.readers._native import (
 )
 from hoi_core.conventions import N_JOINTS, SIDES, Side, reorder
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F32, F64, U8, Bool, Sample
 
 SIZE = 320
@@ -80,8 +79,7 @@ def index(root: Path, split: str) -> list[str]:
         ConfigError: an unknown split.
     """
     root = Path(root)
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     keys = []
     for folder in FOLDERS.values() if split == "all" else [FOLDERS[split]]:
         arrays = _labels(root, folder)

@@ -16,11 +16,10 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
-from dataset_tools.readers import ReaderInfo, _image_files, need
+from dataset_tools.readers import ReaderInfo, _image_files, check_split, need
 from dataset_tools.readers._native import check_hand
 from hoi_core.conventions import JOINT_NAMES, JOINT_ORDERS
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F64, Camera, Sample
 
 FRAMES = 1500
@@ -74,8 +73,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: files are missing or damaged.
         ConfigError: an unknown split.
     """
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     chosen = [name for name in SEQUENCES if split == "all" or (name in TEST) == (split == "test")]
     need(INFO, Path(root), *(f"labels/{name}_SK.mat" for name in chosen), *(f"images/{name}" for name in chosen))
     return [key for name in chosen for key in _keys(Path(root), name)]

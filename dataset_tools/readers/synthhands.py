@@ -13,11 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _image_files, _kept_tables, need
+from dataset_tools.readers import ReaderInfo, _image_files, _kept_tables, check_split, need
 from dataset_tools.readers._native import check_hand
 from hoi_core.conventions import N_JOINTS, Side
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F64, Camera, Sample
 
 ACTORS = ("female_noobject", "female_object", "male_noobject", "male_object")
@@ -67,8 +66,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: files are missing or damaged.
         ConfigError: an unknown split.
     """
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     keys = [k for k in _table(Path(root))["name"].tolist() if split == "all" or (group(k) == TEST) == (split == "test")]
     if not keys:
         raise DatasetError(f"expected labels of {split} in {root}, found none.", _REMEDY)

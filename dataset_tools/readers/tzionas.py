@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo, _image_files, need
+from dataset_tools.readers import ReaderInfo, _image_files, check_split, need
 from dataset_tools.readers._native import check_hand, numbers, read_mapping
 from hoi_core import camera as cameras
 from hoi_core.conventions import JOINT_ORDERS, N_JOINTS, N_VERTICES, SIDES, Side, fingertips, reorder
 from hoi_core.errors import DatasetError
-from hoi_core.plugins import unknown_name
 from hoi_core.types import F64, Camera, Sample
 
 SEQUENCES = tuple(f"{n:02d}" for n in (*range(1, 12), *range(15, 22)))
@@ -72,8 +71,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: files are missing.
         ConfigError: an unknown split.
     """
-    if split not in INFO.splits:
-        raise unknown_name("split", split, list(INFO.splits))
+    check_split(INFO, split)
     need(INFO, Path(root), FITS)
     chosen = [name for name in SEQUENCES if split == "all" or (name in TEST) == (split == "test")]
     there = [name for name in chosen if (Path(root) / name).is_dir()]

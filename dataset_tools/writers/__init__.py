@@ -7,13 +7,17 @@ the same folder, which is new.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
+import cv2
 import numpy as np
 
 from hoi_core import crop as crops
 from hoi_core.camera import project
-from hoi_core.types import F64, HandParams, Sample
+from hoi_core.types import F64, U8, HandParams, Sample
+
+JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,18 @@ def as_right_hand(sample: Sample, size: int) -> Sample:
         dataset=sample.dataset,
         key=sample.key,
     )
+
+
+def write_jpeg(path: Path, image: U8) -> None:
+    """Write a picture.
+
+    Raises:
+        OSError: the disk is full or not writable.
+    """
+    done, coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    if not done:
+        raise ValueError(f"a picture of shape {image.shape} cannot be encoded")
+    path.write_bytes(coded.tobytes())
 
 
 def pixels_of(sample: Sample) -> F64:

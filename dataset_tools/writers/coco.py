@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
-from dataset_tools.writers import WriterInfo, pixels_of
+from dataset_tools.writers import WriterInfo, pixels_of, write_jpeg
 from hoi_core import camera as cameras
 from hoi_core.conventions import BONES, JOINT_NAMES
 from hoi_core.types import Sample
@@ -42,8 +41,7 @@ class Coco:
         number = len(self._images) + 1
         name = f"{number:08d}.jpg"
         path = self._folder / self._split / name
-        if not cv2.imwrite(str(path), sample.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):
-            raise OSError(28, "the picture cannot be written", str(path))
+        write_jpeg(path, sample.image)
         low, high = pixels[shown].min(0), pixels[shown].max(0)
         margin = _MARGIN * (high - low).max()
         low = np.maximum(low - margin, -0.5)

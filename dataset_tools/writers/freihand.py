@@ -6,10 +6,9 @@ import json
 from contextlib import ExitStack
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from dataset_tools.writers import WriterInfo, as_right_hand
+from dataset_tools.writers import WriterInfo, as_right_hand, write_jpeg
 from hoi_core.errors import DatasetError
 from hoi_core.types import F64, Sample
 
@@ -61,8 +60,7 @@ class Freihand:
         shown = as_right_hand(sample, _SIZE)
         assert shown.vertices_m is not None  # noqa: S101 -- the sample has them
         path = self._pictures / f"{self._lists.count:08d}.jpg"
-        if not cv2.imwrite(str(path), shown.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95]):
-            raise OSError(28, "the picture cannot be written", str(path))
+        write_jpeg(path, shown.image)
         scale = np.asarray(np.linalg.norm(shown.joints_m[9] - shown.joints_m[10]))
         self._lists.add(K=shown.camera.K, xyz=shown.joints_m, verts=shown.vertices_m, scale=scale)
         return True

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset_tools.writers import WriterInfo, record_of
+from dataset_tools.writers import JPEG_QUALITY, WriterInfo, record_of
 from hoi_core.types import Sample
 
 INFO = WriterInfo(
@@ -38,7 +38,7 @@ class WebDataset:
             path = self._folder / f"{self._split}-{self._shards:06d}.tar"
             self._shard = tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115 -- closed by close()
             self._bytes, self._shards = 0, self._shards + 1
-        done, coded = cv2.imencode(".jpg", sample.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])
+        done, coded = cv2.imencode(".jpg", sample.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not done:
             raise ValueError(f"the picture of {sample.key} cannot be encoded")
         parts = {"jpg": coded.tobytes(), "json": json.dumps(record_of(sample)).encode()}
