@@ -27,7 +27,7 @@ from .panels.transport import Transport
 from .pictures import MODE_NAMES
 from .qt import QtCore, QtGui, QtWidgets, application
 from .replay_reader import Opened, ReplayReader, Request, Shown
-from .take_reviews import TakeReviews
+from .report_dialog import ReportDialog
 from .timetable import LOST, OURS, EventKind
 from .view_actions import ACTIONS, MODES, SPEEDS
 
@@ -67,7 +67,7 @@ class ViewWindow(QtWidgets.QMainWindow):
         self.summary = QtWidgets.QLabel("")
         self.state = QtWidgets.QLabel("opening …")
         self.jobs = Jobs(self)
-        self.reviews = TakeReviews(self.folder.parent.parent, self.jobs, self)
+        self.report = ReportDialog(self.jobs, self)
         self.actions_by_id = install(self, ACTIONS, self._functions())
         self._lay_out()
         self._player = QtCore.QTimer(self)
@@ -89,7 +89,7 @@ class ViewWindow(QtWidgets.QMainWindow):
         return {
             "file.sheet": self.ask_sheet,
             "file.frames": self.ask_frames,
-            "file.report": lambda: self.reviews.show_report(self, self.name, self._theme),
+            "file.report": lambda: self.report.show_take(self, self.folder, self._theme),
             "file.quit": self.close,
             "frame.first": lambda: self.go_to(0),
             "frame.back": step(-1),
@@ -117,7 +117,7 @@ class ViewWindow(QtWidgets.QMainWindow):
         self.reader.shown.connect(self._show)
         self.reader.failed.connect(self._failed)
         self.reader.saved.connect(self._saved)
-        self.reviews.failed.connect(self.banner.show_error)
+        self.report.failed.connect(self.banner.show_error)
         self.jobs.failed.connect(self.banner.show_error)
         self.views.wanted.connect(self._want)
         self.timeline.chosen.connect(self.go_to)
@@ -398,7 +398,7 @@ class ViewWindow(QtWidgets.QMainWindow):
         """Stop reading, then close."""
         self._player.stop()
         self.reader.stop()
-        self.reviews.close()
+        self.report.close()
         remember(self, "view")
         event.accept()
 

@@ -197,9 +197,9 @@ def take_capture(app: QtWidgets.QApplication, root: Path, options: Any) -> None:
         shoot(window, page, options)
     window.show_page("record")
     window.show_report(SEQUENCE)
-    wait(app, lambda: window.reviews.report is not None, "the report")
+    wait(app, lambda: window.reviews.report.dialog is not None, "the report")
     pause(app, 0.5)
-    save(window.reviews.report, options.out / "report.png", ())
+    save(window.reviews.report.dialog, options.out / "report.png", ())
     close(app, window)
 
 

@@ -79,7 +79,8 @@ class WriteLock:
 def _taken(sequence: str, holder: bytes) -> LabelsTakenError:
     try:
         about = json.loads(holder)
-        who = f"{about['who']} (process {about['pid']} on {about['host']}, since {about['since']})"
+        since = datetime.fromisoformat(about["since"]).astimezone()  # as the clock on the reader's wall says it
+        who = f"{about['who']} (process {about['pid']} on {about['host']}, since {since:%Y-%m-%d %H:%M})"
     except (ValueError, KeyError, TypeError):
         who = "somebody else"  # the holder has only just begun
     return LabelsTakenError(

@@ -196,7 +196,7 @@ def test_another_detector_takes_the_place_of_depth():
     assert levels(found)["blur"] == "unknown"
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 100), width=st.integers(3, 25), gain=st.floats(0.4, 1.5))
 def test_blurring_always_raises_the_measure_and_light_hardly_changes_it(seed, width, gain):
     rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ def arrivals(
     return t_device, t_host.astype(np.int64)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-100, 100), st.integers(0, 1000))
 def test_drift_and_offset_are_found_below_stalls_and_jitter(drift_ppm, seed):
     t_device, t_host = arrivals(drift_ppm, 60.0, seed)

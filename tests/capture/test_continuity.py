@@ -57,7 +57,7 @@ def run(continuity, deliveries):
     return {name: list(zip(keys[name], got[name], strict=True)) for name in got}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(0, 10_000),
     st.integers(40, 400),

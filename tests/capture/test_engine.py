@@ -66,7 +66,7 @@ def columns(numbers: dict[str, list[int]]) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     left=st.sets(st.integers(1, 88), max_size=30),
     right=st.sets(st.integers(1, 88), max_size=30),
@@ -210,7 +210,7 @@ def test_a_device_that_was_lost_all_the_take_misses_every_frame_of_it(lost, know
     first=st.integers(100, 120),
     ppm=st.floats(-150.0, 150.0),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_whatever_a_camera_that_goes_on_counting_misses_at_the_start_is_listed_exactly(gap, first, ppm):
     """A gap of numbers over the start of a take: of it, what lies in the take is missing."""
     start = Start(99 * PERIOD_NS, {"left/color": (99, 99 * PERIOD_NS), "right/color": (first - gap - 1, 0)})

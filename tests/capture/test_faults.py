@@ -155,7 +155,7 @@ def test_an_unplugged_camera_is_gone_for_librealsense_and_comes_back_as_a_new_de
         np.testing.assert_array_equal(next(f for f in frames if f.stream == "left/color").image, rigs.color_image(1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     at_s=st.floats(0.01, 5.0),
     seconds=st.floats(0.01, 5.0),

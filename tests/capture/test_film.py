@@ -19,7 +19,7 @@ def triangle(t_s: np.ndarray, turn_s: float) -> np.ndarray:
     return np.interp(t_s, corners, np.where(np.arange(-4, 12) % 2 == 0, 0.0, turn_s))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(frames=st.integers(2, 40), phase_ms=st.floats(-40.0, 40.0), jitter_ms=st.sampled_from([0.0, 0.02, 2.0]))
 def test_each_slot_shows_the_scene_at_the_device_s_own_time(frames, phase_ms, jitter_ms):
     reel = Reel(frames, loop=True, fps=30.0)

@@ -62,7 +62,7 @@ def test_the_order_is_random_but_for_its_seed(tmp_path):
     assert {cell.objects for cell in a.cells} == {cell.objects for cell in c.cells}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(people=st.integers(1, 12), each=st.integers(1, 9), scenarios=st.integers(1, 4), per=st.integers(1, 7))
 def test_dealing_is_fair(people, each, scenarios, per):
     things = tuple(Thing(f"o{k}", f"c{k}", f"s{k // per}", "lift") for k in range(scenarios * per))
@@ -210,7 +210,7 @@ def test_umlauts_of_an_ansi_table_are_kept(tmp_path):
 CELL = st.text(st.sampled_from('ab ä;,"\t|'), max_size=6).map(str.strip)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(CELL, CELL), max_size=5),
     sep=st.sampled_from(",;\t"),
@@ -355,7 +355,7 @@ def test_consent_that_makes_no_sense_is_not_entered(tmp_path):
     assert not (tmp_path / "participants.csv").exists()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     steps=st.lists(st.tuples(st.integers(0, 15), st.sampled_from(["recorded", "incomplete", "rejected"])), max_size=8)
 )

@@ -28,7 +28,7 @@ def streams(lost: set[tuple[str, int]]) -> dict[str, StreamTimes]:
 LOSSES = st.sets(st.tuples(st.sampled_from(sorted(PHASES)), st.integers(0, N - 1)), max_size=20)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(LOSSES)
 def test_the_ledger_lists_exactly_what_was_lost(lost):
     # A moment that nobody saw at either end cannot be known.

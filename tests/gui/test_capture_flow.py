@@ -87,5 +87,5 @@ def test_rig_calibration_take_redo_report(qtbot, window, lab):
 
     panel.takes.setCurrentRow(0)
     click(panel.report)
-    wait(lambda: window.reviews.report is not None)
-    assert "seq_002" in window.reviews.report.windowTitle()
+    wait(lambda: window.reviews.report.dialog is not None)
+    assert "seq_002" in window.reviews.report.dialog.windowTitle()

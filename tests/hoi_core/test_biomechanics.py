@@ -22,7 +22,7 @@ def joints_of(layer: ManoLayer, angles: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("side", SIDES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(angles=angles_within)
 def test_round_trip(side, angles):
     layer = ManoLayer.stand_in(side)

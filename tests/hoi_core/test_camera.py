@@ -50,7 +50,7 @@ def test_inverse_model_is_opencv_backwards():
 
 
 @pytest.mark.parametrize("model", ["none", "brown_conrady", "inverse_brown_conrady"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 2**32 - 1), strength=st.floats(-1, 1))
 def test_project_unproject_round_trip(model, seed, strength):
     camera = make(model, tuple(strength * d for d in D435))
@@ -97,7 +97,7 @@ def test_resize_agrees_with_opencvs_image_resize():
     np.testing.assert_allclose(cam.project(cam.resize(camera, 320, 240), ray), centre, atol=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1))
 def test_rigid_transforms(seed):
     rng = np.random.default_rng(seed)

@@ -27,7 +27,7 @@ def blob(at, radius=6.0):
     return np.repeat(np.rint(value).astype(np.uint8)[..., None], 3, axis=2)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(placements, st.floats(-0.04, 0.04), st.floats(-0.04, 0.04), st.floats(0.4, 0.8))
 def test_projected_points_lie_on_the_same_image_content(placement, dx, dy, z):
     point = np.array([0.08 + dx, -0.03 + dy, z])
@@ -40,7 +40,7 @@ def test_projected_points_lie_on_the_same_image_content(placement, dx, dy, z):
     assert np.abs(centroid - expected).max() < 0.25
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(placements, st.floats(60, 560), st.floats(60, 420))
 def test_frames_are_orthogonal_and_round_trip(placement, x, y):
     crop = crops.around(CAMERA, (x - 50, y - 40, x + 50, y + 40), 128, placement)

@@ -79,7 +79,7 @@ def test_prediction_of_zeros_is_well_defined():
     assert metrics.pa_mpjpe_mm(np.zeros_like(true), true) == pytest.approx(spread, rel=1e-5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6), st.floats(0.2, 5.0))
 def test_alignment_undoes_any_similarity(seed, scale):
     true, noise = hands(seed, n=2)
@@ -90,7 +90,7 @@ def test_alignment_undoes_any_similarity(seed, scale):
     assert metrics.pa_mpjpe_mm(moved, true) == pytest.approx(metrics.pa_mpjpe_mm(base, true), abs=1e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10**6))
 def test_reflection_never_hurts_and_alignment_never_leaves_more_squared_error(seed):
     true, pred = hands(seed, n=1)

@@ -62,7 +62,7 @@ def test_sphere_depth_and_normals_follow_the_ray_equation(camera):
     assert np.abs(out.normals - normals)[inner].max() < 0.02
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(-0.7, 0.7), st.floats(-0.7, 0.7), st.floats(0.4, 1.5))
 def test_unprojected_depth_lies_on_the_plane(tilt_x, tilt_y, distance):
     T = cam.rigid(rotation.exp_so3(np.array([tilt_x, tilt_y, 0.0])), np.array([0.0, 0.0, distance]))

@@ -23,14 +23,14 @@ def vector(direction: tuple[float, float, float], size: float) -> np.ndarray:
     return d / np.linalg.norm(d) * size
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(axis, angle)
 def test_exp_against_scipy(direction, size):
     w = vector(direction, size)
     np.testing.assert_allclose(r.exp_so3(w), Rotation.from_rotvec(w).as_matrix(), atol=1e-14)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(axis, angle)
 def test_exp_log_round_trip(direction, size):
     w = vector(direction, size)
@@ -40,7 +40,7 @@ def test_exp_log_round_trip(direction, size):
     np.testing.assert_allclose(again, w, atol=1e-9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(axis, angle)
 def test_quaternion_against_scipy(direction, size):
     R = Rotation.from_rotvec(vector(direction, size)).as_matrix()
@@ -61,7 +61,6 @@ def test_skew_is_the_cross_product():
     np.testing.assert_allclose((r.skew(a) @ b[..., None])[..., 0], np.cross(a, b), atol=1e-14)
 
 
-@settings(deadline=None)
 @given(axis, st.floats(0, 3.0), st.floats(0, 1))
 def test_slerp(direction, size, t):
     R0 = Rotation.from_rotvec([0.2, -0.4, 0.9]).as_matrix()

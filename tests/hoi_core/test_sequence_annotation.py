@@ -102,7 +102,7 @@ def assert_same(a, b) -> None:
             assert left == right
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(moments=st.integers(0, 7), seed=st.integers(0, 99), sides=st.sampled_from([(), ("right",), ("left", "right")]))
 def test_revisions_come_back_as_they_were(tmp_path_factory, moments, seed, sides):
     folder = tmp_path_factory.mktemp("seq")

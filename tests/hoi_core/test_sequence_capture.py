@@ -160,7 +160,7 @@ def test_depth_without_a_unit_is_no_depth(tmp_path):
         capture.views["left"].depth_in_color_m(0)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(numbers=st.lists(st.integers(0, 2**40), min_size=1, max_size=6), depth=st.data())
 def test_any_depth_image_and_time_survives(tmp_path_factory, numbers, depth):
     folder = tmp_path_factory.mktemp("any")

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
@@ -17,7 +17,6 @@ def folded(values: np.ndarray) -> np.ndarray:
     return np.where(values >= 0, 2 * values, -2 * values - 1)
 
 
-@settings(deadline=None)
 @given(st.sampled_from([np.uint8, np.uint16]).flatmap(lambda kind: npst.arrays(kind, SIDES)))
 def test_left_stores_folded_differences_and_loses_nothing(image):
     packed = Packer("left", image.shape, image.dtype.name)(image)
@@ -30,7 +29,6 @@ def test_left_stores_folded_differences_and_loses_nothing(image):
     assert again.dtype == image.dtype
 
 
-@settings(deadline=None)
 @given(SIDES.flatmap(lambda shape: npst.arrays(np.uint8, (*shape, 3))))
 def test_green_left_stores_planes_of_differences_and_loses_nothing(image):
     height, width, _ = image.shape

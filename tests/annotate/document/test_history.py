@@ -135,9 +135,7 @@ an_edit = st.one_of(
     edit_of("unclick", st.integers(0, 2)),
 )
 an_action = an_edit | st.sampled_from(["undo", "redo", "save", "work", "reopen"])
-quick = settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+quick = settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def act(document: Document, action: object) -> None:

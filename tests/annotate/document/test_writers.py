@@ -96,6 +96,20 @@ def test_a_second_writer_is_told_who_writes(tmp_path):
     assert (tmp_path / LOCK).read_text() == ""
 
 
+def test_since_when_somebody_writes_is_told_by_the_clock_on_the_wall(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        with WriteLock(tmp_path, "maria"):
+            about = json.loads((tmp_path / LOCK).read_text())
+            (tmp_path / LOCK).write_text(json.dumps(about | {"since": "2026-03-01T22:05:09+00:00"}))
+            with pytest.raises(SequenceError, match=r"since 2026-03-02 07:05\)"):
+                WriteLock(tmp_path, "jonas")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 def test_a_killed_writer_holds_nothing(tmp_path):
     other = start(HOLD, tmp_path)
     assert other.stdout.readline() == "held\n"
