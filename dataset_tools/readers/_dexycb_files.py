@@ -16,7 +16,7 @@ import yaml
 from dataset_tools.readers import _kept_arrays
 from dataset_tools.readers._native import REMEDY, pinhole
 from hoi_core import camera as cameras
-from hoi_core.conventions import SIDES, Side
+from hoi_core.conventions import N_BETAS, SIDES, Side
 from hoi_core.errors import DatasetError
 from hoi_core.types import F64, Camera
 
@@ -98,6 +98,8 @@ class Meta:
     """Which hand is seen."""
     extrinsics: str
     """Name of the calibration."""
+    mano: str
+    """Name of the shape of its hand."""
 
 
 def sequences_of(root: Path, subject: str) -> tuple[str, ...]:
@@ -129,13 +131,36 @@ def _read_meta(path: Path, tag: str) -> Meta:
         sides, ids = content["mano_sides"], tuple(int(n) for n in content["ycb_ids"])
         frames, extrinsics = content["num_frames"], str(content["extrinsics"])
         serials = tuple(str(serial) for serial in content["serials"])
+        (mano,) = (str(name) for name in content["mano_calib"])
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"expected frames, cameras, objects and hands in {path}, got: {error}.", REMEDY) from error
     sane = isinstance(frames, int) and 0 <= frames <= _MOST_FRAMES and re.fullmatch(r"\w+", extrinsics)
+    sane = sane and re.fullmatch(r"[\w-]+", mano)
     known = set(serials) == set(SERIALS) and set(ids) <= set(CLASSES) and sides in [[side] for side in SIDES]
     if not sane or not known:
         raise DatasetError(f"{path} has another number of hands, cameras or objects than DexYCB.", REMEDY)
-    return Meta(frames, ids, "left" if sides == ["left"] else "right", extrinsics)
+    return Meta(frames, ids, "left" if sides == ["left"] else "right", extrinsics, mano)
+
+
+def betas_of(root: Path, name: str) -> F64:
+    """The shape of a hand, (10,).
+
+    Raises:
+        DatasetError: its calibration is missing or damaged.
+    """
+    path = root / "calibration" / f"mano_{name}" / "mano.yml"
+    return _read_betas(path, _kept_arrays.tag_of([path]))
+
+
+@lru_cache(maxsize=64)
+def _read_betas(path: Path, tag: str) -> F64:
+    try:
+        betas = np.array(_yaml(path)["betas"], np.float64)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DatasetError(f"expected 'betas' in {path}, got: {error!r}.", REMEDY) from error
+    if betas.shape != (N_BETAS,) or not np.isfinite(betas).all():
+        raise DatasetError(f"expected {N_BETAS} numbers as 'betas' in {path}, got {betas.shape}.", REMEDY)
+    return betas
 
 
 def camera_of(root: Path, serial: str, extrinsics: str) -> Camera:

@@ -12,7 +12,8 @@ from dataset_tools.readers._dexycb_files import CLASSES, HEIGHT, SEQUENCES, SERI
 from dataset_tools.readers._tiny_hands import TinyHand, depth, hand, labels, picture
 from hoi_core import camera as cameras
 from hoi_core.conventions import Side
-from hoi_core.rotation import exp_so3
+from hoi_core.mano import ManoLayer
+from hoi_core.rotation import exp_so3, log_so3
 from hoi_core.types import F64, Camera
 
 _FRAMES: dict[tuple[int, int], tuple[int, Side]] = {
@@ -37,9 +38,11 @@ def write(folder: Path) -> Path:
             place = root / subject / f"{date}_{140000 + s:06d}"
             frames, side = _FRAMES.get((person, s), (0, "right"))
             place.mkdir(parents=True)
-            (place / "meta.yml").write_text(_meta(frames, side, date), encoding="utf8")
+            (place / "meta.yml").write_text(_meta(frames, side, date, _shape(date, s, side)), encoding="utf8")
             for n in range(frames):
                 seen = hand(side, 10 * person + s, _CENTRE_M.tolist()) if n == 0 else None
+                if seen:
+                    _write_shape(root / "calibration" / f"mano_{_shape(date, s, side)}", seen)
                 for c, serial in enumerate(SERIALS):
                     _write_frame(place / serial, n, c, seen)
     return root
@@ -55,11 +58,31 @@ def _camera(c: int) -> Camera:
     return Camera(WIDTH, HEIGHT, 614.0 + c, 613.5 + c, 321.3, 237.1)
 
 
-def _meta(frames: int, side: Side, date: str) -> str:
+def _shape(date: str, s: int, side: Side) -> str:
+    """Name of the shape of a hand; here each sequence shows another."""
+    return f"{date}-subject-{s:02d}_{side}"
+
+
+def _write_shape(folder: Path, seen: TinyHand) -> None:
+    folder.mkdir()
+    numbers = "".join(f"- {float(beta)!r}\n" for beta in seen.params.betas)
+    (folder / "mano.yml").write_text(f"betas:\n{numbers}", encoding="utf8")
+
+
+def _mano_pose(seen: TinyHand, to_camera: F64) -> F64:
+    """(1, 51) turn, coefficients and shift in the frame of a camera; the hand turns about its wrist."""
+    layer, params = ManoLayer.stand_in(seen.side), seen.params
+    wrist_m = layer(np.zeros((1, 3)), np.zeros((1, 45)), params.betas).joints_m[0, 0]
+    orient = log_so3(to_camera[:3, :3] @ exp_so3(params.orient))
+    shift_m = cameras.transform(to_camera, (wrist_m + params.trans_m)[None])[0] - wrist_m
+    return np.concatenate([orient, layer.pose_to_pca(params.pose[None])[0], shift_m])[None]
+
+
+def _meta(frames: int, side: Side, date: str, shape: str) -> str:
     serials = "".join(f"- '{serial}'\n" for serial in SERIALS)
     return (
         f"serials:\n{serials}num_frames: {frames}\nextrinsics: '{date}_100000'\nycb_ids:\n- {_IDS[0]}\n- {_IDS[1]}\n"
-        f"ycb_grasp_ind: 0\nmano_sides:\n- {side}\nmano_calib:\n- {date}-subject_{side}\n"
+        f"ycb_grasp_ind: 0\nmano_sides:\n- {side}\nmano_calib:\n- {shape}\n"
     )
 
 
@@ -99,7 +122,7 @@ def _write_frame(folder: Path, n: int, c: int, seen: TinyHand | None) -> None:
         folder / f"labels_{n:06d}.npz",
         seg=np.select([shown == 1, shown == 2], [255, min(_IDS[0], len(CLASSES))], 0).astype(np.uint8),
         pose_y=pose_y,
-        pose_m=np.full((1, 51), 0.1 if hands else 0.0, np.float32),
+        pose_m=(_mano_pose(seen, to_camera) if seen else np.zeros((1, 51))).astype(np.float32),
         joint_3d=joints_m.astype(np.float32),
         joint_2d=(cameras.project(camera, joints_m) if hands else np.full((1, 21, 2), -1.0)).astype(np.float32),
     )

@@ -16,6 +16,7 @@ import numpy as np
 from dataset_tools.readers import ReaderInfo, _kept_arrays, check_split, need
 from dataset_tools.readers import _dexycb_files as files
 from dataset_tools.readers._dexycb_files import CLASSES, HEIGHT, SEQUENCES, SERIALS, SUBJECTS, WIDTH
+from dataset_tools.readers._dexycb_mano import hand_of
 from dataset_tools.readers._image_files import read_rgb
 from dataset_tools.readers._native import REMEDY, check_hand, check_pixels, read_raw
 from hoi_core.conventions import N_JOINTS
@@ -53,7 +54,8 @@ INFO = ReaderInfo(
     unchecked=(
         "Nothing here was compared with the real files, which may not be redistributed.",
         "Lens distortion: the authors' tools use none, so joint_2d may lie up to 5 px beside joint_3d.",
-        "MANO parameters are not read: they are coefficients of a basis that only a licensed MANO file has.",
+        "MANO parameters and meshes, read with your MANO files in $HOI_MANO: that labels turn the hand about its wrist "
+        "and count from the mean pose. They are taken only where they give the labelled joints within 5 mm.",
         "The licence as the project page states it (recalled, not read again).",
         "Labels of left hands were made with MANO's left hand as it was published, whose shape space has a known flaw.",
     ),
@@ -94,7 +96,7 @@ def read(root: Path, key: str) -> Sample:
     folder = root / subject / sequence / serial
     path = folder / f"labels_{frame}.npz"
     meta = files.meta_of(root, subject, sequence)
-    labels = files.read_labels(path, ("joint_3d", "joint_2d", "pose_y"))
+    labels = files.read_labels(path, ("joint_3d", "joint_2d", "pose_y", "pose_m"))
     joints_m, joints_px = (_joints(labels, name, n, path) for name, n in (("joint_3d", 3), ("joint_2d", 2)))
     if (joints_m == _NO_LABEL).all():
         raise DatasetError(f"{path} has no hand.", "Take keys from index(), which leaves such images out.")
@@ -102,16 +104,18 @@ def read(root: Path, key: str) -> Sample:
     valid = np.ones(N_JOINTS, np.bool_)
     check_hand(joints_m, valid, path)
     check_pixels(camera, joints_m, joints_px, path, _MOST_APART_PX)
+    params, vertices_m = hand_of(root, meta.mano, meta.side, labels["pose_m"], joints_m) or (None, None)
     return Sample(
         image=read_rgb(folder / f"color_{frame}.jpg", WIDTH, HEIGHT),
         camera=camera,
         side=meta.side,
         joints_m=joints_m,
         joints_valid=valid,
-        vertices_m=None,
+        vertices_m=vertices_m,
         dataset=INFO.name,
         key=key,
         joints_px=joints_px,
+        params=params,
         objects=_objects(root, meta.ycb_ids, labels["pose_y"].astype(np.float64), path),
     )
 

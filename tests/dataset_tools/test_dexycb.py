@@ -9,7 +9,9 @@ import pytest
 from dataset_tools.readers import _dexycb_files as files
 from dataset_tools.readers import dexycb
 from hoi_core import camera as cameras
+from hoi_core.conventions import SIDES
 from hoi_core.errors import DatasetError
+from hoi_core.mano import ManoLayer
 
 SEQUENCE = "20200709-subject-01/20200709_140000"
 KEY = f"{SEQUENCE}/836212060125/000000"
@@ -251,3 +253,59 @@ def test_an_object_without_a_pose_is_left_out_and_a_mesh_is_found(root):
     mesh.parent.mkdir(parents=True)
     mesh.touch()
     assert dexycb.read(root, KEY).objects[0].mesh == mesh
+
+
+@pytest.fixture
+def hand_model(tmp_path, monkeypatch):
+    """The files with which the fake's labels were made: the stand-in hand, as a user would have MANO's."""
+    folder = tmp_path / "mano"
+    folder.mkdir()
+    for side in SIDES:
+        ManoLayer.stand_in(side).save_pickle(folder)
+    monkeypatch.setenv("HOI_MANO", str(folder))
+    return folder
+
+
+def test_without_the_users_hand_model_there_are_joints_alone(written, monkeypatch):
+    monkeypatch.delenv("HOI_MANO", raising=False)
+    sample = dexycb.read(written, KEY)
+    assert sample.params is None
+    assert sample.vertices_m is None
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_the_users_hand_model_gives_parameters_and_mesh_where_the_joints_are(written, hand_model, side):
+    samples = [dexycb.read(written, key) for key in dexycb.index(written, "all") if key.split("/")[2] == "932122062010"]
+    sample = next(found for found in samples if found.side == side)
+    params = sample.params
+    assert params.flat_hand_mean
+    posed = ManoLayer.stand_in(side)(params.orient[None], params.pose[None], params.betas, params.trans_m[None])
+    np.testing.assert_allclose(posed.joints_m[0], sample.joints_m, atol=1e-5)
+    np.testing.assert_allclose(posed.vertices_m[0], sample.vertices_m, atol=1e-9)
+
+
+def test_parameters_that_do_not_give_the_joints_are_not_taken(root, hand_model):
+    with np.load(labels_of(root)) as content:
+        pose = content["pose_m"]
+    pose[0, 5] += 0.5  # as coefficients of another basis would be
+    change(labels_of(root), pose_m=pose)
+    sample = dexycb.read(root, KEY)
+    assert sample.params is None
+    assert sample.vertices_m is None
+    assert sample.joints_valid.all()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda root, shape: shape.unlink(),
+        lambda root, shape: shape.write_text("betas: [1, 2]"),
+        lambda root, shape: shape.write_text("betas: [.nan, 0, 0, 0, 0, 0, 0, 0, 0, 0]"),
+        lambda root, shape: change(labels_of(root), pose_m=np.zeros((1, 48))),
+        lambda root, shape: change(labels_of(root), pose_m=np.full((1, 51), np.nan)),
+    ],
+)
+def test_a_damaged_hand_shape_or_pose_is_refused(root, hand_model, damage):
+    damage(root, next((root / "calibration").glob("mano_20200709-*-00_*/mano.yml")))
+    with pytest.raises(DatasetError, match=r"betas|pose_m|calibration"):
+        dexycb.read(root, KEY)
