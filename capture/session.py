@@ -15,7 +15,6 @@ import numpy as np
 from capture import sync, view_figures
 from capture.absence import Start
 from capture.annotatable import Verdict
-from capture.consent import require_consent
 from capture.device import Rig, StagedRig, streams_of
 from capture.disk import bytes_per_s, explained, free_bytes, require_space
 from capture.frame_watch import Watch
@@ -25,6 +24,7 @@ from capture.timekeeper import Timekeeper
 from capture.writing import Recorder, RecordReport, enter, new_writer, no_frames
 from hoi_core.errors import DeviceError, HoiError, StorageError
 from hoi_core.sequence import REFERENCE, CaptureHeader, next_name
+from hoi_core.sequence.consent import require_consent
 from hoi_core.sequence.writer import SEGMENT_S
 from hoi_core.types import Frame, StreamInfo
 

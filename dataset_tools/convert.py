@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 
 from dataset_tools import readers
+from dataset_tools.publish.permit import Audience, Permit, permit
 from hoi_core import plugins
 from hoi_core.errors import DatasetError, StorageError
 
 Progress = Callable[[int, int], None]
 """Called with (samples done, of how many)."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """For whom a conversion is."""
+
+    audience: Audience = "publish"
+    """Who will have it: recordings whose participants did not agree to that are left out."""
+    today: date | None = None
+    """The day on which consent must hold; default is today's."""
 
 
 @dataclass(frozen=True)
@@ -25,12 +37,20 @@ class Converted:
     """Samples."""
     left_out: int
     """Samples for which the format has no place."""
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    """Recording that was left out -> why it may not go."""
 
 
 def convert(
-    root: Path, dataset: str, splits: Sequence[str], target: str, out: Path, on_progress: Progress | None = None
+    root: Path,
+    dataset: str,
+    splits: Sequence[str],
+    target: str,
+    out: Path,
+    on_progress: Progress | None = None,
+    terms: Terms = Terms(),
 ) -> Converted:
-    """Write splits of a dataset in another format.
+    """Write splits of a dataset in another format, as far as its licence and its participants allow.
 
     Args:
         root: of the datasets (`--data`).
@@ -39,10 +59,13 @@ def convert(
         target: name of the writer.
         out: new folder; it appears when all is written.
         on_progress: told how far it is.
+        terms: for whom it is.
 
     Raises:
         ConfigError: no such reader, writer or split.
-        DatasetError: the folder exists, the dataset is damaged, or nothing of it has a place in the format.
+        ConsentError: no participant has agreed to that.
+        DatasetError: the folder exists, the dataset is damaged, names no licence or is not yours to hand on, or nothing
+            of it has a place in the format.
         StorageError: the disk is full or not writable.
     """
     reader = plugins.load("dataset_tools.readers", dataset)
@@ -50,13 +73,15 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} exists already.", "Name a new folder with --out.")
     home = readers.home(root, dataset)
-    keys = {split: reader.index(home, split) for split in splits}
+    keys, granted = _allowed(reader, root, {split: reader.index(home, split) for split in splits}, terms)
     draft = out.with_name(f"{out.name}.part")
     try:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
         done = _write(reader, writer, home, keys, draft, on_progress)
         if done.written:
+            for name, text in granted.notices.items():
+                (draft / name).write_text(text, encoding="utf8")
             with suppress(FileNotFoundError):
                 out.rmdir()
             draft.rename(out)
@@ -71,7 +96,21 @@ def convert(
             f"none of the {done.left_out} samples has a place in {target}: it keeps {writer.INFO.keeps}",
             "Choose another format.",
         )
-    return done
+    return replace(done, withheld=granted.withheld)
+
+
+def _allowed(
+    reader: ModuleType, root: Path, keys: dict[str, list[str]], terms: Terms
+) -> tuple[dict[str, list[str]], Permit]:
+    """The keys that may go."""
+    info, group = reader.INFO, reader.group
+    ours = info.name == readers.OURS
+    names = sorted({group(key) for listed in keys.values() for key in listed}) if ours else []
+    granted = permit(root, info, names, terms.audience, terms.today)
+    if not granted.withheld:
+        return keys, granted
+    allowed = set(granted.allowed)
+    return {split: [key for key in listed if group(key) in allowed] for split, listed in keys.items()}, granted
 
 
 def _write(

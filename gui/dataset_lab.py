@@ -81,7 +81,7 @@ class DatasetLab:
 
     def consent(self, participant: str) -> Consent:
         """Whether a participant may be recorded today."""
-        from capture.consent import read_consent, require_consent
+        from hoi_core.sequence.consent import read_consent, require_consent
 
         try:
             warning = require_consent(self.root, participant)

@@ -140,11 +140,11 @@ def _objects(config: Config) -> tuple[str, ...]:
 
 
 def _record(config: Config, root: Path) -> None:
-    from capture.consent import require_consent
     from capture.rig import make_header
     from capture.stopping import stop_on_signals
     from hoi_core import log
     from hoi_core.sequence import CaptureHeader, new_sequence_dir, next_name
+    from hoi_core.sequence.consent import require_consent
 
     name = config.sequence or next_name(root)
     config = _with_next_take(config, root)

@@ -1,7 +1,12 @@
-"""Writes a dataset of two one-frame recordings in our own layout, for tests and as an example of the format."""
+"""Writes a dataset of two one-frame recordings in our own layout, for tests and as an example of the format.
+
+Its participant is nobody, and has agreed to everything.
+"""
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ from hoi_core import sequence as sequences
 from hoi_core.conventions import BONES, N_JOINTS, Side
 from hoi_core.edges import EdgeParams
 from hoi_core.mano import ManoLayer
+from hoi_core.sequence.consent import SCOPES, Consent, set_consent
 from hoi_core.types import (
     F64,
     JOINT_SOURCES,
@@ -25,6 +31,7 @@ from hoi_core.types import (
 )
 
 _VIEW = "left"
+_ABOUT = {"format": "hoi-dataset", "format_version": "1.0", "name": "tiny", "licence": "CC0-1.0"}
 
 
 def write(folder: Path, frames: int = 1) -> Path:
@@ -40,6 +47,8 @@ def write(folder: Path, frames: int = 1) -> Path:
     hands: tuple[Side, Side] = ("right", "left")
     for number, side in enumerate(hands, start=1):
         _write_sequence(Path(folder), f"seq_{number:03d}", side, frames)
+    (Path(folder) / "dataset.json").write_text(json.dumps(_ABOUT), encoding="utf8")
+    set_consent(Path(folder), "p01", Consent("1", SCOPES, date(2026, 1, 1), None))
     return Path(folder)
 
 

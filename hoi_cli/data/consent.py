@@ -30,7 +30,7 @@ class Config(Common):
 
 def job(command: Config, root: Path) -> None:
     """Run `hoi-data consent`."""
-    from capture.consent import Consent, day_of, read_consent, set_consent
+    from hoi_core.sequence.consent import Consent, day_of, read_consent, set_consent
     from hoi_core import log
 
     if command.date:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from hoi_cli._run import Common, with_data, write_json
 
@@ -20,11 +21,16 @@ class Config(Common):
     """Dataset to read."""
     splits: tuple[str, ...] = ("train", "test")
     """Its splits."""
+    audience: Literal["publish", "share", "laboratory"] = "publish"
+    """Who will have it: everybody, named others, your laboratory. Recordings whose participants did not agree to that
+    are left out."""
 
 
 def job(command: Config, root: Path) -> None:
     """Run `hoi-data convert`."""
-    from dataset_tools.convert import convert
+    from dataclasses import asdict
+
+    from dataset_tools.convert import Terms, convert
     from hoi_core import log, plugins
 
     keeps = plugins.load("dataset_tools.writers", command.to).INFO.keeps
@@ -37,9 +43,11 @@ def job(command: Config, root: Path) -> None:
             command.to,
             command.out,
             lambda n, total: bar.update(task, completed=n, total=total),
+            Terms(command.audience),
         )
-    write_json(command.json, {"written": done.written, "left_out": done.left_out, "out": command.out})
+    write_json(command.json, asdict(done) | {"out": command.out, "audience": command.audience})
     lines = [f"keeps {keeps}"]
     if done.left_out:
         lines.append(f"{done.left_out} samples left out: the format has no place for them")
+    lines += [f"{name} stays here: {why}" for name, why in done.withheld.items()]
     log.panel(f"{done.written} samples in {command.out}", lines, with_data("hoi-data list", command.data))

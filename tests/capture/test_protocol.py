@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from capture.catalogue import Catalogue, Thing, deal, read_catalogue
-from capture.consent import Consent, check_pseudonym, read_consent, require_consent, set_consent
 from capture.protocol import coverage, next_take, plan, reject_take
 from hoi_core.errors import ConfigError, ConsentError, SequenceError
 from hoi_core.sequence import CaptureHeader, read_table, register_recording, set_row
+from hoi_core.sequence.consent import Consent, check_pseudonym, read_consent, require_consent, set_consent
 
 SCENARIOS = 4
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from capture import rig
-from capture.consent import Consent, set_consent
 from capture.protocol import coverage, next_take, plan
 from hoi_cli import capture, data, devices
 from hoi_core.sequence import check_sequence, open_annotation, open_capture, open_truth, read_table, sequence_dir
+from hoi_core.sequence.consent import Consent, set_consent
 
 
 @pytest.fixture(scope="module")

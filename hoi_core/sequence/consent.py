@@ -1,4 +1,4 @@
-"""Whether somebody may be recorded: pseudonymous identifiers, and consent with its version, scope, date and expiry."""
+"""Whether somebody may be recorded or published: pseudonyms, and consent with its version, scope, date and expiry."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def set_consent(root: Path, participant: str, consent: Consent) -> None:
 def require_consent(
     root: Path, participant: str, today: date | None = None, *, scope: Sequence[str] = ("record",)
 ) -> str:
-    """Refuse to record somebody without consent in force.
+    """Refuse to record somebody, or to give recordings away, without consent in force.
 
     Args:
         root: the dataset.
@@ -118,7 +118,7 @@ def require_consent(
         scope: what consent must have been given for; a row without a scope covers all.
 
     Returns:
-        A warning where this dataset has never had any consent data; else nothing.
+        A warning where this dataset has never had any consent data, and it is asked to record only; else nothing.
 
     Raises:
         ConsentError: the identifier is no pseudonym, or consent is missing, expired, not yet given or too narrow.
@@ -126,7 +126,7 @@ def require_consent(
     if participant:
         check_pseudonym(root, participant)
     people = read_table(root, "participants")
-    if not (people[list(_FIELDS)] != "").any(axis=None):
+    if set(scope) <= {"record"} and not (people[list(_FIELDS)] != "").any(axis=None):
         return "no consent is on record in this dataset: enter it in participants.csv before you record people"
     enter = f"Have the form signed, then `hoi-data consent {participant or 'p01'} --version V --date DAY`."
     if not participant:
