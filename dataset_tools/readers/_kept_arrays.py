@@ -50,10 +50,13 @@ def tag_of(paths: Iterable[Path]) -> str:
     return state.hexdigest()[:16]
 
 
-def folders(path: Path) -> tuple[Path, Path]:
+def folders(path: Path) -> tuple[Path, ...]:
     """Where arrays are kept, the better place first."""
     apart = hashlib.sha256(str(path.resolve().parent).encode()).hexdigest()[:12]
-    return path.parent / ".hoi-index", cache_folder() / "datasets" / apart
+    places = [path.parent / ".hoi-index"]
+    with suppress(RuntimeError):  # a user without a home
+        places.append(cache_folder() / "datasets" / apart)
+    return tuple(places)
 
 
 def _kept(path: Path, name: str, arrays: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -9,12 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import hoi_core
+from dataset_tools.readers._kept_arrays import folders
 
-_FOLDER = ".hoi-index"
+_FILE = "keys.json"
+Keys = dict[str, tuple[list[int], list[str]]]
+"""By sequence: sizes and times of its files, and the keys made from them."""
 
 
 class KeptKeys:
-    """Keys by sequence, in a file of the dataset; where it cannot be written, they are made anew each time."""
+    """Keys by sequence, in a file of the dataset, or of the user's cache where the dataset is read-only."""
 
     def __init__(self, root: Path, meaning: str) -> None:
         """Read what is kept.
@@ -23,32 +26,46 @@ class KeptKeys:
             root: the dataset.
             meaning: what else the keys depend on, such as the hand model; others are not used.
         """
-        self._path = root / _FOLDER / "keys.json"
+        self._places = [folder / _FILE for folder in folders(root / "sequences")]
         self._meaning = f"{hoi_core.__version__} {meaning}"
         self._changed = False
-        self._kept: dict[str, tuple[list[int], list[str]]] = {}
-        with suppress(OSError, ValueError, AttributeError, TypeError):
-            values = json.loads(self._path.read_text(encoding="utf8"))
+        self._kept = [self._read(place) for place in self._places]
+
+    def _read(self, place: Path) -> Keys:
+        # What is damaged or of something else is made anew.
+        with suppress(OSError, ValueError, AttributeError, TypeError, KeyError):
+            values = json.loads(place.read_text(encoding="utf8"))
             if values["meaning"] == self._meaning:
-                self._kept = {name: (list(stamp), list(keys)) for name, (stamp, keys) in values["sequences"].items()}
+                return {name: (list(stamp), list(keys)) for name, (stamp, keys) in values["sequences"].items()}
+        return {}
 
     def of(self, name: str, files: Sequence[Path], make: Callable[[], list[str]]) -> list[str]:
         """The keys of a sequence; made again if one of its files changed."""
         stamp = [number for file in files for number in _stamp(file)]
-        if name not in self._kept or self._kept[name][0] != stamp:
-            self._kept[name] = stamp, make()
-            self._changed = True
-        return self._kept[name][1]
+        for kept in self._kept:
+            if name in kept and kept[name][0] == stamp:
+                return kept[name][1]
+        self._changed = True
+        self._kept[0][name] = stamp, make()
+        return self._kept[0][name][1]
 
     def save(self) -> None:
         """Keep them for the next time."""
         if not self._changed:
             return
-        draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.part")
-        with suppress(OSError):
-            self._path.parent.mkdir(exist_ok=True)
-            draft.write_text(json.dumps({"meaning": self._meaning, "sequences": self._kept}), encoding="utf8")
-            draft.replace(self._path)
+        newest = {name: entry for kept in reversed(self._kept) for name, entry in kept.items()}
+        text = json.dumps({"meaning": self._meaning, "sequences": newest})
+        for place in self._places:
+            draft = place.with_name(f"{place.name}.{os.getpid()}.part")
+            try:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                draft.write_text(text, encoding="utf8")
+                draft.replace(place)
+            except OSError:
+                with suppress(OSError):
+                    draft.unlink(missing_ok=True)
+                continue
+            return
 
 
 def _stamp(file: Path) -> tuple[int, int]:

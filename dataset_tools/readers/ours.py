@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -139,20 +140,22 @@ def _sequences_of(root: Path, split: str) -> dict[str, set[str]]:
 
 
 def _keys_of(folder: Path) -> list[str]:
-    revision = _revision(folder, *_version(folder))
-    with sequences.open_capture(folder) as capture, sequences.open_annotation(folder) as labels:
-        labels.check_capture(capture)
-        views = {view: capture.views[view].camera for view in revision.frame_index if view in capture.views}
+    _version(folder)
+    seen = sequences.glance(folder)
+    _check_hands(folder, seen.revision, seen.hands, seen.binding.mano_source)
     keys = []
-    for view, camera in views.items():
-        for side, hand in revision.hands.items():
-            usable = _usable(hand, camera) & (revision.frame_index[view] >= 0)
-            suffix = f"/{side}" if len(revision.hands) > 1 else ""
-            keys += [f"{folder.name}/{view}/{m:06d}{suffix}" for m in np.flatnonzero(usable)]
+    for view, frames in seen.frame_index.items():
+        if view not in seen.cameras:
+            continue
+        for side, hand in seen.hands.items():
+            usable = _usable(hand, seen.cameras[view]) & (frames >= 0)
+            suffix = f"/{side}" if len(seen.hands) > 1 else ""
+            before = f"{folder.name}/{view}"
+            keys += [f"{before}/{m:06d}{suffix}" for m in np.flatnonzero(usable).tolist()]
     return keys
 
 
-def _usable(hand: HandTrack, camera: Camera) -> Bool:
+def _usable(hand: sequences.HandPlaces, camera: Camera) -> Bool:
     """(M,) moments whose label is valid, not rejected, and on the image."""
     pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, hand.joints_m))
     on_image = cameras.inside(camera, pixels).sum(-1) >= _LEAST_JOINTS_INSIDE
@@ -181,18 +184,25 @@ def _revision(folder: Path, version: int, model: str) -> Revision:
     with sequences.open_annotation(folder) as annotation:
         revision = annotation.load()
         current, fitted_with = annotation.current, annotation.binding.mano_source
-    if not any(hand.valid.any() for hand in revision.hands.values()):
+    _check_hands(folder, current, revision.hands, fitted_with)
+    return revision
+
+
+def _check_hands(
+    folder: Path, revision: str, hands: Mapping[Side, HandTrack | sequences.HandPlaces], fitted_with: str
+) -> None:
+    """Raise DatasetError for labels without a hand, or of another hand model than the one in use."""
+    if not any(hand.valid.any() for hand in hands.values()):
         raise DatasetError(
-            f"revision {current} of {folder.name} holds no fitted hand.", f"Type `hoi-annotate {folder.name} --auto`."
+            f"revision {revision} of {folder.name} holds no fitted hand.", f"Type `hoi-annotate {folder.name} --auto`."
         )
-    for side in revision.hands:
+    for side in hands:
         source = ManoLayer.from_env(side).model.source
         if source != fitted_with:
             raise DatasetError(
                 f"the labels were fitted with the hand model {fitted_with}, but {source} is in use.",
                 "Set $HOI_MANO to the files they were made with; for the stand-in hand unset it.",
             )
-    return revision
 
 
 def _model(side: Side, hand: HandTrack, m: int, T_cam_world: F64) -> tuple[F64, HandParams]:

@@ -1,11 +1,13 @@
 """Recordings, annotations and truth on disk: the only package that knows the paths inside the HDF5 files."""
 
 from hoi_core.sequence._files import storage_errors
+from hoi_core.sequence._revision_io import HandPlaces
 from hoi_core.sequence._tables import Mark, Sync
 from hoi_core.sequence.annotation import Annotation, Binding, open_annotation, write_revision
 from hoi_core.sequence.check import check_sequence
 from hoi_core.sequence.clocks import Clock, ClockPiece, Epoch
 from hoi_core.sequence.drops import NOT_DELIVERED, QUEUE_FULL, UNPLUGGED, Drop
+from hoi_core.sequence.glance import Glance, glance
 from hoi_core.sequence.layout import (
     annotation_path,
     capture_path,
@@ -37,6 +39,8 @@ __all__ = [
     "ClockPiece",
     "Drop",
     "Epoch",
+    "Glance",
+    "HandPlaces",
     "ImageStream",
     "Mark",
     "Sensor",
@@ -47,6 +51,7 @@ __all__ = [
     "capture_path",
     "check_sequence",
     "find_sequence",
+    "glance",
     "list_sequences",
     "new_sequence_dir",
     "next_name",

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from hoi_core.errors import SequenceError, StorageError
 from hoi_core.types import F64, Camera, StreamInfo
@@ -149,6 +150,24 @@ def _never_closed(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(12)
     return len(head) == 12 and head[:8] == b"\x89HDF\r\n\x1a\n" and head[8] in (2, 3) and head[11] != 0
+
+
+def read_whole(where: h5py.Group, path: str) -> NDArray[Any]:
+    """A whole dataset; h5py's own indexing takes twice as long.
+
+    Args:
+        where: file or group.
+        path: of the dataset, below it.
+
+    Raises:
+        KeyError: there is none.
+        OSError: it cannot be read.
+    """
+    dataset = h5py.h5d.open(where.id, path.encode())
+    out = np.empty(dataset.shape, dataset.dtype)
+    if out.size:
+        dataset.read(h5py.h5s.ALL, h5py.h5s.ALL, out)
+    return out
 
 
 def readable_rows(dataset: h5py.Dataset) -> int:

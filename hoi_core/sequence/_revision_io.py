@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import h5py
 import numpy as np
 
 from hoi_core.conventions import SIDES, Side
 from hoi_core.errors import SequenceError
+from hoi_core.sequence._files import read_whole
 from hoi_core.sequence.codec import CODEC
 from hoi_core.types import (
+    F64,
+    I64,
     JOINT_SOURCES,
     PROBLEMS,
     STATUSES,
+    U8,
+    Bool,
     HandKeypoints,
     HandTrack,
     ObjectPoints,
@@ -118,6 +123,38 @@ def write_revision_group(group: h5py.Group, revision: Revision) -> None:
     group.attrs["statuses"] = list(STATUSES)
     group.attrs["joint_sources"] = list(JOINT_SOURCES)
     group.attrs["problems"] = list(PROBLEMS)
+
+
+@dataclass(frozen=True)
+class HandPlaces:
+    """Where one hand is at the M moments of a revision."""
+
+    joints_m: F64
+    """(M, 21, 3) m, world; NaN where unknown."""
+    valid: Bool
+    """(M,)."""
+    status: U8
+    """(M,) index into `types.STATUSES`."""
+
+
+def read_places(group: h5py.Group) -> tuple[dict[Side, HandPlaces], dict[str, I64]]:
+    """Hands and frame indices of a revision, and nothing else of it.
+
+    Raises:
+        ValueError: an array has another shape than the moments ask for, or a hand another name.
+    """
+    moments = h5py.h5d.open(group.id, b"t_ns").shape[0]
+    frames = {view: read_whole(group, f"frame_index/{view}") for view in group["frame_index"]}
+    shapes = {f"frame_index/{view}": (index.shape, (moments,)) for view, index in frames.items()}
+    hands: dict[Side, HandPlaces] = {}
+    for side in group["hands"]:
+        parts = {field.name: read_whole(group, f"hands/{side}/{field.name}") for field in fields(HandPlaces)}
+        shapes |= {f"hands/{side}/{name}": (a.shape, (moments, *_HAND[name][0])) for name, a in parts.items()}
+        hands[_side(side)] = HandPlaces(**parts)
+    for path, (found, expected) in shapes.items():
+        if found != expected:
+            raise ValueError(f"{path} must have shape {expected}, got {found}")
+    return hands, frames
 
 
 def _track(group: h5py.Group, kind: type[HandTrack] | type[ObjectTrack]) -> dict[str, np.ndarray]:

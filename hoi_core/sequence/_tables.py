@@ -18,6 +18,8 @@ DROP = np.dtype([("stream", "S64"), ("frame_number", "i8"), ("t_ns", "i8"), ("re
 """A row of `/drops`."""
 MARK = np.dtype([("t_ns", "i8"), ("text", "S256")])
 """A row of `/marks`; text in UTF-8."""
+SYNC = ("t_ns", "index", "skew_ns")
+"""Datasets of `/sync`."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,26 @@ def read_sync(file: h5py.File, lengths: Mapping[str, int]) -> Sync:
     """
     group = file["sync"]
     names = [str(name) for name in group.attrs["streams"]]
+    return sync_of(names, {name: group[name][: readable_rows(group[name])] for name in SYNC}, lengths)
+
+
+def sync_of(names: Sequence[str], columns: Mapping[str, I64], lengths: Mapping[str, int]) -> Sync:
+    """Inverse of `sync_columns`; frames that a stream does not have are none, moments that a column lacks are left out.
+
+    Args:
+        names: the streams, in the order of the columns.
+        columns: `t_ns` (M,), `index` and `skew_ns` (M, S).
+        lengths: number of frames by stream.
+
+    Raises:
+        ValueError: a stream is missing.
+    """
     if missing := [name for name in names if name not in lengths]:
         raise ValueError(f"it has no {' and no '.join(missing)}")
-    count = min(readable_rows(group[name]) for name in ("t_ns", "index", "skew_ns"))
-    index, skew = group["index"][:count], group["skew_ns"][:count]
+    t_ns, index, skew = (columns[name][: min(map(len, columns.values()))] for name in SYNC)
     index = np.where(index < np.array([lengths[name] for name in names]), index, -1)
     return Sync(
-        t_ns=group["t_ns"][:count],
+        t_ns=t_ns,
         index={name: np.ascontiguousarray(index[:, k]) for k, name in enumerate(names)},
         skew_ns={name: np.ascontiguousarray(skew[:, k]) for k, name in enumerate(names)},
     )

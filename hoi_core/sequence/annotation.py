@@ -12,14 +12,20 @@ from pathlib import Path
 import h5py
 
 import hoi_core
-from hoi_core.conventions import DEFAULT_TIPS
+from hoi_core.conventions import DEFAULT_TIPS, Side
 from hoi_core.errors import SequenceError
 from hoi_core.plugins import unknown_name
 from hoi_core.sequence._files import OpenFile, alone, damage, stamp, storage_errors
-from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
-from hoi_core.sequence.layout import ANNOTATION
+from hoi_core.sequence._revision_io import (
+    HandPlaces,
+    check_revision,
+    read_places,
+    read_revision_group,
+    write_revision_group,
+)
+from hoi_core.sequence.layout import ANNOTATION, CAPTURE
 from hoi_core.sequence.reader import Capture
-from hoi_core.types import Revision
+from hoi_core.types import I64, Revision
 
 _REVISIONS = "revisions"
 _ABOUT = ("author", "parent", "comment", "software", "created")
@@ -81,15 +87,28 @@ class Annotation(OpenFile):
             SequenceError: the revision is damaged.
         """
         if name is None:
-            name = self.current
-            if name not in self.revisions:
-                raise SequenceError(f"{self.path} is damaged: its current revision {name} does not exist.", _REMEDY)
+            name = self._current()
         elif name not in self.revisions:
             raise unknown_name("revision", name, self.revisions)
         with damage(f"revision {name} of {self.path}", _REMEDY):
             revision = read_revision_group(self._file[f"{_REVISIONS}/{name}"])
             check_revision(revision)
         return revision
+
+    def places(self) -> tuple[dict[Side, HandPlaces], dict[str, I64]]:
+        """Where the hands of the current revision are, by side, and `(M,)` frames of its views; reads nothing else.
+
+        Raises:
+            SequenceError: the revision is damaged.
+        """
+        name = self._current()
+        with damage(f"revision {name} of {self.path}", _REMEDY):
+            return read_places(self._file[f"{_REVISIONS}/{name}"])
+
+    def _current(self) -> str:
+        if self.current not in self.revisions:
+            raise SequenceError(f"{self.path} is damaged: its current revision {self.current} does not exist.", _REMEDY)
+        return self.current
 
     def about(self, name: str) -> dict[str, str]:
         """Author, parent, comment, tool version, time and purpose of a revision, as text."""
@@ -103,9 +122,13 @@ class Annotation(OpenFile):
         Raises:
             SequenceError: the file is bound to another recording.
         """
-        if self.binding.capture_hash != capture.content_hash():
+        self.check_hash(capture.content_hash())
+
+    def check_hash(self, content_hash: str) -> None:
+        """As `check_capture`, of a recording whose hash is known."""
+        if self.binding.capture_hash != content_hash:
             raise SequenceError(
-                f"{self.path} holds labels of another recording than {capture.path.name} beside it.",
+                f"{self.path} holds labels of another recording than {CAPTURE} beside it.",
                 f"Put the right one in its place, or move {self.path.name} aside and annotate afresh.",
             )
 

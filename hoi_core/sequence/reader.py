@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import h5py
@@ -39,7 +39,7 @@ class Capture(OpenFile):
         objects = tuple(json.loads(attrs["objects"]))
         self.header = CaptureHeader(objects=objects, edge_params=read_json(attrs, "edge_params"), **text)
         self.complete = bool(attrs["complete"])
-        self._open_segments()
+        open_segments(self.path, self._file, self._segments)
         self.streams: dict[str, ImageStream] = {}
         self.views = {name: View(name, streams) for name, streams in self._groups("cameras")}
         self.sensors = {name: Sensor(name, streams) for name, streams in self._groups("sensors")}
@@ -53,18 +53,6 @@ class Capture(OpenFile):
         """From which frames on numbers or times were continued."""
         self.marks: list[Mark] = read_marks(self._file)
         """What was noted while recording."""
-
-    def _open_segments(self) -> None:
-        """The files after the first; a recording that was closed says how many there are."""
-        files = self._segments
-        while (path := segment_path(self.path, len(files) + 1)).is_file():
-            files.append(open_checked(path, "hoi-capture"))
-        expected = int(self._file.attrs.get("segments", 1))
-        if len(files) + 1 < expected:
-            missing = segment_path(self.path, len(files) + 1)
-            raise SequenceError(
-                f"{self.path} goes on in {missing.name}, which is missing.", "Copy all files of the sequence."
-            )
 
     def _groups(self, kind: str) -> Iterator[tuple[str, dict[str, ImageStream]]]:
         for view, group in self._file.get(kind, {}).items():
@@ -105,14 +93,36 @@ class Capture(OpenFile):
 
     def content_hash(self) -> str:
         """SHA-256 of what was recorded: the same however the file is compressed, repacked or recovered."""
-        total = hashlib.sha256(json.dumps([self.header.sequence, self.header.participant]).encode())
-        for name in sorted(self.streams):
-            total.update(self.streams[name].digest())
-        sync = self.sync
-        total.update(sync.t_ns.astype("<i8").tobytes())
-        for name in sorted(sync.index):
-            total.update(sync.index[name].astype("<i8").tobytes())
-        return total.hexdigest()
+        digests = {name: stream.digest() for name, stream in self.streams.items()}
+        return hash_content(self.header.sequence, self.header.participant, digests, self.sync)
+
+
+def hash_content(sequence: str, participant: str, digests: Mapping[str, bytes], sync: Sync) -> str:
+    """`Capture.content_hash` of its parts; `digests` are those of the streams."""
+    total = hashlib.sha256(json.dumps([sequence, participant]).encode())
+    for name in sorted(digests):
+        total.update(digests[name])
+    total.update(sync.t_ns.astype("<i8").tobytes())
+    for name in sorted(sync.index):
+        total.update(sync.index[name].astype("<i8").tobytes())
+    return total.hexdigest()
+
+
+def open_segments(path: Path, first: h5py.File, files: list[h5py.File]) -> None:
+    """Open the files after the first; a recording that was closed says how many there are.
+
+    Args:
+        path: of the first.
+        first: open.
+        files: takes them, one by one, so that the caller can close what is open already.
+
+    Raises:
+        SequenceError: one is missing or cannot be read.
+    """
+    while (more := segment_path(path, len(files) + 1)).is_file():
+        files.append(open_checked(more, "hoi-capture"))
+    if len(files) + 1 < int(first.attrs.get("segments", 1)):
+        raise SequenceError(f"{path} goes on in {more.name}, which is missing.", "Copy all files of the sequence.")
 
 
 def open_capture(path: Path | str) -> Capture:

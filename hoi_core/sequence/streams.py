@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -153,10 +153,22 @@ class ImageStream:
 
     def digest(self) -> bytes:
         """Hash of the stream's content: image checksums, times and numbers."""
-        total = hashlib.sha256(f"{self.name} {self.info.shape} {self.info.dtype}".encode())
-        for name, kind in FIELDS.items():
-            total.update(np.ascontiguousarray(self._fields[name], dtype=f"<{kind}").tobytes())
-        return total.digest()
+        return stream_digest(self.name, self.info.shape, self.info.dtype, self._fields)
+
+
+def stream_digest(name: str, shape: tuple[int, ...], dtype: str, fields: Mapping[str, NDArray[Any]]) -> bytes:
+    """Hash of a stream's content.
+
+    Args:
+        name: `<view>/<kind>`.
+        shape: of an image.
+        dtype: of an image.
+        fields: the numbers beside the N images, by name, `(N,)` each.
+    """
+    total = hashlib.sha256(f"{name} {shape} {dtype}".encode())
+    for field, kind in FIELDS.items():
+        total.update(np.ascontiguousarray(fields[field], dtype=f"<{kind}").tobytes())
+    return total.digest()
 
 
 class View:

@@ -1,6 +1,8 @@
 """The reader of our own recordings, and mixes of datasets."""
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -231,3 +233,35 @@ class TestKeptKeys:
         monkeypatch.setenv("HOI_MANO", str(tmp_path / "mano"))
         with pytest.raises(DatasetError, match="fitted with the hand model"):
             ours.index(root, "all")
+
+    def test_a_read_only_dataset_is_remembered_by_the_user(self, tmp_path, monkeypatch):
+        root = ours.tiny(tmp_path / "data")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        (root / ".hoi-index").write_text("a file where the folder should be")  # as good as read-only, for root as well
+        keys = ours.index(root, "all")
+        with monkeypatch.context() as patched:
+            patched.setattr(ours, "_keys_of", lambda folder: pytest.fail(f"{folder} is read again"))
+            assert ours.index(root, "all") == keys
+        shutil.rmtree(tmp_path / "cache")
+        (tmp_path / "cache").write_text("nor here")
+        assert ours.index(root, "all") == keys
+
+    def test_a_list_that_is_out_of_date_hides_no_newer_one(self, tmp_path, monkeypatch):
+        """A dataset on a disk that became read-only, and whose labels changed before: its own list stays old."""
+        root = ours.tiny(tmp_path / "data")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+        keys = ours.index(root, "all")
+        annotation = root / "sequences" / "seq_001" / "annotation.h5"
+        os.utime(annotation, ns=(1, 1))
+        listed = root / ".hoi-index" / "keys.json"
+        old = listed.read_text()
+        listed.unlink()
+        (root / ".hoi-index").rmdir()
+        (root / ".hoi-index").write_text("")
+        assert ours.index(root, "all") == keys
+        (root / ".hoi-index").unlink()
+        listed.parent.mkdir()
+        listed.write_text(old)
+        with monkeypatch.context() as patched:
+            patched.setattr(ours, "_keys_of", lambda folder: pytest.fail(f"{folder} is read again"))
+            assert ours.index(root, "all") == keys
