@@ -49,7 +49,10 @@ def job(command: Config, root: Path) -> None:
     splits = check_splits(root)
     if not splits.parts:
         raise DatasetError(f"{root} has no splits.", "Make some: `hoi-data split --by participant`.")
-    figures = {name: {"entries": len(held), "by": splits.rules.get(name.rpartition("_")[0], "")} for name, held in splits.parts.items()}
+    figures = {
+        name: {"entries": len(held), "by": splits.rules.get(name.rpartition("_")[0], "")}
+        for name, held in splits.parts.items()
+    }
     write_json(command.json, {"splits": figures, "left_out": left_out})
     lines = [f"{name:<12} {len(held):>6} entries" for name, held in splits.parts.items()]
     log.panel("splits without a leak", [*lines, *left_out], with_data("hoi-train --dataset ours", command.data))
