@@ -12,6 +12,7 @@ from types import ModuleType
 
 from dataset_tools import readers
 from dataset_tools.publish.permit import Audience, Permit, permit
+from dataset_tools.writers import Extras
 from hoi_core import plugins
 from hoi_core.errors import DatasetError, StorageError
 
@@ -113,6 +114,16 @@ def _allowed(
     return {split: [key for key in listed if group(key) in allowed] for split, listed in keys.items()}, granted
 
 
+def _extras(reader: ModuleType, writer: ModuleType, home: Path, key: str) -> Extras:
+    """What the reader knows beyond the sample, as far as the format has a place for it."""
+    maps = {
+        name: getattr(reader, name)(home, key)
+        for name in ("depth_m", "segmentation")
+        if writer.INFO.maps and hasattr(reader, name)
+    }
+    return Extras(reader.group(key), reader.INFO.camera_known, **maps)
+
+
 def _write(
     reader: ModuleType,
     writer: ModuleType,
@@ -126,7 +137,7 @@ def _write(
     for split, listed in keys.items():
         target = writer.open(draft, split)
         for key in listed:
-            written += bool(target.add(reader.read(home, key)))
+            written += bool(target.add(reader.read(home, key), _extras(reader, writer, home, key)))
             seen += 1
             if on_progress:
                 on_progress(seen, total)

@@ -8,12 +8,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.readers import ReaderInfo
+from dataset_tools.readers import ReaderInfo, _ours_scene
 from dataset_tools.readers._kept_keys import KeptKeys
 from dataset_tools.split import read_splits
 from hoi_core import camera as cameras
@@ -23,7 +24,7 @@ from hoi_core.errors import DatasetError
 from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
 from hoi_core.rotation import exp_so3, log_so3
-from hoi_core.types import F64, STATUSES, Bool, Camera, HandParams, HandTrack, Revision, Sample
+from hoi_core.types import F32, F64, STATUSES, U8, Bool, Camera, HandParams, HandTrack, Revision, Sample
 
 INFO = ReaderInfo(
     name="ours",
@@ -69,24 +70,14 @@ def read(root: Path, key: str) -> Sample:
     Raises:
         DatasetError: the key does not name a labelled frame.
     """
-    try:
-        name, view, moment, *rest = key.split("/")
-        m = int(moment)
-    except ValueError as error:
-        raise DatasetError(f"expected a key like seq_001/left/000012, got {key!r}.", "Take it from index().") from error
-    folder = sequences.find_sequence(Path(root), name)
-    revision = _revision(folder, *_version(folder))
-    side = next((known for known in revision.hands if rest in ([], [known])), None)
-    frames = revision.frame_index.get(view, np.empty(0, np.int64))
-    if side is None or not 0 <= m < len(frames) or frames[m] < 0 or not revision.hands[side].valid[m]:
-        raise DatasetError(f"{key!r} names a hand, a view or a moment that is not labelled.", "Take keys from index().")
-    hand = revision.hands[side]
-    stream = _capture(folder, os.getpid()).views[view]
-    camera = stream.camera
+    shown = _labelled(Path(root), key)
+    hand, m = shown.revision.hands[shown.side], shown.moment
+    stream = _capture(shown.folder, os.getpid()).views[shown.view]
+    side, camera = shown.side, stream.camera
     joints = cameras.transform(camera.T_cam_world, hand.joints_m[m])
     vertices, params = _model(side, hand, m, camera.T_cam_world)
     return Sample(
-        image=np.asarray(stream.color[int(frames[m])], dtype=np.uint8),
+        image=np.asarray(stream.color[shown.frame], dtype=np.uint8),
         camera=camera,
         side=side,
         joints_m=joints,
@@ -95,7 +86,30 @@ def read(root: Path, key: str) -> Sample:
         dataset="ours",
         key=key,
         params=params if np.isfinite(vertices).all() else None,
+        objects=_ours_scene.objects_of(Path(root), shown.revision, m, camera.T_cam_world),
     )
+
+
+def depth_m(root: Path, key: str) -> F32:
+    """Depth as the colour camera sees it. `(H, W)` m; NaN where nothing was measured.
+
+    Raises:
+        DatasetError: the key does not name a labelled frame.
+    """
+    shown = _labelled(Path(root), key)
+    return _ours_scene.depth_of(_capture(shown.folder, os.getpid()), shown.view, shown.moment)
+
+
+def segmentation(root: Path, key: str) -> U8:
+    """What each pixel shows, drawn from the labels. `(H, W)`: 0 background, 1 hand, 2 object with a mesh.
+
+    Raises:
+        DatasetError: the key does not name a labelled frame.
+        AssetError: a mesh is damaged.
+    """
+    shown = _labelled(Path(root), key)
+    camera = _capture(shown.folder, os.getpid()).views[shown.view].camera
+    return _ours_scene.segmentation_of(Path(root), shown.revision, shown.moment, camera)
 
 
 def group(key: str) -> str:
@@ -108,6 +122,34 @@ def tiny(folder: Path) -> Path:
     from dataset_tools.readers._tiny_ours import write
 
     return write(folder)
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """What a key names."""
+
+    folder: Path
+    revision: Revision
+    side: Side
+    view: str
+    moment: int
+    frame: int
+    """Of the view's colour stream."""
+
+
+def _labelled(root: Path, key: str) -> _Labelled:
+    try:
+        name, view, moment, *rest = key.split("/")
+        m = int(moment)
+    except ValueError as error:
+        raise DatasetError(f"expected a key like seq_001/left/000012, got {key!r}.", "Take it from index().") from error
+    folder = sequences.find_sequence(root, name)
+    revision = _revision(folder, *_version(folder))
+    side = next((known for known in revision.hands if rest in ([], [known])), None)
+    frames = revision.frame_index.get(view, np.empty(0, np.int64))
+    if side is None or not 0 <= m < len(frames) or frames[m] < 0 or not revision.hands[side].valid[m]:
+        raise DatasetError(f"{key!r} names a hand, a view or a moment that is not labelled.", "Take keys from index().")
+    return _Labelled(folder, revision, side, view, m, int(frames[m]))
 
 
 def _sequences_of(root: Path, split: str) -> dict[str, set[str]]:

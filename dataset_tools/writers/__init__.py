@@ -15,7 +15,7 @@ import numpy as np
 
 from hoi_core import crop as crops
 from hoi_core.camera import project
-from hoi_core.types import F64, U8, HandParams, Sample
+from hoi_core.types import F32, F64, U8, HandParams, Sample
 
 JPEG_QUALITY = 95
 
@@ -30,12 +30,32 @@ class WriterInfo:
     """Where the format is described."""
     keeps: str
     """What of a sample is written, and what is lost."""
+    maps: bool = False
+    """Whether it has a place for depth and segmentation; only then are they read."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a reader knows of a sample beyond it."""
+
+    group: str = ""
+    """Samples of one group show the same instant or the same recording."""
+    camera_known: bool = True
+    """False where the camera is a guess."""
+    depth_m: F32 | None = None
+    """(H, W) m, registered to the image, NaN where unknown; None where the dataset has none."""
+    segmentation: U8 | None = None
+    """(H, W): 0 background, 1 hand, 2 object; None where the dataset has none."""
+
+
+PLAIN = Extras()
+"""Nothing is known beyond the sample."""
 
 
 class Writer(Protocol):
     """Takes samples one by one."""
 
-    def add(self, sample: Sample) -> bool:
+    def add(self, sample: Sample, extras: Extras = PLAIN) -> bool:
         """Write one sample; False if the format has no place for it."""
 
     def close(self) -> None:
@@ -85,8 +105,8 @@ def pixels_of(sample: Sample) -> F64:
     return np.where(sample.joints_valid[:, None], project(sample.camera, sample.joints_m), np.nan)
 
 
-def record_of(sample: Sample) -> dict[str, object]:
-    """Everything of a sample but its picture as plain values: metres, radians, pixels; null where unknown."""
+def record_of(sample: Sample, extras: Extras = PLAIN) -> dict[str, object]:
+    """Everything of a sample but its pictures as plain values: metres, radians, pixels; null where unknown."""
     from hoi_core.plain import plain
 
     camera = sample.camera
@@ -99,9 +119,16 @@ def record_of(sample: Sample) -> dict[str, object]:
         "K": camera.K,
         "distortion": camera.distortion,
         "distortion_model": camera.distortion_model,
+        "camera_known": extras.camera_known,
+        "T_world_cam": camera.T_world_cam,
+        "group": extras.group,
         "joints_m": sample.joints_m,
         "joints_px": pixels_of(sample),
         "mano": None if sample.params is None else _params(sample.params),
+        "objects": [
+            {"name": shown.name, "T_cam_obj": shown.T_cam_obj, "scale": shown.scale, "visible": shown.visible}
+            for shown in sample.objects
+        ],
     }
     values = plain(found)
     assert isinstance(values, dict)  # noqa: S101 -- narrows the type

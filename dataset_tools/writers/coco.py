@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from dataset_tools.writers import WriterInfo, pixels_of, write_jpeg
+from dataset_tools.writers import PLAIN, Extras, WriterInfo, pixels_of, write_jpeg
 from hoi_core import camera as cameras
 from hoi_core.conventions import BONES, JOINT_NAMES
 from hoi_core.types import Sample
@@ -32,7 +32,7 @@ class Coco:
         self._images: list[dict[str, Any]] = []
         self._hands: list[dict[str, Any]] = []
 
-    def add(self, sample: Sample) -> bool:
+    def add(self, sample: Sample, extras: Extras = PLAIN) -> bool:
         """Write a hand of which some joint lies on the picture."""
         camera, pixels = sample.camera, pixels_of(sample)
         shown = cameras.inside(camera, pixels)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset_tools.writers import WriterInfo, as_right_hand, write_jpeg
+from dataset_tools.writers import PLAIN, Extras, WriterInfo, as_right_hand, write_jpeg
 from hoi_core.errors import DatasetError
 from hoi_core.types import F64, Sample
 
@@ -53,7 +53,7 @@ class Freihand:
         self._pictures.mkdir(parents=True)
         self._lists = _Lists(folder, part)
 
-    def add(self, sample: Sample) -> bool:
+    def add(self, sample: Sample, extras: Extras = PLAIN) -> bool:
         """Write a hand whose joints and mesh are all known; others have no place here."""
         if sample.vertices_m is None or not sample.joints_valid.all():
             return False

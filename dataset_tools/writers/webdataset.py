@@ -10,14 +10,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dataset_tools.writers import JPEG_QUALITY, WriterInfo, record_of
+from dataset_tools.writers import JPEG_QUALITY, PLAIN, Extras, WriterInfo, record_of
 from hoi_core.types import Sample
 
 INFO = WriterInfo(
     name="webdataset",
     url="https://github.com/webdataset/webdataset",
-    keeps="picture (whole, JPEG), camera with distortion, joints, MANO parameters (`.json`), mesh (`.vertices.npy`, "
-    "32 bits): everything.",
+    keeps="picture (whole, JPEG), camera with distortion and pose, whether it is known or a guess, joints, MANO "
+    "parameters, objects (`.json`), mesh (`.vertices.npy`, 32 bits). Depth and segmentation are not written.",
 )
 _SHARD_BYTES = 500_000_000
 
@@ -31,7 +31,7 @@ class WebDataset:
         self._shard: tarfile.TarFile | None = None
         self._bytes = self._shards = self._count = 0
 
-    def add(self, sample: Sample) -> bool:
+    def add(self, sample: Sample, extras: Extras = PLAIN) -> bool:
         """Write any sample."""
         if self._shard is None or self._bytes > self._limit:
             self.close()
@@ -41,7 +41,7 @@ class WebDataset:
         done, coded = cv2.imencode(".jpg", sample.image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         if not done:
             raise ValueError(f"the picture of {sample.key} cannot be encoded")
-        parts = {"jpg": coded.tobytes(), "json": json.dumps(record_of(sample)).encode()}
+        parts = {"jpg": coded.tobytes(), "json": json.dumps(record_of(sample, extras)).encode()}
         if sample.vertices_m is not None:
             file = io.BytesIO()
             np.save(file, sample.vertices_m.astype(np.float32), allow_pickle=False)

@@ -30,8 +30,8 @@ class Config(Common):
 
 def job(command: Config, root: Path) -> None:
     """Run `hoi-data consent`."""
-    from hoi_core.sequence.consent import Consent, day_of, read_consent, set_consent
     from hoi_core import log
+    from hoi_core.sequence.consent import Consent, day_of, read_consent, set_consent
 
     if command.date:
         scope = tuple(word.strip() for word in command.scope.split(",") if word.strip())

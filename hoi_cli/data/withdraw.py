@@ -54,8 +54,8 @@ def _list(command: Config, root: Path, found: Holdings) -> None:
 
 
 def _delete(command: Config, root: Path) -> None:
-    from hoi_core.sequence.consent import check_pseudonym
     from hoi_core import log
+    from hoi_core.sequence.consent import check_pseudonym
     from hoi_core.sequence.withdraw import check_certificate_path, withdraw
 
     if command.substitute:

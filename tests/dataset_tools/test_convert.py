@@ -10,8 +10,8 @@ import pytest
 
 from dataset_tools import convert as converting
 from dataset_tools import writers
-from dataset_tools.convert import convert
-from dataset_tools.readers import _tiny_ours, freihand, ours
+from dataset_tools.convert import Terms, convert
+from dataset_tools.readers import _tiny_ours, coco_wholebody, freihand, ours
 from dataset_tools.writers import webdataset
 from hoi_cli import data
 from hoi_core import camera as cameras
@@ -119,10 +119,24 @@ class TestWebDataset:
             assert np.abs(np.array(values["mano"]["pose"]) - sample.params.pose).max() < 1e-12
             assert values["K"] == sample.camera.K.tolist()
             assert (values["side"], values["key"]) == (sample.side, sample.key)
+            assert values["camera_known"] is True
+            assert values["group"] == "seq_001"
+            (shown,), (given,) = values["objects"], sample.objects
+            assert shown["name"] == given.name == "box"
+            np.testing.assert_array_equal(shown["T_cam_obj"], given.T_cam_obj)
             vertices_m = np.load(BytesIO(parts[f"{n:08d}.vertices.npy"]), allow_pickle=False)
             assert np.abs(vertices_m - sample.vertices_m).max() < _LOST_M
             picture = cv2.imdecode(np.frombuffer(parts[f"{n:08d}.jpg"], np.uint8), cv2.IMREAD_COLOR_RGB)
             assert picture.shape == sample.image.shape
+
+    def test_a_camera_that_was_only_guessed_is_said_to_be(self, tmp_path):
+        coco_wholebody.tiny(tmp_path / "data" / "coco_wholebody")
+        terms = Terms(audience="laboratory")
+        convert(tmp_path / "data", "coco_wholebody", ["train"], "webdataset", tmp_path / "shards", terms=terms)
+        with tarfile.open(tmp_path / "shards" / "train-000000.tar") as shard:
+            values = json.loads(shard.extractfile("00000000.json").read())
+        assert values["camera_known"] is False
+        assert values["joints_m"] == [[None] * 3] * 21
 
     def test_shards_have_a_size(self, root, tmp_path):
         writer = webdataset.WebDataset(tmp_path, "train", shard_bytes=1000)

@@ -265,3 +265,46 @@ class TestKeptKeys:
         with monkeypatch.context() as patched:
             patched.setattr(ours, "_keys_of", lambda folder: pytest.fail(f"{folder} is read again"))
             assert ours.index(root, "all") == keys
+
+
+class TestScene:
+    def test_objects_are_where_the_labels_put_them(self, tmp_path):
+        root = _tiny_ours.write(tmp_path, frames=2)
+        folder = sequence.find_sequence(root, "seq_001")
+        with sequence.open_annotation(folder) as annotation:
+            track = annotation.load().objects["box"]
+        for m, key in enumerate(ours.index(root, "train")):
+            sample = ours.read(root, key)
+            (shown,) = sample.objects
+            assert (shown.name, shown.scale) == ("box", 1.0)
+            assert shown.mesh == root / "objects" / "box" / "mesh.obj"
+            np.testing.assert_allclose(sample.camera.T_world_cam @ shown.T_cam_obj, track.T_world_obj[m], atol=1e-12)
+
+    @pytest.mark.parametrize("fault", ["rejected", "invalid", "no mesh"])
+    def test_an_object_without_a_label_or_a_mesh(self, tmp_path, fault):
+        root = ours.tiny(tmp_path)
+        folder = sequence.find_sequence(root, "seq_001")
+        with sequence.open_annotation(folder) as annotation:
+            revision = annotation.load()
+        track = revision.objects["box"]
+        if fault == "no mesh":
+            (root / "objects" / "box" / "mesh.obj").unlink()
+        elif fault == "rejected":
+            track = replace(track, status=np.full_like(track.status, STATUSES.index("rejected")))
+        else:
+            track = replace(track, valid=~track.valid)
+        sequence.write_revision(folder, replace(revision, objects={"box": track}, parent="r000"))
+        (key,) = ours.index(root, "train")
+        sample = ours.read(root, key)
+        assert [shown.mesh for shown in sample.objects] == ([None] if fault == "no mesh" else [])
+        assert set(np.unique(ours.segmentation(root, key))) == {0, 1}
+
+    def test_a_recording_without_depth_has_none(self, tmp_path, monkeypatch):
+        root = ours.tiny(tmp_path)
+        (key,) = ours.index(root, "train")
+        assert np.isfinite(ours.depth_m(root, key)).any()
+        capture = ours._capture(sequence.find_sequence(root, "seq_001"), os.getpid())
+        monkeypatch.setitem(capture.sync.index, "left/depth", np.array([-1]))
+        assert np.isnan(ours.depth_m(root, key)).all()
+        monkeypatch.delitem(capture.sync.index, "left/depth")
+        assert np.isnan(ours.depth_m(root, key)).all()

@@ -2,6 +2,7 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 
@@ -171,6 +172,9 @@ def test_depth_is_that_of_the_hand(dataset):
         assert np.nanmin(depth) > 0.1
         x, y = np.rint(cameras.project(sample.camera, sample.joints_m[sample.joints_valid])).astype(int).T
         behind = sample.joints_m[sample.joints_valid, 2] - depth[y, x]
+        # A fingertip lies on the outline of its mesh: its pixel may show what is beside it, or nothing.
+        assert np.isfinite(behind).mean() > 0.9
+        behind = behind[np.isfinite(behind)]
         assert behind.min() > -0.01
         assert behind.max() < 0.15
         assert np.median(behind) < 0.02
@@ -187,7 +191,8 @@ def test_segmentation_tells_hand_from_object(dataset):
         assert set(np.unique(found)) <= {0, 1, 2}
         assert (found == 0).any()
         x, y = np.rint(cameras.project(sample.camera, sample.joints_m[sample.joints_valid])).astype(int).T
-        assert (found[y, x] == 1).all()
+        near = cv2.dilate((found == 1).astype(np.uint8), np.ones((3, 3), np.uint8))
+        assert near[y, x].all()
         for shown in sample.objects:
             x, y = np.rint(cameras.project(sample.camera, shown.T_cam_obj[:3, 3])).astype(int)
             assert found[y, x] == 2
