@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -155,6 +156,19 @@ def read_places(group: h5py.Group) -> tuple[dict[Side, HandPlaces], dict[str, I6
         if found != expected:
             raise ValueError(f"{path} must have shape {expected}, got {found}")
     return hands, frames
+
+
+def digest_revision(revision: Revision) -> bytes:
+    """SHA-256 of a revision: the same however it is stored, and in files of any version."""
+    total = hashlib.sha256()
+    for path, value, _, kind in sorted(_arrays(revision), key=lambda row: row[0]):
+        array = np.ascontiguousarray(np.asarray(value).astype(np.dtype(kind).newbyteorder("<")))
+        total.update(f"{path} {array.shape} ".encode())
+        total.update(array.tobytes())
+    said = [getattr(revision, name) for name in (*_TEXT, "purpose", "human_seconds")]
+    views = {name: clicks.view for name, clicks in sorted(revision.object_points.items())}
+    total.update(json.dumps([said, sorted(revision.comments.items()), views, list(revision.keypoints)]).encode())
+    return total.digest()
 
 
 def _track(group: h5py.Group, kind: type[HandTrack] | type[ObjectTrack]) -> dict[str, np.ndarray]:

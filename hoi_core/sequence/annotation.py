@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -19,6 +21,7 @@ from hoi_core.sequence._files import OpenFile, alone, damage, stamp, storage_err
 from hoi_core.sequence._revision_io import (
     HandPlaces,
     check_revision,
+    digest_revision,
     read_places,
     read_revision_group,
     write_revision_group,
@@ -115,6 +118,16 @@ class Annotation(OpenFile):
         with damage(f"revision {name} of {self.path}", _REMEDY):
             attrs = self._file[f"{_REVISIONS}/{name}"].attrs
             return {key: str(attrs[key]) for key in _ABOUT} | {"purpose": str(attrs.get("purpose", "labels"))}
+
+    def content_hash(self, name: str | None = None) -> str:
+        """SHA-256 of a revision and of what it holds for: the same however the file is compressed or migrated.
+
+        Raises:
+            ConfigError: no such revision.
+            SequenceError: the revision is damaged.
+        """
+        binding = json.dumps(asdict(self.binding), sort_keys=True).encode()
+        return hashlib.sha256(binding + digest_revision(self.load(name))).hexdigest()
 
     def check_capture(self, capture: Capture) -> None:
         """Make sure that the labels are of a recording and not of another one.
