@@ -129,5 +129,6 @@ def _json(changed: Changes | None) -> dict[str, object]:
 def _told(changed: Changes | None, version: str) -> list[str]:
     if changed is None:
         return []
-    lines = changed.broken[:_SHOWN] + changed.since[:_SHOWN] + ([f"and {len(changed.since) - _SHOWN} more"] if len(changed.since) > _SHOWN else [])
+    told = changed.broken + changed.since
+    lines = told[:_SHOWN] + ([f"and {len(told) - _SHOWN} more"] if len(told) > _SHOWN else [])
     return [f"since version {version}: {line}" for line in lines or ["nothing has changed"]]

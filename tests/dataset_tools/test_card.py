@@ -171,7 +171,7 @@ class TestVersions:
         with h5py.File(capture, "a") as file:
             file.attrs["objects"] = '["o1"]'
         manifest = make(root)
-        assert list(manifest.files) == ["objects/o1/mesh.obj"]
+        assert "objects/o1/mesh.obj" in manifest.files
 
         def times(file):
             file["cameras/left/color/t_device_ns"][1] += 1
@@ -197,7 +197,7 @@ class TestVersions:
             path.write_bytes(kept)
         mesh.write_text("v 0 0 1\n")
         assert releases.changes(root, manifest).broken == ["objects/o1/mesh.obj was changed"]
-        shutil.rmtree(root / "objects")
+        mesh.unlink()
         shutil.rmtree(root / "sequences" / "seq_002")
         assert releases.changes(root, manifest).broken == ["seq_002 is gone", "objects/o1/mesh.obj is gone"]
 
