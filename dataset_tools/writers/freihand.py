@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from dataset_tools.writers import PLAIN, Extras, WriterInfo, as_right_hand, write_jpeg
+from dataset_tools.writers._json_lists import JsonLists
 from hoi_core.errors import DatasetError
-from hoi_core.types import F64, Sample
+from hoi_core.types import Sample
 
 INFO = WriterInfo(
     name="freihand",
@@ -21,37 +20,13 @@ INFO = WriterInfo(
 _SIZE = 224
 
 
-class _Lists:
-    """JSON lists that grow entry by entry; no more than one entry is in memory."""
-
-    def __init__(self, folder: Path, part: str) -> None:
-        self._files = ExitStack()
-        self._lists = {
-            kind: self._files.enter_context((folder / f"{part}_{kind}.json").open("w", encoding="ascii"))
-            for kind in ("K", "xyz", "verts", "scale")
-        }
-        self.count = 0
-        for file in self._lists.values():
-            file.write("[")
-
-    def add(self, **values: F64) -> None:
-        for kind, value in values.items():
-            self._lists[kind].write((", " if self.count else "") + json.dumps(np.round(value, 9).tolist()))
-        self.count += 1
-
-    def close(self) -> None:
-        for file in self._lists.values():
-            file.write("]")
-        self._files.close()
-
-
 class Freihand:
     """One split."""
 
     def __init__(self, folder: Path, part: str) -> None:
         self._pictures = folder / part / "rgb"
         self._pictures.mkdir(parents=True)
-        self._lists = _Lists(folder, part)
+        self._lists = JsonLists({kind: folder / f"{part}_{kind}.json" for kind in ("K", "xyz", "verts", "scale")})
 
     def add(self, sample: Sample, extras: Extras = PLAIN) -> bool:
         """Write a hand whose joints and mesh are all known; others have no place here."""
