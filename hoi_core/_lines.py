@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 from rich.progress import Progress, TaskID
@@ -11,7 +12,7 @@ LINE_EVERY_S = 10.0
 
 
 class Lines(Progress):
-    """Prints `what: done of total` when a count changes, at most every `LINE_EVERY_S` seconds."""
+    """Prints `what: done of total, time left` when a count changes, at most every `LINE_EVERY_S` seconds."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -33,4 +34,5 @@ class Lines(Progress):
         self._last = time.monotonic()
         task = self._tasks[task_id]
         total = "" if task.total is None else f" of {task.total:.0f}"
-        self.console.print(f"{task.description}: {task.completed:.0f}{total}")
+        left = f", {timedelta(seconds=round(task.time_remaining))} left" if task.time_remaining else ""
+        self.console.print(f"{task.description}: {task.completed:.0f}{total}{left}")

@@ -17,6 +17,18 @@ def test_without_a_terminal_progress_is_plain_lines(monkeypatch):
     assert out.getvalue().splitlines() == ["training: 1 of 3", "training: 3 of 3"]
 
 
+def test_lines_say_how_long_it_will_take(monkeypatch):
+    monkeypatch.setattr(_lines, "LINE_EVERY_S", 0.0)
+    out = io.StringIO()
+    now = [100.0]
+    with _lines.Lines(console=Console(file=out, width=80), disable=True, get_time=lambda: now[0]) as bar:
+        task = bar.add_task("training", total=90)
+        for _ in range(3):
+            now[0] += 10.0
+            bar.advance(task, 10)
+    assert out.getvalue().splitlines()[-1] == "training: 30 of 90, 0:01:00 left"
+
+
 def test_lines_come_now_and_then_only():
     out = io.StringIO()
     with _lines.Lines(console=Console(file=out, width=80), disable=True) as bar:
