@@ -11,6 +11,9 @@ from pathlib import Path
 from types import ModuleType
 
 from dataset_tools import readers
+from dataset_tools.publish import card as cards
+from dataset_tools.publish.about import read_about
+from dataset_tools.publish.facts import facts_of
 from dataset_tools.publish.permit import Audience, Permit, permit
 from dataset_tools.writers import Extras
 from hoi_core import plugins
@@ -28,6 +31,8 @@ class Terms:
     """Who will have it: recordings whose participants did not agree to that are left out."""
     today: date | None = None
     """The day on which consent must hold; default is today's."""
+    accuracy: Callable[[Sequence[str]], Mapping[str, float]] | None = None
+    """Works out the figures of the labels of recordings, for formats with a card; None leaves them unknown."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Converted:
     """Samples."""
     left_out: int
     """Samples for which the format has no place."""
+    splits: Mapping[str, int] = field(default_factory=dict)
+    """Split -> samples."""
     withheld: Mapping[str, str] = field(default_factory=dict)
     """Recording that was left out -> why it may not go."""
 
@@ -81,7 +88,7 @@ def convert(
         draft.mkdir(parents=True)
         done = _write(reader, writer, home, keys, draft, on_progress)
         if done.written:
-            for name, text in granted.notices.items():
+            for name, text in {**granted.notices, **_card(root, reader, writer, granted, done, terms)}.items():
                 (draft / name).write_text(text, encoding="utf8")
             with suppress(FileNotFoundError):
                 out.rmdir()
@@ -114,6 +121,22 @@ def _allowed(
     return {split: [key for key in listed if group(key) in allowed] for split, listed in keys.items()}, granted
 
 
+def _card(
+    root: Path, reader: ModuleType, writer: ModuleType, granted: Permit, done: Converted, terms: Terms
+) -> dict[str, str]:
+    """The README of formats that have one."""
+    pattern = writer.INFO.card_files
+    if not pattern:
+        return {}
+    files = {split: [pattern.format(split=split)] for split, count in done.splits.items() if count}
+    copy = cards.Copy(files, done.written, writer.INFO.keeps)
+    if reader.INFO.name != readers.OURS:
+        return {"README.md": cards.card_of_another(reader.INFO, granted, copy)}
+    figures = terms.accuracy(granted.allowed) if terms.accuracy else None
+    release = cards.Release(read_about(root), facts_of(root, granted, figures), granted, copy=copy)
+    return {"README.md": cards.card(release), "DATASHEET.md": cards.datasheet(release)}
+
+
 def _extras(reader: ModuleType, writer: ModuleType, home: Path, key: str) -> Extras:
     """What the reader knows beyond the sample, as far as the format has a place for it."""
     maps = {
@@ -133,13 +156,16 @@ def _write(
     on_progress: Progress | None,
 ) -> Converted:
     total = sum(len(listed) for listed in keys.values())
-    seen = written = 0
+    seen = 0
+    written: dict[str, int] = {}
     for split, listed in keys.items():
         target = writer.open(draft, split)
+        written[split] = 0
         for key in listed:
-            written += bool(target.add(reader.read(home, key), _extras(reader, writer, home, key)))
+            written[split] += bool(target.add(reader.read(home, key), _extras(reader, writer, home, key)))
             seen += 1
             if on_progress:
                 on_progress(seen, total)
         target.close()
-    return Converted(written, seen - written)
+    count = sum(written.values())
+    return Converted(count, seen - count, written)

@@ -32,6 +32,8 @@ class WriterInfo:
     """What of a sample is written, and what is lost."""
     maps: bool = False
     """Whether it has a place for depth and segmentation; only then are they read."""
+    card_files: str = ""
+    """Pattern of the files of a `{split}`, for formats whose README tells where they are; empty for others."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from hoi_cli._run import Common, with_data, write_json
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Common):
-    """Write splits of a dataset in another format: coco, freihand, webdataset."""
+    """Write splits of a dataset in another format: coco, freihand, huggingface, webdataset."""
 
     to: str
     """Format, the name of a file in dataset_tools/writers."""
@@ -29,8 +29,10 @@ class Config(Common):
 def job(command: Config, root: Path) -> None:
     """Run `hoi-data convert`."""
     from dataclasses import asdict
+    from functools import partial
 
     from dataset_tools.convert import Terms, convert
+    from hoi_cli.data.card import accuracy_of
     from hoi_core import log, plugins
 
     keeps = plugins.load("dataset_tools.writers", command.to).INFO.keeps
@@ -43,7 +45,7 @@ def job(command: Config, root: Path) -> None:
             command.to,
             command.out,
             lambda n, total: bar.update(task, completed=n, total=total),
-            Terms(command.audience),
+            Terms(command.audience, accuracy=partial(accuracy_of, root)),
         )
     write_json(command.json, asdict(done) | {"out": command.out, "audience": command.audience})
     lines = [f"keeps {keeps}"]

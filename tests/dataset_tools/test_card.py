@@ -12,7 +12,7 @@ import yaml
 
 from dataset_tools.publish import release as releases
 from dataset_tools.publish.about import QUESTIONS, read_about
-from dataset_tools.publish.card import Release, card, datasheet
+from dataset_tools.publish.card import Copy, Release, card, datasheet
 from dataset_tools.publish.facts import facts_of
 from dataset_tools.publish.permit import permit
 from dataset_tools.readers import _tiny_ours, ours
@@ -103,7 +103,7 @@ class TestCard:
     )
     def test_the_header_is_what_the_hub_reads(self, root, licence, header):
         (root / "dataset.json").write_text(json.dumps({"licence": licence, "title": "Hands: ours"}))
-        text = card(release_of(root, files={"train": ["data/train-*.parquet"]}, samples=12_000, keeps="all."))
+        text = card(release_of(root, copy=Copy({"train": ["data/train-*.parquet"]}, 12_000, "all.")))
         found = header_of(text)
         assert {key: found.get(key) for key in header} == header
         assert found["pretty_name"] == "Hands: ours"
