@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from dataset_tools.writers import Extras
 from dataset_tools.writers._pinhole import lens_of
+from hoi_core.conventions import Side
 from hoi_core.types import Sample
 
 
@@ -26,17 +27,17 @@ class Places:
     def __init__(self) -> None:
         self._recordings: dict[str, int] = {}
         self._cameras: dict[int, dict[tuple[object, ...], int]] = {}
-        self._taken: set[Place] = set()
+        self._taken: set[tuple[Place, Side]] = set()
 
     def of(self, sample: Sample, extras: Extras) -> Place | None:
-        """The place of the next sample; None where another hand of the same picture has it."""
+        """The place of the next sample; None where another hand of that side has it."""
         recording = self._recordings.setdefault(extras.group, len(self._recordings))
         cameras = self._cameras.setdefault(recording, {})
         seen_by = (*lens_of(sample.camera), sample.camera.T_world_cam.tobytes())
         numbers = [part for part in sample.key.split("/") if part.isdecimal()]
         instant = int(numbers[-1]) if numbers else len(self._taken)
         place = Place(recording, cameras.setdefault(seen_by, len(cameras)), instant)
-        if place in self._taken:
+        if (place, sample.side) in self._taken:
             return None
-        self._taken.add(place)
+        self._taken.add((place, sample.side))
         return place

@@ -51,7 +51,7 @@ class Ho3d:
 
     def add(self, sample: Sample, extras: Extras = PLAIN) -> bool:
         """Write a right hand of which everything is known that the split labels."""
-        whole = sample.side == "right" and bool(sample.joints_valid.all())
+        whole = sample.side == "right" and bool(sample.joints_valid.all() and (sample.joints_m[:, 2] > 0).all())
         if not whole or (self._split == "train" and not _has_params(sample)):
             return False
         place = self._places.of(sample, extras)

@@ -7,10 +7,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+import smplx
+import torch
+import yaml
 
 from dataset_tools.convert import Terms, convert
-from dataset_tools.readers import _tiny_ours, freihand, ho3d_v3, ours, rhd
+from dataset_tools.readers import _tiny_ours, dexycb, freihand, ho3d_v3, ours, rhd
 from dataset_tools.writers import Extras, _pinhole, ho3d
+from dataset_tools.writers import dexycb as dexycb_writer
 from hoi_core import camera as cameras
 from hoi_core.conventions import JOINT_ORDERS
 from hoi_core.errors import DatasetError
@@ -180,3 +184,120 @@ class TestHo3d:
         names = [ho3d.sequence_name("train", ho3d.Place(n, 3, 0)) for n in (0, 25, 26, 27, 702)]
         assert names == ["TA13", "TZ13", "TAA13", "TAB13", "TAAA13"]
         assert ho3d_v3.group("train/TAB13/0000") == ho3d_v3.group("train/TAB10/0000") != ho3d_v3.group("train/TAC10/0")
+
+
+class TestDexYcb:
+    def test_round_trip(self, root, tmp_path):
+        done = convert(root, "ours", ["train", "test"], "dexycb", tmp_path / "dexycb")
+        assert (done.written, done.left_out) == (4, 0)
+        for split in ("train", "test"):
+            keys = dexycb.index(tmp_path / "dexycb", split)
+            for key, given_key, given in zip(keys, ours.index(root, split), samples(root, split), strict=True):
+                read = dexycb.read(tmp_path / "dexycb", key)
+                same_labels(read, given)
+                drawn_bones_lie_under_the_joints(read)
+                np.testing.assert_allclose(read.joints_px, cameras.project(read.camera, given.joints_m), atol=1e-3)
+                (shown,) = read.objects
+                np.testing.assert_allclose(shown.T_cam_obj, given.objects[0].T_cam_obj, atol=1e-6)
+                assert shown.name == "002_master_chef_can"
+                assert shown.mesh.read_text() == given.objects[0].mesh.read_text()
+                wide = cv2.resize(ours.depth_m(root, given_key), (640, 480), interpolation=cv2.INTER_NEAREST)
+                same_depth(dexycb.depth_m(tmp_path / "dexycb", key), wide, 0.001)
+                wide = cv2.resize(ours.segmentation(root, given_key), (640, 480), interpolation=cv2.INTER_NEAREST)
+                np.testing.assert_array_equal(dexycb.segmentation(tmp_path / "dexycb", key), wide)
+                assert set(np.unique(wide)) == {0, 1, 2}
+        assert dexycb.index(tmp_path / "dexycb", "all") == [
+            f"20200709-subject-01/20200709_000000/836212060125/00000{m}" for m in range(2)
+        ] + [f"20200820-subject-03/20200820_000004/836212060125/00000{m}" for m in range(2)]
+        names = json.loads((tmp_path / "dexycb" / "names.json").read_text())
+        assert names["objects"] == {"box": 1}
+        assert names["takes"]["20200820-subject-03/20200820_000004"] == "seq_002"
+
+    def test_a_copy_of_dexycb_gives_the_same(self, tmp_path):
+        """Eight cameras with their poses, one frame with a hand and one without."""
+        source, copy = dexycb.tiny(tmp_path / "data" / "dexycb"), tmp_path / "copy"
+        own = Terms(audience="laboratory")
+        assert convert(tmp_path / "data", "dexycb", ["train"], "dexycb", copy, terms=own).left_out == 0
+        keys = dexycb.index(copy, "all")
+        assert len(keys) == 8
+        for given_key, key in zip(dexycb.index(source, "train"), keys, strict=True):
+            given, read = dexycb.read(source, given_key), dexycb.read(copy, key)
+            same_labels(read, given)
+            assert given_key.split("/")[2:] == key.split("/")[2:]
+            np.testing.assert_allclose(read.camera.T_world_cam, given.camera.T_world_cam, atol=1e-12)
+            np.testing.assert_allclose(read.camera.K, given.camera.K)
+            (shown,), (known,) = read.objects, given.objects
+            assert shown.name == known.name
+            np.testing.assert_allclose(shown.T_cam_obj, known.T_cam_obj, atol=1e-6)
+
+    def test_parameters_are_coefficients_of_the_users_mano(self, tmp_path, monkeypatch):
+        for side in ("right", "left"):
+            ManoLayer.stand_in(side).save_pickle(tmp_path / "mano")
+        monkeypatch.setenv("HOI_MANO", str(tmp_path / "mano"))
+        root = _tiny_ours.write(tmp_path / "data", frames=1)
+        convert(root, "ours", ["train"], "dexycb", tmp_path / "out")
+        (given,), (key,) = samples(root, "train"), dexycb.index(tmp_path / "out", "train")
+        subject, take, serial, frame = key.split("/")
+        with np.load(tmp_path / "out" / subject / take / serial / f"labels_{frame}.npz") as labels:
+            pose_m = labels["pose_m"].astype(np.float64)
+        shape = tmp_path / "out" / "calibration" / f"mano_{take}_right" / "mano.yml"
+        betas = yaml.safe_load(shape.read_text())["betas"]
+        # Native: a turn, coefficients in MANO's basis about its mean pose, a shift (with smplx, which others use).
+        hand = smplx.MANO(str(tmp_path / "mano" / "MANO_RIGHT.pkl"), use_pca=False, flat_hand_mean=False)
+        turn, coefficients, shift = (torch.tensor(part).float() for part in np.split(pose_m, [3, 48], axis=1))
+        bends = coefficients @ torch.tensor(ManoLayer.stand_in("right").model.components).float()
+        posed = hand(betas=torch.tensor([betas]).float(), global_orient=turn, hand_pose=bends, transl=shift)
+        assert np.abs(posed.vertices[0].detach().numpy() - given.vertices_m).max() < _LOST_M
+        read = dexycb.read(tmp_path / "out", key)
+        np.testing.assert_allclose(read.params.pose, given.params.pose, atol=1e-5)
+        assert np.abs(read.vertices_m - given.vertices_m).max() < _LOST_M
+
+    def test_objects_that_come_later_have_a_place_in_every_frame(self, root, tmp_path):
+        first, second = samples(root, "train")
+        (box,) = first.objects
+        more = (box, replace(box, name="025_mug", mesh=None))
+        writer = dexycb_writer.open(tmp_path, "train")
+        maps = Extras("seq_001", segmentation=ours.segmentation(root, first.key))
+        assert writer.add(first, maps)
+        assert writer.add(replace(second, objects=more), maps)
+        writer.close()
+        keys = dexycb.index(tmp_path, "train")
+        names = [[shown.name for shown in dexycb.read(tmp_path, key).objects] for key in keys]
+        assert names == [["002_master_chef_can"], ["002_master_chef_can", "025_mug"]]
+        assert (dexycb.segmentation(tmp_path, keys[0]) == 2).any()
+        # Which of two objects a pixel shows, nobody says.
+        with pytest.raises(DatasetError, match="expected seg"):
+            dexycb.segmentation(tmp_path, keys[1])
+
+    def test_gaps_are_frames_without_a_hand(self, root, tmp_path):
+        first, second = samples(root, "train")
+        pose = cameras.look_at(np.array([0.3, 0, 0.4]), np.zeros(3), np.eye(3)[2])
+        elsewhere = replace(first.camera, T_world_cam=pose)
+        writer = dexycb_writer.open(tmp_path, "train")
+        assert writer.add(first, Extras("seq_001"))
+        assert not writer.add(first, Extras("seq_001"))
+        assert writer.add(replace(second, camera=elsewhere, key="seq_001/right/000003"), Extras("seq_001"))
+        assert writer.add(replace(second, key="seq_001/left/001001"), Extras("seq_001"))
+        writer.close()
+        take = "20200709-subject-01/20200709_000000"
+        assert dexycb.index(tmp_path, "train") == [
+            f"{take}/836212060125/000000",
+            f"{take}/839512060362/000003",
+            "20200709-subject-01/20200709_000001/836212060125/000001",
+        ]
+        assert np.isnan(dexycb.depth_m(tmp_path, f"{take}/836212060125/000002")).all()
+        with pytest.raises(DatasetError, match="no hand"):
+            dexycb.read(tmp_path, f"{take}/836212060125/000002")
+        one, other = (dexycb.read(tmp_path, key).camera for key in dexycb.index(tmp_path, "train")[:2])
+        apart = cameras.inverse_rigid(first.camera.T_world_cam) @ elsewhere.T_world_cam
+        np.testing.assert_allclose(one.T_cam_world @ other.T_world_cam, apart, atol=1e-12)
+
+    def test_what_comes_after_the_last_place_is_left_out(self, root, tmp_path):
+        (sample, _) = samples(root, "train")
+        writer = dexycb_writer.open(tmp_path, "val")
+        kept = [writer.add(replace(sample, objects=()), Extras(f"seq_{n}")) for n in range(41)]
+        assert kept == [True] * 40 + [False]
+
+    def test_other_splits_have_no_place(self, root, tmp_path):
+        with pytest.raises(DatasetError, match="no split 'all'"):
+            convert(root, "ours", ["all"], "dexycb", tmp_path / "out")
