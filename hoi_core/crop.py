@@ -98,7 +98,9 @@ def around(camera: Camera, box: Box, size: int, placement: Placement | None = No
     turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) * [-1.0 if place.mirror else 1.0, 1.0, 1.0]
     # Off the axis the same hand spans 1 / cos more pixels of the flat image than of a camera turned to it.
     focal = size * np.sqrt(camera.fx * camera.fy) / (place.scale * side * z[2])
-    return HandCrop(size, float(focal), np.stack([x, np.cross(z, x), z], axis=-1) @ turn)
+    # As np.cross(z, x), which takes fifty times as long.
+    y = np.array([z[1] * x[2] - z[2] * x[1], z[2] * x[0] - z[0] * x[2], z[0] * x[1] - z[1] * x[0]])
+    return HandCrop(size, float(focal), np.stack([x, y, z], axis=-1) @ turn)
 
 
 def to_crop(crop: HandCrop, points_m: F64) -> F64:
@@ -128,10 +130,14 @@ def warp(image: U8, camera: Camera, crop: HandCrop, *, supersample: int = 2) -> 
     u, v = np.meshgrid(nodes, nodes)
     rays_crop = cameras.rays(crop.camera, np.stack([u, v], axis=-1))
     # Behind the camera there is no pixel; far outside stands for it.
-    source = np.nan_to_num(cameras.project(camera, from_crop(crop, rays_crop)), nan=-1e6).astype(np.float32)
-    full = cv2.resize(source, ((n + 2) * _CELL, (n + 2) * _CELL), interpolation=cv2.INTER_LINEAR)
+    pixels = cameras.project(camera, from_crop(crop, rays_crop))
+    source = np.where(np.isfinite(pixels), pixels, -1e6).astype(np.float32)
     inner = slice(_CELL, _CELL + crop.size * supersample)
-    x, y = cv2.split(full[inner, inner])
+    # The two coordinates one after the other: a remap reads them faster so than side by side.
+    x, y = (
+        cv2.resize(part, ((n + 2) * _CELL, (n + 2) * _CELL), interpolation=cv2.INTER_LINEAR)[inner, inner]
+        for part in cv2.split(source)
+    )
     fine = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if supersample > 1:
         fine = cv2.resize(fine, (crop.size, crop.size), interpolation=cv2.INTER_AREA)

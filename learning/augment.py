@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from hoi_core.crop import SCALE, Placement
-from hoi_core.types import F64, I64, U8, Bool
+from hoi_core.types import F32, F64, I64, U8, Bool
+
+_NOISE = 1 << 20  # independent numbers, of which each image takes a stretch
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,14 @@ class Augment:
     """Largest change of brightness, of 255."""
     contrast: float = 0.4
     """Largest relative change of contrast."""
+    tint: float = 0.15
+    """Largest relative change of one colour against the others."""
     noise: float = 4.0
     """Largest standard deviation of added noise, of 255."""
+    blurred: float = 0.3
+    """Share of the samples that are blurred, half of them along a line as a moving hand is."""
+    largest_blur_px: float = 1.5
+    """Largest spread of that blur, px of the crop."""
     background: float = 0.6
     """Share of the samples with a mesh label whose background is replaced by invented clutter."""
     occluders: float = 0.3
@@ -43,27 +53,71 @@ def random_placement(augment: Augment, rng: np.random.Generator, *, mirror: bool
     return Placement(float(scale), float(roll), (float(dx), float(dy)), mirror)
 
 
+def changed(image: U8, covered: Bool | None, augment: Augment, rng: np.random.Generator) -> U8:
+    """A crop with another background, occluders, blur and colours, in the order in which a camera meets them.
+
+    Args:
+        image: `(S, S, 3)`.
+        covered: `(S, S)` what the hand covers, or None to keep the background.
+        augment: how far.
+        rng: randomness.
+
+    Returns:
+        `(S, S, 3)`.
+    """
+    if covered is not None:
+        image = invent_background(image, covered, rng)
+    if rng.random() < augment.occluders:
+        image = occlude(image, rng)
+    if rng.random() < augment.blurred:
+        image = random_blur(image, augment, rng)
+    return random_colours(image, augment, rng)
+
+
 def random_colours(image: U8, augment: Augment, rng: np.random.Generator) -> U8:
-    """Change contrast, brightness and noise. `(H, W, 3) -> (H, W, 3)`."""
+    """Change contrast, tint, brightness and noise. `(H, W, 3) -> (H, W, 3)`."""
+    from learning._pixels import recolour
+
     gain = 1.0 + rng.uniform(-augment.contrast, augment.contrast)
-    offset = rng.uniform(-augment.brightness, augment.brightness)
-    noise = rng.standard_normal(image.shape[:2], dtype=np.float32)[..., None] * rng.uniform(0.0, augment.noise)
-    changed = (image.astype(np.float32) - 128.0) * np.float32(gain) + np.float32(128.0 + offset) + noise
-    return np.clip(changed, 0.0, 255.0).astype(np.uint8)
+    gains = gain * (1.0 + rng.uniform(-augment.tint, augment.tint, 3))
+    offset, strength = rng.uniform(-augment.brightness, augment.brightness), rng.uniform(0.0, augment.noise)
+    # Drawing a normal number for each pixel would take longer than all the rest.
+    noise = _noise(), int(rng.integers(_NOISE))
+    return recolour(np.ascontiguousarray(image), gains.astype(np.float32), offset, noise, strength)
+
+
+@lru_cache(maxsize=1)
+def _noise() -> F32:
+    return np.random.default_rng(0).standard_normal(_NOISE, dtype=np.float32)
+
+
+def random_blur(image: U8, augment: Augment, rng: np.random.Generator) -> U8:
+    """Blur as a lens out of focus or a moving hand does. `(H, W, 3) -> (H, W, 3)`."""
+    import cv2
+
+    spread = rng.uniform(0.3, max(0.3, augment.largest_blur_px))
+    if rng.random() < 0.5:
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), spread), dtype=np.uint8)
+    # A line of length L has the spread L / sqrt(12); as it is drawn, it is a pixel longer.
+    half = max(0.5 * np.sqrt(12.0) * spread - 0.5, 0.0)
+    turn = rng.uniform(0.0, np.pi)
+    reach = int(np.ceil(half))
+    kernel = np.zeros((2 * reach + 1, 2 * reach + 1), np.float32)
+    step = half * np.array([np.cos(turn), np.sin(turn)])
+    ends = np.rint((reach + np.array([-step, step])) * 16.0).astype(int)
+    cv2.line(kernel, ends[0].tolist(), ends[1].tolist(), 1.0, 1, cv2.LINE_AA, 4)
+    # OpenCV draws a line a little to one side of its middle: the labels must stay under the picture.
+    kernel += kernel[::-1, ::-1].copy()
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), dtype=np.uint8)
 
 
 def silhouette(pixels: F64, faces: I64, size: int) -> Bool:
-    """Pixels that a closed mesh covers. `(V, 2) px, (F, 3) -> (size, size)`."""
-    import cv2
+    """Pixels that a closed mesh covers, its rim included. `(V, 2) px, (F, 3) -> (size, size)`."""
+    from learning._pixels import cover
 
     mask = np.zeros((size, size), np.uint8)
-    # Four more bits below the point; cv2 wants plain small integers, so points far off are drawn in.
-    corners = np.clip(np.rint(pixels * 16.0), -16.0 * size, 32.0 * size).astype(np.int32)[faces]
-    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    # On a closed mesh the faces turned one way cover all that the others do.
-    for triangle in corners[a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] > 0]:
-        cv2.fillConvexPoly(mask, triangle, 1, shift=4)
-    return mask > 0
+    cover(np.ascontiguousarray(pixels), faces, mask)
+    return mask.view(np.bool_)
 
 
 def invent_background(image: U8, keep: Bool, rng: np.random.Generator) -> U8:
@@ -74,7 +128,7 @@ def invent_background(image: U8, keep: Bool, rng: np.random.Generator) -> U8:
     coarse = rng.integers(0, 256, (3, 3, 3)).astype(np.uint8)
     ground = np.asarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
     _draw_things(ground, int(rng.integers(3, 25)), 0.5, rng)
-    return np.where(keep[..., None], image, ground).astype(np.uint8)
+    return np.asarray(cv2.copyTo(image, keep.view(np.uint8), ground), dtype=np.uint8)
 
 
 def occlude(image: U8, rng: np.random.Generator) -> U8:
@@ -89,15 +143,16 @@ def _draw_things(image: U8, count: int, largest: float, rng: np.random.Generator
     import cv2
 
     size = len(image)
-    for kind in rng.integers(0, 3, count):
-        colour = rng.integers(0, 256, 3).tolist()
-        x, y = (int(v) for v in rng.integers(0, size, 2))
-        w, h = (int(v) for v in rng.integers(3, max(4, int(largest * size)), 2))
-        angle = float(rng.uniform(0.0, 180.0))
+    kinds, widths = rng.integers(0, 3, count).tolist(), rng.integers(1, 6, count).tolist()
+    colours = rng.integers(0, 256, (count, 3)).tolist()
+    places = rng.integers(0, size, (count, 2)).tolist()
+    extents = rng.integers(3, max(4, int(largest * size)), (count, 2)).tolist()
+    angles = rng.uniform(0.0, 180.0, count).tolist()
+    for kind, width, colour, (x, y), (w, h), angle in zip(kinds, widths, colours, places, extents, angles, strict=True):
         if kind == 0:
-            turn = np.deg2rad(angle)
-            end = (int(x + 2 * w * np.cos(turn)), int(y + 2 * w * np.sin(turn)))
-            cv2.line(image, (x, y), end, colour, int(rng.integers(1, 6)), cv2.LINE_AA)
+            turn = math.radians(angle)
+            end = (int(x + 2 * w * math.cos(turn)), int(y + 2 * w * math.sin(turn)))
+            cv2.line(image, (x, y), end, colour, width, cv2.LINE_AA)
         elif kind == 1:
             cv2.ellipse(image, ((x, y), (w, h), angle), colour, -1, cv2.LINE_AA)
         else:

@@ -19,7 +19,7 @@ from hoi_core.conventions import N_VERTICES, Side
 from hoi_core.edges import EdgeParams, fused_input
 from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
-from learning.augment import Augment, invent_background, occlude, random_colours, random_placement, silhouette
+from learning.augment import Augment, changed, random_placement, silhouette
 
 _FEWEST_JOINTS = 4  # the fingertips alone tell where the hand is, the wrist alone does not
 _CACHE_MARGIN = 1.2  # of the largest augmented crop, kept around the box in memory
@@ -71,26 +71,17 @@ def make_item(
     box = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
     place = random_placement(augment, rng, mirror=mirror) if augment else crops.Placement(mirror=mirror)
     crop = crops.around(sample.camera, box, config.size, place)
-    image = crops.warp(sample.image, sample.camera, crop)
-    if augment:
-        image = _changed(image, sample, crop, augment, rng)
     known = sample.joints_valid & np.isfinite(sample.joints_m).all(-1)
     joints = np.where(known[:, None], crops.to_crop(crop, sample.joints_m), 0.0)
-    vertices = np.full((N_VERTICES, 3), np.nan)
-    if sample.vertices_m is not None:
-        vertices = crops.to_crop(crop, sample.vertices_m)
+    mesh = None if sample.vertices_m is None else crops.to_crop(crop, sample.vertices_m)
+    image = crops.warp(sample.image, sample.camera, crop)
+    if augment:
+        covered = None
+        if mesh is not None and rng.random() < augment.background:
+            covered = silhouette(cameras.project(crop.camera, mesh), _closed_faces(sample.side), crop.size)
+        image = changed(image, covered, augment, rng)
+    vertices = np.full((N_VERTICES, 3), np.nan) if mesh is None else mesh
     return Item(fused_input(image, config.edges), crop.camera.K, joints, known, vertices, mirror)
-
-
-def _changed(image: U8, sample: Sample, crop: crops.HandCrop, augment: Augment, rng: np.random.Generator) -> U8:
-    """The crop with another background, occluders and colours."""
-    if sample.vertices_m is not None and rng.random() < augment.background:
-        pixels = cameras.project(crop.camera, crops.to_crop(crop, sample.vertices_m))
-        covered = silhouette(pixels, _closed_faces(sample.side), crop.size)
-        image = invent_background(image, covered, rng)
-    if rng.random() < augment.occluders:
-        image = occlude(image, rng)
-    return random_colours(image, augment, rng)
 
 
 def _closed_faces(side: Side) -> I64:
@@ -104,7 +95,7 @@ def collate(items: list[Item]) -> Batch:
     """Stack items into a batch of float32 tensors."""
 
     def stack(arrays: list[np.ndarray]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(arrays).astype(np.float32))
+        return torch.from_numpy(np.stack(arrays, dtype=np.float32, casting="same_kind"))
 
     vertices = stack([i.vertices_m for i in items])
     return Batch(

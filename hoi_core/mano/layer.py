@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic
 import numpy as np
 
 from hoi_core.biomechanics import axes_of_skeleton
-from hoi_core.conventions import DEFAULT_TIPS, MANO_PARENTS, N_BETAS, Side, fingertips, permutation
+from hoi_core.conventions import DEFAULT_TIPS, MANO_PARENTS, N_BETAS, SIDES, Side, fingertips, permutation
 from hoi_core.errors import ConfigError
 from hoi_core.mano import equations, files
 from hoi_core.mano.equations import Array, Coefficients
@@ -87,7 +87,7 @@ class ManoLayer:
             AssetError: the variable is set, but the file is missing, malformed, or not safe to read.
         """
         folder = os.environ.get(ENVIRONMENT, "")
-        return cls.from_file(Path(folder) / files.file_name(side), side) if folder else cls.stand_in(side)
+        return _layer_in(Path(folder), side, _state_of(Path(folder))) if folder else cls.stand_in(side)
 
     @property
     def side(self) -> Side:
@@ -246,6 +246,24 @@ def _like(xp: ModuleType, value: Array | F64, like: Array) -> Array:
     if isinstance(like, np.ndarray):
         return np.asarray(value, dtype=np.float64)
     return xp.as_tensor(value, dtype=like.dtype, device=like.device)
+
+
+# Each sample of a dataset asks for the layer, and reading the file takes a tenth of a second.
+@lru_cache(maxsize=4)
+def _layer_in(folder: Path, side: Side, state: tuple[tuple[int, int], ...]) -> ManoLayer:
+    return ManoLayer.from_file(folder / files.file_name(side), side)
+
+
+def _state_of(folder: Path) -> tuple[tuple[int, int], ...]:
+    """Changes with the files of a folder; both count, as the left hand is corrected by the right one."""
+    state = []
+    for side in SIDES:
+        try:
+            facts = (folder / files.file_name(side)).stat()
+        except OSError:
+            facts = None
+        state.append((facts.st_size, facts.st_mtime_ns) if facts else (-1, -1))
+    return tuple(state)
 
 
 @lru_cache(maxsize=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -69,3 +70,21 @@ def test_parameters_survive_json_and_refuse_nonsense():
 
 def test_flat_image_has_no_sites():
     assert not edges.fused_input(np.full((20, 20, 3), 77, np.uint8)).any()
+
+
+@pytest.mark.parametrize("blur_px", [0.0, 0.8, 1.7])
+def test_both_maps_are_what_opencv_makes_of_the_blurred_picture(blur_px):
+    params = EdgeParams(blur_px=blur_px)
+    rng = np.random.default_rng(2)
+    for shape in ((40, 60), (61, 33), (3, 3)):
+        gray = cv2.GaussianBlur(rng.integers(0, 256, shape).astype(np.uint8), (0, 0), 1.5)
+        gray = cv2.normalize(gray, None, 0, 255, cv2.NORM_MINMAX)
+        smooth = cv2.GaussianBlur(gray, (0, 0), blur_px, borderType=cv2.BORDER_REPLICATE) if blur_px else gray
+        dx, dy = (cv2.Sobel(smooth, cv2.CV_64F, *d, borderType=cv2.BORDER_REPLICATE) for d in ((1, 0), (0, 1)))
+        strength = np.minimum(np.rint(np.sqrt(dx**2 + dy**2) / 4), 255)
+        strength[strength < params.threshold_sobel] = 0
+        sobel, canny = edges.sobel_edges(gray, params), edges.canny_edges(gray, params)
+        np.testing.assert_array_equal(sobel, strength)
+        np.testing.assert_array_equal(canny, cv2.Canny(smooth, 50, 120, L2gradient=True))
+        fused = edges.fused_input(np.repeat(gray[..., None], 3, axis=2), params)
+        np.testing.assert_array_equal(fused, np.stack([sobel, canny, sobel]).astype(np.float32) / np.float32(255.0))

@@ -306,6 +306,18 @@ def test_environment(tmp_path, monkeypatch):
     assert len(ManoLayer.from_env("left").model.source) == 64
 
 
+def test_a_file_of_the_environment_is_read_again_only_when_one_of_both_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOI_MANO", str(tmp_path))
+    path = ManoLayer.stand_in("right").save_pickle(tmp_path)
+    first = ManoLayer.from_env("right")
+    assert ManoLayer.from_env("right") is first
+    ManoLayer.stand_in("left").save_pickle(tmp_path)  # the left hand is corrected by the right one
+    second = ManoLayer.from_env("right")
+    assert second is not first
+    path.write_bytes(path.read_bytes() + b"x")
+    assert ManoLayer.from_env("right").model.source != second.model.source
+
+
 @pytest.mark.parametrize("with_right", [True, False])
 @pytest.mark.parametrize("wrong", [True, False])
 def test_left_shape_axes_are_corrected_when_they_need_it(tmp_path, with_right, wrong):

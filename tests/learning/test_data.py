@@ -131,9 +131,9 @@ def test_workers_give_the_same_batches(root):
 
 def test_colours_change_within_bounds():
     image = np.full((8, 8, 3), 128, np.uint8)
-    same = random_colours(image, Augment(brightness=0.0, contrast=0.0, noise=0.0), np.random.default_rng(0))
+    same = random_colours(image, Augment(brightness=0.0, contrast=0.0, tint=0.0, noise=0.0), np.random.default_rng(0))
     np.testing.assert_array_equal(same, image)
-    changed = random_colours(image, Augment(noise=0.0), np.random.default_rng(0))
+    changed = random_colours(image, Augment(noise=0.0, tint=0.0), np.random.default_rng(0))
     assert 0 < np.abs(changed.astype(int) - 128).max() <= 33
 
 
