@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar, Union
 
 import tyro
 
@@ -92,6 +92,17 @@ def run(
         log.console_err().print(f"{prog}: stopped by Ctrl-C.", style="yellow")
         return 130
     return 0
+
+
+def commands(package: str) -> Any:
+    """The union of the `Config` of every file in a folder of sub-commands; its docstring is the help."""
+    from hoi_core import plugins
+
+    choices = []
+    for name in sorted(plugins.names(package)):
+        config = plugins.load(package, name).Config
+        choices.append(Annotated[config, tyro.conf.subcommand(name, description=config.__doc__)])
+    return Union[tuple(choices)]  # noqa: UP007 - the members are known at run time only
 
 
 def _storage_error(error: OSError) -> StorageError:

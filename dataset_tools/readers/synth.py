@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _KEY = re.compile(rf"({_SET_NAME.pattern})/(\d{{6}})/(\d{{7}})/([ab])")
-_OPEN_FILES = 200
+_OPEN_FILES = 128
 _PARTS = ("train", "test", "all")
 
 

@@ -10,6 +10,7 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import hoi_core
@@ -38,7 +39,7 @@ class SynthSet:
     code: str
     """Changes with the program that makes the images."""
 
-    @property
+    @cached_property
     def text(self) -> str:
         """Content of `set.json`."""
         values = {
@@ -50,7 +51,7 @@ class SynthSet:
         }
         return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
-    @property
+    @cached_property
     def owner(self) -> str:
         """Identity, stored in each shard."""
         return hashlib.sha256(self.text.encode()).hexdigest()[:16]
@@ -66,14 +67,14 @@ class SynthSet:
         wanted = -(-self.recipe.count // _SHARDS)
         return min(max(1 << (wanted - 1).bit_length(), _FEWEST), _MOST)
 
-    @property
-    def heads(self) -> list[Head]:
+    @cached_property
+    def heads(self) -> tuple[Head, ...]:
         """What each shard must hold."""
         size, count = self.images_per_shard, self.recipe.count
-        return [
+        return tuple(
             Head(self.owner, first, min(size, count - first), self.views, self.recipe.size_px)
             for first in range(0, count, size)
-        ]
+        )
 
 
 def shard_path(folder: Path, number: int) -> Path:

@@ -6,16 +6,13 @@ Example: hoi-data list
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Union
 
-import tyro
-
-from hoi_cli._run import Common, run
+from hoi_cli._run import Common, commands, run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of `hoi-data`."""
-    return run(_commands(), job, argv, prog="hoi-data", doc=__doc__)
+    return run(commands(__name__), job, argv, prog="hoi-data", doc=__doc__)
 
 
 def job(command: Common) -> None:
@@ -33,14 +30,3 @@ def job(command: Common) -> None:
             "Record something with `hoi-capture --headless`, or point --data at your dataset.",
         )
     module.job(command, root)
-
-
-def _commands() -> Any:
-    """The union of every sub-command's `Config`, found by file name; its docstring is the help."""
-    from hoi_core import plugins
-
-    choices = []
-    for name in sorted(plugins.names(__name__)):
-        config = plugins.load(__name__, name).Config
-        choices.append(Annotated[config, tyro.conf.subcommand(name, description=config.__doc__)])
-    return Union[tuple(choices)]  # noqa: UP007 - the members are known at run time only

@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from dataset_tools.readers import synth as reader
-from dataset_tools.synth import Generator, Recipe, run, sets
+from dataset_tools.synth import Generator, Recipe, bench, run, sets
 from dataset_tools.synth.shard_pack import Packer
 from hoi_core.errors import DatasetError, StorageError
 
@@ -189,3 +189,12 @@ def test_shards_are_many_enough_for_workers_and_hold_every_image_once(count, siz
 def test_an_estimate_is_near(generator, expected):
     assert run.estimate(generator).bytes == pytest.approx(sum(map(len, expected.values())), rel=0.3)
     assert run.estimate(generator).cpu_s > 0
+
+
+def test_the_benchmark_says_where_the_time_goes(generator):
+    shares = bench.shares(generator)
+    assert set(shares) == {"render", "background", "label", "encode"}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert shares["render"] > 0
+    assert shares["encode"] > 0
+    assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from hoi_cli import data
+from hoi_cli import bench, data
 
 SMALL = ["--count", "2", "--size", "32"]
 
@@ -48,3 +48,14 @@ def test_impossible_wishes_are_one_line(tmp_path, capsys, flags):
     assert data.main(["synth", *flags, "--data", str(tmp_path / "d")]) == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_the_benchmark_writes_a_row_for_each_size(tmp_path, capsys):
+    rows = tmp_path / "rows.json"
+    assert bench.main(["synth", "--images", "2", "--sizes", "32", "--workers", "1", "--json", str(rows)]) == 0
+    (row,) = json.loads(rows.read_text())
+    assert (row["case"], row["size_px"], row["images"], row["workers"]) == ("synth", 32, 2, 1)
+    assert row["per_second"] > 0
+    assert "32x32" in capsys.readouterr().out
+    assert bench.main(["synth", "--images", "0"]) == 2
+    assert "--images" in capsys.readouterr().err

@@ -1,27 +1,20 @@
-"""Time engines side by side: interleaved runs, medians, ratios.
-
-Example: hoi-bench model splite_fp32.onnx splite_int8.onnx --json bench.json
-"""
+"""Time exported models side by side: interleaved runs, medians, ratios."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
-from hoi_cli._run import Verbose, run, write_json
+from hoi_cli._run import Verbose, write_json
 from hoi_core import log
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to time."""
+    """Time exported models in ONNX Runtime: interleaved runs, medians, ratios."""
 
-    case: tyro.conf.Positional[Literal["model"]]
-    """`model`: exported models in ONNX Runtime."""
     files: tyro.conf.Positional[tuple[Path, ...]]
     """Exported models; the first is what the others are compared with."""
     threads: int = 1
@@ -38,13 +31,8 @@ class Config:
     """Log more."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    return run(Config, job, argv, prog="hoi-bench", doc=__doc__)
-
-
 def job(settings: Config) -> None:
-    """Time and report."""
+    """Run `hoi-bench model`."""
     from learning.bench import time_models
 
     rows = time_models(
