@@ -150,7 +150,7 @@ def render_color(
     face_of = _cover(xy, inverse_z, scene.faces, shape[0] * supersample, shape[1] * supersample)[1]
     geometry = (xy, inverse_z, scene.faces, face_of)
     color = np.zeros(shape, np.uint8)
-    look = (scene.attributes, scene.materials, _light_matrix(light, camera), _noise())
+    look = (scene.attributes, scene.materials, _light_matrix(light, camera), grain_noise())
     shade(geometry, look, behind, supersample, color)
     return color
 
@@ -340,7 +340,7 @@ def _light_matrix(light: Light, camera: Camera) -> F64:
 
 
 @cache
-def _noise() -> F32:
+def grain_noise() -> F32:
     """A periodic volume of smooth noise with unit spread, always the same."""
     white = np.random.default_rng(20_26).standard_normal((NOISE_SIZE,) * 3)
     frequency = np.fft.fftfreq(NOISE_SIZE)

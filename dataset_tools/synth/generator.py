@@ -7,36 +7,40 @@ from math import gcd
 
 import numpy as np
 
-from dataset_tools.synth import cameras
+from dataset_tools.synth import arms, cameras
+from dataset_tools.synth.backdrops import Backdrops
 from dataset_tools.synth.capsules import capsules_of
+from dataset_tools.synth.grasps import GraspPool
+from dataset_tools.synth.hands import HandKit, PosedHand, params
+from dataset_tools.synth.light import random_lamps
+from dataset_tools.synth.mesh_objects import Thing, built_in, from_folder, repainted
+from dataset_tools.synth.occluders import random_occluder
 from dataset_tools.synth.pose_sets import PoseSet
-from dataset_tools.synth.recipe import PRESETS, Recipe
-from dataset_tools.synth.types import LEFT_HAND, RIGHT_HAND, SynthImage, SynthView
+from dataset_tools.synth.recipe import ANG_SAMPLES, GRASP_VIEWS, GRID_VIEWS, MANO_SWAPS, PRESETS, Recipe
+from dataset_tools.synth.studio import Material, PrintedSkin, Stage, Surface
+from dataset_tools.synth.types import ARM, OBJECT, SynthImage, SynthView
 from hoi_core import camera as cam
-from hoi_core import rotation
-from hoi_core.biomechanics import pose_from_angles
 from hoi_core.conventions import N_BETAS
 from hoi_core.mano import ManoLayer
-from hoi_core.render import Light, Mesh, render
-from hoi_core.scene.anatomy import hand_frame
-from hoi_core.scene.light import random_light
-from hoi_core.scene.skin import skin_colors
-from hoi_core.types import F64, Camera, HandParams
+from hoi_core.scene.skin_print import random_ink
+from hoi_core.types import F64, U8, Camera, ObjectPose
 
 _BETAS_LIMIT = 2.2
+_ARMS_TRIED = 6
+# Cosine of the angle to a camera from which on an arm begins to hide its own hand.
+_TOWARDS_CAMERA = 0.45
+_ARM_BODY_M, _ARM_RADIUS_M = (0.05, 0.28), 0.05
 
 
 @dataclass(frozen=True)
-class _Hand:
-    """A posed hand in the world."""
+class _Subject:
+    """What an image is to show."""
 
-    layer: ManoLayer
-    pose: F64
-    betas: F64
-    R: F64
-    wrist_m: F64
-    vertices_m: F64
-    joints_m: F64
+    group: int
+    kit: HandKit
+    hand: PosedHand
+    standpoint: cameras.Standpoint
+    thing: Thing | None = None
 
 
 class Generator:
@@ -50,86 +54,130 @@ class Generator:
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
-        self._layers = {side: ManoLayer.from_env(side) for side in recipe.sides}
-        self._poses = PoseSet(recipe, capsules_of(self._layers[recipe.sides[0]]))
+        layers = {side: ManoLayer.from_env(side) for side in recipe.sides}
+        capsules = capsules_of(layers[recipe.sides[0]])
+        self._poses = PoseSet(recipe, capsules)
+        self._kits = {side: HandKit(layer, capsules) for side, layer in layers.items()}
+        things = from_folder(recipe.objects) if recipe.objects is not None else built_in()
+        self._things = things if recipe.preset == "grasps" else []
+        self._grasps = GraspPool(recipe, layers, capsules, things) if recipe.preset == "grasps" else None
+        self._backdrops = Backdrops(recipe.seed, recipe.backgrounds)
         n = recipe.full_count
         self._step = next(k for k in range(int(n * 0.6180339887), n) if gcd(k, n) == 1)
 
     def sources(self) -> dict[str, str]:
-        """What decides the images beside the recipe: content hashes of the files that it reads, by name."""
-        return {f"hand_{side}": layer.model.source for side, layer in self._layers.items()}
+        """What decides the images beside the recipe: hashes of the files that it reads, by name."""
+        found = {f"hand_{side}": kit.layer.model.source for side, kit in self._kits.items()}
+        found |= {f"object_{thing.model.name}": thing.digest for thing in self._things}
+        return found | {"backgrounds": self._backdrops.source()}
 
     def make(self, index: int) -> SynthImage:
         """Image `index`, 0 and up."""
         recipe = self.recipe
         rng = np.random.default_rng([recipe.seed, PRESETS.index(recipe.preset), index])
         # Golden-section steps through the full set: any first part of it is an even sample.
-        cell = index * self._step % recipe.full_count
-        side = recipe.sides[int(rng.integers(len(recipe.sides)))]
-        group, angles, standpoint = self._plan(cell, rng)
-        hand = _upright(self._layers[side], angles, rng)
-        meshes = [
-            Mesh(
-                hand.vertices_m,
-                hand.layer.closed_faces.astype(np.int32),
-                skin_colors(hand.layer, rng),
-                RIGHT_HAND if side == "right" else LEFT_HAND,
-            )
-        ]
-        standpoints = [standpoint, *([cameras.beside(standpoint, rng)] if recipe.second_view else [])]
-        light = random_light(rng)
-        views = tuple(
-            _view(hand, meshes, cameras.aim(s, hand.vertices_m, recipe.size_px, rng), light) for s in standpoints
-        )
-        return SynthImage(index, group, views)
+        subject = self._subject(index * self._step % recipe.full_count, rng)
+        stands = [subject.standpoint, *([cameras.beside(subject.standpoint, rng)] if recipe.second_view else [])]
+        surfaces = self._surfaces(subject, stands, rng)
+        backgrounds = [self._backdrops.draw(recipe.size_px, rng) for _ in stands]
+        lamps = random_lamps(stands[0].direction, backgrounds[0], rng)
+        print_ = PrintedSkin(subject.kit.print.atlas, subject.kit.print.frame, random_ink(rng))
+        stage = Stage(surfaces, lamps, print_, subject.kit.capsules(subject.hand))
+        framed = _framed(subject, rng)
+        seen = [cameras.aim(stand, framed, recipe.size_px, rng) for stand in stands]
+        views = [_view(subject, stage, *pair) for pair in zip(seen, backgrounds, strict=True)]
+        return SynthImage(index, subject.group, tuple(views))
 
-    def _plan(self, cell: int, rng: np.random.Generator) -> tuple[int, F64, cameras.Standpoint]:
-        """Group, posture and first standpoint of a cell of the preset's full set."""
+    def _subject(self, cell: int, rng: np.random.Generator) -> _Subject:
+        """A cell of the preset's full set."""
+        if self._grasps is not None:
+            grasp = cell // GRASP_VIEWS
+            held = self._grasps.held(grasp, rng)
+            kit = self._kits[held.side]
+            hand = kit.pose(held.angles, held.betas, held.R, held.wrist_m)
+            return _Subject(grasp, kit, hand, cameras.anywhere(rng), held.thing)
+        kit = self._kits[self.recipe.sides[int(rng.integers(len(self.recipe.sides)))]]
+        group, angles, standpoint = self._posture(cell, rng)
+        betas = rng.normal(0.0, 1.0, N_BETAS).clip(-_BETAS_LIMIT, _BETAS_LIMIT)
+        return _Subject(group, kit, kit.pose(angles, betas, _upright(kit), np.zeros(3)), standpoint)
+
+    def _posture(self, cell: int, rng: np.random.Generator) -> tuple[int, F64, cameras.Standpoint]:
+        """Group, anatomical angles `(15, 3)` rad and first standpoint of a cell without an object."""
         if self.recipe.preset == "grid":
-            pose, view = divmod(cell, 216)
-            return pose, self._poses.angles[pose], cameras.on_sphere(view, 216, float(rng.normal(0.0, 0.3)))
+            pose, view = divmod(cell, GRID_VIEWS)
+            return pose, self._poses.angles[pose], cameras.on_sphere(view, GRID_VIEWS, float(rng.normal(0.0, 0.3)))
         if self.recipe.preset == "ang_render":
             pose = int(rng.integers(len(self._poses)))
-            return pose, self._poses.swapped(pose, rng), cameras.ang_render(cell // 32, rng)
-        pose, variant = divmod(cell, 64)
+            return pose, self._poses.swapped(pose, rng), cameras.ang_render(cell // ANG_SAMPLES, rng)
+        pose, variant = divmod(cell, MANO_SWAPS)
         angles = self._poses.swapped(pose, rng) if variant else self._poses.angles[pose]
         return pose, angles, cameras.anywhere(rng)
 
+    def _surfaces(self, subject: _Subject, stands: list[cameras.Standpoint], rng: np.random.Generator) -> list[Surface]:
+        """Hand, arm, object and what hides them, the hand first."""
+        kit, hand = subject.kit, subject.hand
+        shape = _arm_beside(subject, stands, rng)
+        color = rng.uniform(0.01, 0.75) * rng.uniform(0.4, 1.0, 3)
+        grain = Material(0.01, 8.0, float(rng.uniform(0.05, 0.3)), float(rng.uniform(0.0012, 0.004)), 0.15)
+        cloth = Surface(np.zeros((1, 3)), np.zeros((0, 3), np.int32), color[None], ARM, grain, np.zeros((1, 3)))
+        surfaces = kit.surfaces(hand, shape, kit.skin.draw(rng), cloth)
+        if subject.thing is not None:
+            model = repainted(subject.thing.model, rng)
+            vertices, look = model.shape.vertices_m, Material(model.gloss, 40.0, model.grain, 0.0025, 0.05)
+            surfaces.append(Surface(vertices, model.faces, (model.colors / 255.0) ** 2, OBJECT, look, vertices))
+        if rng.random() < self.recipe.occluders:
+            surfaces.append(random_occluder(hand.joints_m, stands[0].direction, rng))
+        return surfaces
 
-def _upright(layer: ManoLayer, angles: F64, rng: np.random.Generator) -> _Hand:
-    """A hand with its wrist at the world's origin, fingers up, palm towards -y."""
-    betas = rng.normal(0.0, 1.0, N_BETAS).clip(-_BETAS_LIMIT, _BETAS_LIMIT)
-    goal = np.stack([np.cross([0.0, 0.0, 1.0], [0.0, -1.0, 0.0]), [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]], axis=-1)
-    if layer.side == "left":
-        goal[:, 0] *= -1.0
-    R = goal @ hand_frame(layer, betas).axes.T
-    pose = pose_from_angles(angles, layer.joint_frames)
-    out = layer(rotation.log_so3(R)[None], pose[None], betas)
-    wrist = out.joints_m[0, 0]
-    return _Hand(layer, pose, betas, R, np.zeros(3), out.vertices_m[0] - wrist, out.joints_m[0] - wrist)
+
+def _framed(subject: _Subject, rng: np.random.Generator) -> F64:
+    """Points that the image is to hold: the hand, or hand and object. `-> (N, 3)` m."""
+    if subject.thing is None or rng.random() < 0.5:
+        return subject.hand.vertices_m
+    return np.concatenate([subject.hand.vertices_m, subject.thing.model.shape.vertices_m])
 
 
-def _params(hand: _Hand, camera: Camera) -> HandParams:
-    """The hand's parameters in the camera's frame; the global rotation turns about the shaped wrist joint."""
+def _upright(kit: HandKit) -> F64:
+    """Rotation of a hand whose fingers point up and whose palm looks towards -y. `-> (3, 3)`."""
+    thumb = 1.0 if kit.layer.side == "right" else -1.0
+    return np.array([[thumb, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]]) @ kit.frame.axes.T
+
+
+def _arm_beside(subject: _Subject, stands: list[cameras.Standpoint], rng: np.random.Generator) -> arms.ArmShape:
+    """An arm that reaches neither into a camera nor into the object: of several, the one that keeps the clearest."""
+    frame, hand = subject.kit.frame, subject.hand
+    tried = [arms.random_shape(frame, rng) for _ in range(_ARMS_TRIED)]
+    away = arms.directions(tried, frame, hand.R)
+    trouble = np.maximum((away @ np.stack([stand.direction for stand in stands]).T).max(1) - _TOWARDS_CAMERA, 0.0)
+    if subject.thing is not None:
+        offset = subject.thing.model.shape.vertices_m[::3] - hand.joints_m[0]
+        along = np.clip(offset @ away.T, *_ARM_BODY_M)
+        near = np.linalg.norm(offset[:, None] - along[..., None] * away, axis=-1).min(0)
+        trouble += 20.0 * np.maximum(_ARM_RADIUS_M - near, 0.0)
+    return tried[int(np.argmin(trouble))]
+
+
+def _view(subject: _Subject, stage: Stage, camera: Camera, background: U8) -> SynthView:
+    kit, hand = subject.kit, subject.hand
+    picture = stage.photograph(camera, background)
     to_camera = camera.T_cam_world
-    R = to_camera[:3, :3] @ hand.R
-    rest = hand.layer.model.J_regressor[0] @ (hand.layer.model.v_template + hand.layer.model.shapedirs @ hand.betas)
-    wrist = to_camera[:3, :3] @ hand.wrist_m + to_camera[:3, 3]
-    return HandParams(rotation.log_so3(R), hand.pose, hand.betas, wrist - rest, True)
-
-
-def _view(hand: _Hand, meshes: list[Mesh], camera: Camera, light: Light) -> SynthView:
-    picture = render(meshes, camera, light, supersample=2)
-    joints = cam.transform(camera.T_cam_world, hand.joints_m)
-    visible = cam.inside(camera, cam.project(camera, joints))
+    joints = cam.transform(to_camera, hand.joints_m)
+    pixels = cam.project(camera, joints)
+    visible = kit.visible(np.rint(pixels).astype(np.int64), cam.inside(camera, pixels), picture.face_of)
+    objects: tuple[ObjectPose, ...] = ()
+    if subject.thing is not None:
+        thing = subject.thing
+        T_cam_obj = to_camera @ cam.rigid(np.eye(3), thing.offset_m)
+        objects = (ObjectPose(thing.model.name, T_cam_obj, thing.mesh, 1.0, stage.share_seen(camera, picture, OBJECT)),)
     return SynthView(
         picture.color,
         picture.depth_m,
         picture.segmentation,
         camera,
-        hand.layer.side,
+        kit.layer.side,
         joints,
         visible,
-        cam.transform(camera.T_cam_world, hand.vertices_m),
-        _params(hand, camera),
+        cam.transform(to_camera, hand.vertices_m),
+        params(hand, camera),
+        objects,
     )

@@ -6,11 +6,9 @@ import numpy as np
 
 from dataset_tools.synth.capsules import Capsules
 from dataset_tools.synth.postures import draw_postures, swap_fingers
-from dataset_tools.synth.recipe import Recipe
+from dataset_tools.synth.recipe import GRID_POSES, MANO_POSES, Recipe
 from hoi_core.types import F64
 
-MANO_POSES = 895
-GRID_POSES = 1520
 _HELD_OUT_EVERY = 20
 _SWAPS = 12
 

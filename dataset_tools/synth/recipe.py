@@ -14,14 +14,18 @@ from hoi_core.errors import ConfigError
 Preset = Literal["mano_render", "ang_render", "grid", "grasps"]
 PRESETS: tuple[Preset, ...] = ("mano_render", "ang_render", "grid", "grasps")
 
+MANO_POSES, MANO_SWAPS = 895, 64
+ANG_POSITIONS, ANG_SAMPLES = 31 * 72, 32
+GRID_POSES, GRID_VIEWS = 1520, 216
+GRASPS, GRASP_VIEWS = 128, 512
 FULL_COUNT: Mapping[Preset, int] = {
-    "mano_render": 895 * 64,
-    "ang_render": 31 * 72 * 32,
-    "grid": 1520 * 216,
-    "grasps": 512 * 128,
+    "mano_render": MANO_POSES * MANO_SWAPS,
+    "ang_render": ANG_POSITIONS * ANG_SAMPLES,
+    "grid": GRID_POSES * GRID_VIEWS,
+    "grasps": GRASPS * GRASP_VIEWS,
 }
 """Images of each preset: ManoRender and AngRender as in the Lite I2L-MeshNet paper, the grid as in SPLite's training
-data. `grasps` is ours: 512 solved grasps, each seen 128 times."""
+data. `grasps` is ours."""
 
 _SMALLEST_PX, _LARGEST_PX = 32, 1024
 

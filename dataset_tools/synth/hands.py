@@ -1,0 +1,156 @@
+"""Hands ready to be photographed: one kit for each side, from which posed hands, their surfaces and labels are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_tools.synth.arms import Arm, ArmBuilder, ArmShape
+from dataset_tools.synth.capsules import Capsules
+from dataset_tools.synth.studio import Capsule, Material, Surface
+from dataset_tools.synth.types import ARM, LEFT_HAND, RIGHT_HAND
+from hoi_core import rotation
+from hoi_core.biomechanics import pose_from_angles
+from hoi_core.conventions import FINGERS, MANO_FINGERS, N_VERTICES
+from hoi_core.mano import ManoLayer
+from hoi_core.scene.anatomy import hand_frame, phalanx_of_vertices
+from hoi_core.scene.skin_model import skin_model
+from hoi_core.scene.skin_print import skin_print
+from hoi_core.types import F64, I64, Bool, Camera, HandParams
+
+
+@dataclass(frozen=True)
+class PosedHand:
+    """A hand in the world."""
+
+    pose: F64
+    """(45,) rad, absolute."""
+    betas: F64
+    """(10,)."""
+    R: F64
+    """(3, 3) global rotation."""
+    vertices_m: F64
+    """(778, 3) m."""
+    joints_m: F64
+    """(21, 3) m, openpose21."""
+    shaped_wrist_m: F64
+    """(3,) m, the wrist joint of the shaped template, about which the global rotation turns."""
+
+
+class HandKit:
+    """Everything about one side's hand that does not change from image to image."""
+
+    def __init__(self, layer: ManoLayer, capsules: Capsules) -> None:
+        self.layer = layer
+        self.frame = hand_frame(layer)
+        self.label = RIGHT_HAND if layer.side == "right" else LEFT_HAND
+        self.skin, self.print = skin_model(layer), skin_print(layer)
+        self.arms = ArmBuilder(layer)
+        self._radii_m = capsules.radii_m
+        phalanx = phalanx_of_vertices(layer)
+        self._own = _own_flesh(phalanx)
+        self._faces = np.ascontiguousarray(layer.faces, np.int32)
+        # A face shows the flesh that its first vertex belongs to: faces are small.
+        self._shown = _shown_joints()[:, phalanx[self._faces[:, 0]]]
+
+    def pose(self, angles: F64, betas: F64, R: F64, wrist_m: F64) -> PosedHand:
+        """A hand with anatomical angles `(15, 3)` rad whose wrist joint lies at `wrist_m (3,)`."""
+        layer = self.layer
+        pose = pose_from_angles(angles, layer.joint_frames)
+        out = layer(rotation.log_so3(R)[None], pose[None], betas)
+        # The layer turns about the shaped wrist joint, so that is where the wrist is before the shift.
+        rest = out.joints_m[0, 0]
+        shift = wrist_m - rest
+        return PosedHand(pose, betas, R, out.vertices_m[0] + shift, out.joints_m[0] + shift, rest)
+
+    def surfaces(self, hand: PosedHand, shape: ArmShape, coefficients: F64, cloth: Surface | None) -> list[Surface]:
+        """Hand and forearm as one skin, then the sleeve where there is one; `cloth` gives its look."""
+        arm = self.arms.build(hand.vertices_m, hand.R, shape)
+        albedo = self.skin.albedo(coefficients)
+        around = albedo[arm.loop]
+        fade = np.minimum(arm.along_m / 0.05, 1.0)[:, None]
+        on_arm = (1.0 - fade) * np.tile(around, (len(arm.vertices_m) // len(around), 1)) + fade * around.mean(0)
+        template = self.layer.model.v_template
+        rest = np.concatenate([template, self._arm_rest(arm, template)])
+        dorsal = np.concatenate([self.skin.dorsal, np.tile(self.skin.dorsal[arm.loop], len(fade) // len(around))])
+        labels = np.concatenate([np.full(len(self._faces), self.label), np.full(len(arm.faces), ARM)]).astype(np.uint8)
+        skin = Surface(
+            np.concatenate([hand.vertices_m, arm.vertices_m]),
+            np.concatenate([self._faces, arm.faces]),
+            np.concatenate([albedo, on_arm]),
+            labels,
+            Material(gloss=0.035, shininess=18.0, bleed=0.3, printed=True),
+            rest,
+            dorsal,
+        )
+        if cloth is None or not len(arm.sleeve_m):
+            return [skin]
+        n = len(arm.sleeve_m)
+        look = np.tile(cloth.albedo[:1], (n, 1))
+        return [skin, Surface(arm.sleeve_m, arm.sleeve_faces, look, cloth.labels, cloth.material, arm.sleeve_m)]
+
+    def _arm_rest(self, arm: Arm, template: F64) -> F64:
+        """Where texture of the forearm is looked up: straight behind the template's wrist."""
+        ring = np.tile(template[arm.loop], (len(arm.along_m) // len(arm.loop), 1))
+        return ring - arm.along_m[:, None] * self.frame.forward
+
+    def capsules(self, hand: PosedHand) -> Capsule:
+        """The posed hand's bones as what darkens its surroundings."""
+        rows = [1 + 4 * FINGERS.index(finger) + k for finger in MANO_FINGERS for k in range(3)]
+        starts, ends = hand.joints_m[rows], hand.joints_m[np.array(rows) + 1]
+        knuckles, wrist = starts[[0, 3, 6, 9]], hand.joints_m[0]
+        starts = np.concatenate([starts, wrist + 0.25 * (knuckles - wrist)])
+        return Capsule(starts, np.concatenate([ends, wrist + 0.92 * (knuckles - wrist)]), self._radii_m, self._own)
+
+    def visible(self, pixels: I64, inside: Bool, face_of: NDArray[np.int32]) -> Bool:
+        """Whether an image shows the skin around each joint.
+
+        Args:
+            pixels: `(21, 2)` column and row of each joint.
+            inside: `(21,)` whether they lie in the image.
+            face_of: `(S, S)` face at each pixel; the hand's own come first.
+        """
+        at = np.where(inside[:, None], pixels, 0)
+        face = face_of[at[:, 1], at[:, 0]]
+        own = inside & (face >= 0) & (face < len(self._faces))
+        return own & self._shown[np.arange(21), np.where(own, face, 0)]
+
+
+def params(hand: PosedHand, camera: Camera) -> HandParams:
+    """The hand's parameters in a camera's frame."""
+    to_camera = camera.T_cam_world
+    wrist = to_camera[:3, :3] @ hand.joints_m[0] + to_camera[:3, 3]
+    orient = rotation.log_so3(to_camera[:3, :3] @ hand.R)
+    return HandParams(orient, hand.pose, hand.betas, wrist - hand.shaped_wrist_m, flat_hand_mean=True)
+
+
+def _own_flesh(phalanx: I64) -> Bool:
+    """`(778,)` joint that moves each vertex -> `(778, 19)` capsules that it lies in or beside."""
+    own = np.zeros((N_VERTICES, 19), np.bool_)
+    for v, joint in enumerate(phalanx):
+        if joint == 0:
+            own[v, 15:] = True
+            own[v, [0, 3, 6, 9, 12]] = True
+            continue
+        finger, bone = divmod(int(joint) - 1, 3)
+        for other in range(3):
+            own[v, 3 * finger + other] = abs(other - bone) <= 1
+        if bone == 0:
+            own[v, 15:] = True
+    return own
+
+
+def _shown_joints() -> Bool:
+    """`(21, 16)`: whether flesh that a MANO joint moves lies around a joint of openpose21."""
+    out = np.zeros((21, 16), np.bool_)
+    out[0, 0] = True
+    for finger in FINGERS:
+        row = 1 + 3 * MANO_FINGERS.index(finger)
+        joint = 1 + 4 * FINGERS.index(finger)
+        out[joint, [0, row]] = True
+        out[joint + 1, [row, row + 1]] = True
+        out[joint + 2, [row + 1, row + 2]] = True
+        out[joint + 3, row + 2] = True
+    return out

@@ -1,0 +1,225 @@
+"""Render a scene of skin, cloth and things as a photograph: lamp with shadow, light of the room, soft skin.
+
+Attributes are computed once for a scene and serve all its views.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dataset_tools.synth import _kernels as kernels
+from hoi_core import camera as cam
+from hoi_core._raster import cover, vertex_normals
+from hoi_core.render import NEAR_M, grain_noise
+from hoi_core.types import F32, F64, U8, Camera
+
+SAMPLES = 3
+"""Colour samples per pixel and axis: odd, so that one of them is the pixel's centre, which depth and labels take."""
+_LAMP_TEXELS = 176
+
+
+@dataclass(frozen=True)
+class Material:
+    """How a surface takes light."""
+
+    gloss: float = 0.05
+    """Strength of the highlight."""
+    shininess: float = 24.0
+    """Exponent of the highlight."""
+    grain: float = 0.0
+    """Strength of the procedural texture, relative to the albedo."""
+    grain_m: float = 0.002
+    """Size of the grain, m."""
+    bleed: float = 0.1
+    """How far light spreads under the surface: 0 stone, 0.3 skin."""
+    printed: bool = False
+    """Whether the skin's atlas lies on it."""
+
+    def row(self) -> list[float]:
+        """Numbers for the kernel."""
+        return [self.gloss, self.shininess, self.grain, 1.0 / self.grain_m, self.bleed, float(self.printed)]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A triangle mesh in the world with its look."""
+
+    vertices_m: F64
+    """(N, 3) m."""
+    faces: NDArray[np.int32]
+    """(F, 3), counter-clockwise seen from outside."""
+    albedo: F64
+    """(N, 3) linear RGB, 0..1."""
+    labels: int | U8
+    """Value in the segmentation: one, or (F,)."""
+    material: Material
+    """Its look."""
+    rest_m: F64
+    """(N, 3) m where texture is looked up."""
+    dorsal: F64 | None = None
+    """(N,) 1 on the back of a hand, 0 on its palm; None for other things."""
+
+
+@dataclass(frozen=True)
+class Lamps:
+    """A lamp that throws shadows, a weak one that does not, and the light of the room; linear RGB."""
+
+    towards: F64
+    """(3,) unit vector to the lamp, world."""
+    lamp_rgb: F64
+    """(3,)."""
+    sky_rgb: F64
+    """(3,) light from above."""
+    ground_rgb: F64
+    """(3,) light from below."""
+    fill_towards: F64
+    """(3,) unit vector to the weak lamp."""
+    fill_rgb: F64
+    """(3,)."""
+    up: F64
+    """(3,) unit vector: where above is."""
+
+
+@dataclass(frozen=True)
+class PrintedSkin:
+    """Details of the skin that are finer than the mesh."""
+
+    atlas: U8
+    """(2, H, W, C) palm and back."""
+    frame: F64
+    """(2, 4): place on the template m -> texel."""
+    ink: F64
+    """(C, 3) change of the logarithm of the albedo at full detail."""
+
+
+@dataclass(frozen=True)
+class Capsule:
+    """What darkens its surroundings, and whose own flesh it is."""
+
+    starts_m: F64
+    """(C, 3) m."""
+    ends_m: F64
+    """(C, 3) m."""
+    radii_m: F64
+    """(C,) m."""
+    own: NDArray[np.bool_] = field(repr=False)
+    """(778, C) capsules that lie in or beside a hand vertex's own flesh; the hand is a scene's first surface."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A scene through a camera."""
+
+    color: U8
+    """(S, S, 3) RGB."""
+    depth_m: F32
+    """(S, S) m, 0 where there is nothing."""
+    segmentation: U8
+    """(S, S) labels."""
+    face_of: NDArray[np.int32]
+    """(S, S) face of the scene at the pixel's centre, -1 where there is none."""
+
+
+class Stage:
+    """Surfaces under lamps, ready to be seen from anywhere. The first surface is the hand."""
+
+    def __init__(self, surfaces: list[Surface], lamps: Lamps, skin: PrintedSkin, near: Capsule) -> None:
+        self._lamps, self._skin = lamps, skin
+        counts = np.cumsum([0, *[len(s.vertices_m) for s in surfaces]])
+        self.faces = np.ascontiguousarray(
+            np.concatenate([s.faces + n for s, n in zip(surfaces, counts, strict=False)]), np.int32
+        )
+        self._labels = np.concatenate([np.broadcast_to(np.uint8(s.labels), len(s.faces)) for s in surfaces])
+        self._material_of = np.repeat(np.arange(len(surfaces)), [len(s.faces) for s in surfaces])
+        self._materials = np.array([s.material.row() for s in surfaces])
+        self._attributes = np.zeros((int(counts[-1]), kernels.N_ATTRIBUTES))
+        for surface, start in zip(surfaces, counts, strict=False):
+            self._fill(surface, slice(int(start), int(start) + len(surface.vertices_m)))
+        self._attributes[:, kernels.OPEN] = 1.0
+        kernels.openness(self._attributes, near.starts_m, near.ends_m, near.radii_m, 0, near.own)
+
+    def _fill(self, surface: Surface, rows: slice) -> None:
+        block = self._attributes[rows]
+        normals = np.zeros((len(block), 3))
+        vertex_normals(np.ascontiguousarray(surface.vertices_m), surface.faces, normals)
+        block[:, :3], block[:, 3:6] = surface.vertices_m, normals
+        block[:, 6:9], block[:, 9:12] = surface.albedo, surface.rest_m
+        block[:, 13] = 0.0 if surface.dorsal is None else surface.dorsal
+
+    @cached_property
+    def _lamp(self) -> tuple[F64, F32]:
+        """The lamp's frame `(3, 4)` (texels and height m of a point) and its map of heights."""
+        z = self._lamps.towards
+        x = np.cross(z, [0.0, 0.0, 1.0] if abs(z[2]) < 0.9 else [1.0, 0.0, 0.0])
+        x = x / np.linalg.norm(x)
+        axes = np.stack([x, np.cross(z, x), z])
+        seen = self._attributes[:, :3] @ axes.T
+        low, high = seen.min(0), seen.max(0)
+        scale = (_LAMP_TEXELS - 3) / max(float((high - low)[:2].max()), 1e-6)
+        frame = np.concatenate([axes, -low[:, None]], axis=1)
+        frame[:2] *= scale
+        frame[:2, 3] += 1.0
+        # Heights start at one, for zero means that nothing lies there.
+        frame[2, 3] += 1.0
+        xyz = self._attributes[:, :3] @ frame[:, :3].T + frame[:, 3]
+        heights = np.zeros((_LAMP_TEXELS, _LAMP_TEXELS), np.float32)
+        cover(
+            np.ascontiguousarray(xyz[:, :2]),
+            xyz[:, 2].copy(),
+            self.faces,
+            heights,
+            np.full(heights.shape, -1, np.int32),
+        )
+        return frame, heights
+
+    def photograph(self, camera: Camera, background: U8) -> Picture:
+        """The scene through a camera without distortion. `background (S, S, 3)` lies behind everything."""
+        xy, inverse_z, faces = self._project(camera, self.faces)
+        xy = (xy + 0.5) * SAMPLES - 0.5
+        size = (camera.height * SAMPLES, camera.width * SAMPLES)
+        nearest, face_of = np.zeros(size, np.float32), np.full(size, -1, np.int32)
+        cover(xy, inverse_z, faces, nearest, face_of)
+        color = np.empty((camera.height, camera.width, 3), np.uint8)
+        kernels.shade_scene(
+            (xy, inverse_z, faces, face_of, nearest),
+            (self._attributes, self._material_of, self._materials),
+            (self._light_rows(camera), *self._lamp, grain_noise()),
+            (self._skin.atlas, self._skin.frame, self._skin.ink),
+            background,
+            color,
+        )
+        middle = (slice(SAMPLES // 2, None, SAMPLES),) * 2
+        face = np.ascontiguousarray(face_of[middle])
+        value = nearest[middle]
+        depth = np.divide(1.0, value, out=np.zeros_like(value), where=face >= 0)
+        return Picture(color, depth, np.append(self._labels, np.uint8(0))[face], face)
+
+    def share_seen(self, camera: Camera, picture: Picture, label: int) -> float:
+        """Share of a thing's pixels that nothing hides, of those that lie in the image; NaN where it is outside."""
+        faces = np.ascontiguousarray(self.faces[self._labels == label])
+        xy, inverse_z, faces = self._project(camera, faces)
+        alone = np.full(picture.face_of.shape, -1, np.int32)
+        cover(xy, inverse_z, faces, np.zeros(alone.shape, np.float32), alone)
+        whole = int((alone >= 0).sum())
+        return np.count_nonzero(picture.segmentation == label) / whole if whole else float("nan")
+
+    def _project(self, camera: Camera, faces: NDArray[np.int32]) -> tuple[F64, F64, NDArray[np.int32]]:
+        """Pixels `(N, 2)` and inverse depth `(N,)` 1/m of all vertices, and the faces that lie before the camera."""
+        local = cam.transform(camera.T_cam_world, self._attributes[:, :3])
+        z = np.maximum(local[:, 2], 1e-6)
+        # What crosses the plane of the camera is left out: nothing that belongs in the picture comes so near.
+        behind = np.asarray(local[:, 2] < NEAR_M)
+        if behind.any():
+            behind = behind[faces].any(1)
+            faces = np.where(behind[:, None], 0, faces).astype(np.int32)
+        xy = local[:, :2] / z[:, None] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+        return xy, 1.0 / z, faces
+
+    def _light_rows(self, camera: Camera) -> F64:
+        lamps = self._lamps
+        rows = [lamps.towards, lamps.lamp_rgb, lamps.sky_rgb, lamps.ground_rgb, lamps.fill_towards, lamps.fill_rgb]
+        return np.array([*rows, camera.T_world_cam[:3, 3], lamps.up])
