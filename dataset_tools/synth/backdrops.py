@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 
 from hoi_core.errors import AssetError
-from hoi_core.scene.background import random_room
+from hoi_core.scene.background import paint_table
 from hoi_core.types import U8
 
 _SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _PAINTINGS = 40
-_EDGE_PX = 448
-_ROOMS_EVERY = 5
+_EDGE_PX = 352
+_TABLES_EVERY = 5
 
 
 class Backdrops:
@@ -67,7 +67,7 @@ class Backdrops:
     def _painting(self, k: int) -> U8:
         if k not in self._painted:
             rng = np.random.default_rng([self._seed, 77, k])
-            self._painted[k] = _room(rng, k) if k % _ROOMS_EVERY == 0 else _dead_leaves(rng)
+            self._painted[k] = _table(rng) if k % _TABLES_EVERY == 0 else _dead_leaves(rng)
         return self._painted[k]
 
 
@@ -90,11 +90,9 @@ def _piece(picture: U8, size_px: int, rng: np.random.Generator, *, turned: bool)
     )
 
 
-def _room(rng: np.random.Generator, k: int) -> U8:
-    """A table's top or a wall, as the simulated rig has them."""
-    room = random_room(rng)
-    texture = room.table if k % (2 * _ROOMS_EVERY) else room.wall
-    half = cv2.resize(texture, None, fx=0.55, fy=0.55, interpolation=cv2.INTER_AREA)
+def _table(rng: np.random.Generator) -> U8:
+    """A part of a table's top, as the simulated rig has them."""
+    half = np.asarray(cv2.resize(paint_table(rng), None, fx=0.55, fy=0.55, interpolation=cv2.INTER_AREA), np.uint8)
     x = int(rng.integers(max(half.shape[1] - 700, 1)))
     return np.ascontiguousarray(half[:, x : x + 700])
 
@@ -106,7 +104,7 @@ def _dead_leaves(rng: np.random.Generator) -> U8:
     image = np.empty((_EDGE_PX, _EDGE_PX, 3), np.uint8)
     image[:] = hue.clip(0, 255).astype(np.uint8)
     variety = rng.uniform(6.0, 26.0)
-    count = int(rng.integers(250, 700))
+    count = int(rng.integers(150, 400))
     # Areas follow a power law, as those of things in pictures do.
     radius = (5.0 * (1.0 - rng.random(count)) ** -0.62).clip(5.0, 150.0)
     for r in radius:
@@ -115,8 +113,8 @@ def _dead_leaves(rng: np.random.Generator) -> U8:
         _leaf(image, float(r), color.tolist(), rng)
     light = rng.normal(0.0, 22.0, (4, 4)).astype(np.float32)
     light = np.asarray(cv2.resize(light, (_EDGE_PX, _EDGE_PX), interpolation=cv2.INTER_CUBIC), np.float32)
-    grain = cv2.GaussianBlur(rng.normal(0.0, 14.0, image.shape).astype(np.float32), (0, 0), 1.2)
-    return np.clip(image + light[..., None] + grain, 0, 255).astype(np.uint8)
+    grain = cv2.GaussianBlur(14.0 * rng.standard_normal(image.shape[:2], np.float32), (0, 0), 1.2)
+    return np.asarray(cv2.add(image, cv2.merge([light + grain] * 3), dtype=cv2.CV_8U), np.uint8)
 
 
 def _leaf(image: U8, radius_px: float, color: list[float], rng: np.random.Generator) -> None:

@@ -212,10 +212,9 @@ class Stage:
         local = cam.transform(camera.T_cam_world, self._attributes[:, :3])
         z = np.maximum(local[:, 2], 1e-6)
         # What crosses the plane of the camera is left out: nothing that belongs in the picture comes so near.
-        behind = np.asarray(local[:, 2] < NEAR_M)
-        if behind.any():
-            behind = behind[faces].any(1)
-            faces = np.where(behind[:, None], 0, faces).astype(np.int32)
+        if float(local[:, 2].min()) < NEAR_M:
+            nearest = np.min(local[:, 2][faces], axis=1, keepdims=True)
+            faces = np.where(nearest < NEAR_M, 0, faces).astype(np.int32)
         xy = local[:, :2] / z[:, None] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
         return xy, 1.0 / z, faces
 

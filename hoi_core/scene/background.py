@@ -51,7 +51,7 @@ class Room:
 def random_room(rng: np.random.Generator) -> Room:
     """Paint a room; the same generator state gives the same room."""
     floor = rng.uniform(60.0, 110.0) * np.array([1.0, 0.96, 0.9])
-    return Room(_paint_table(rng), _paint_wall(rng), (float(floor[0]), float(floor[1]), float(floor[2])))
+    return Room(paint_table(rng), _paint_wall(rng), (float(floor[0]), float(floor[1]), float(floor[2])))
 
 
 def still(room: Room, camera: Camera, light: Light, clutter: Sequence[Mesh] = ()) -> Still:
@@ -145,7 +145,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int], spread: tuple[float
     return np.asarray(cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def _paint_table(rng: np.random.Generator) -> U8:
+def paint_table(rng: np.random.Generator) -> U8:
     """Wood or laminate with a printed mat, papers, tape and small marks."""
     height, width = int((TABLE_M[3] - TABLE_M[1]) * PIXELS_PER_M), int((TABLE_M[2] - TABLE_M[0]) * PIXELS_PER_M)
     base = np.array([[164, 122, 82], [196, 178, 152], [120, 92, 70], [168, 170, 172]])[rng.integers(4)]

@@ -5,6 +5,7 @@ The print has two sides, palm and back, on which the flat hand is seen from stra
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -81,10 +82,14 @@ def random_ink(rng: np.random.Generator) -> F64:
 
 def _stroke(sheet: F32, points_px: F64, width_px: float, value: float, blur_px: float) -> None:
     """Add a soft line through points `(N, 2)`."""
-    layer = np.zeros_like(sheet)
-    line = np.rint(points_px * 16.0).astype(np.int32).reshape(-1, 1, 2)
+    reach = math.ceil(width_px + 4.0 * blur_px)
+    x0, y0 = (max(int(v) - reach, 0) for v in points_px.min(0))
+    x1, y1 = (int(v) + reach + 2 for v in points_px.max(0))
+    part = sheet[y0:y1, x0:x1]
+    layer = np.zeros_like(part)
+    line = np.rint((points_px - [x0, y0]) * 16.0).astype(np.int32).reshape(-1, 1, 2)
     cv2.polylines(layer, [line], False, value, max(round(width_px), 1), cv2.LINE_AA, shift=4)
-    np.maximum(sheet, cv2.GaussianBlur(layer, (0, 0), blur_px), out=sheet)
+    np.maximum(part, cv2.GaussianBlur(layer, (0, 0), blur_px), out=part)
 
 
 def _curve(points_px: F64, n: int = 24) -> F64:
@@ -174,12 +179,9 @@ def _veins(sheet: F32, joints: F64) -> None:
 
 def _spots(sheet: F32, rng: np.random.Generator) -> None:
     for _ in range(70):
-        at = rng.uniform(0, 1, 2) * sheet.shape[::-1]
-        dot = np.zeros_like(sheet)
-        cv2.circle(
-            dot, (int(at[0]), int(at[1])), int(rng.integers(1, 3)), float(rng.uniform(0.4, 1.0)), -1, cv2.LINE_AA
-        )
-        np.maximum(sheet, cv2.GaussianBlur(dot, (0, 0), 0.8), out=sheet)
+        at = (int(rng.integers(sheet.shape[1])), int(rng.integers(sheet.shape[0])))
+        cv2.circle(sheet, at, int(rng.integers(1, 3)), float(rng.uniform(0.4, 1.0)), -1, cv2.LINE_AA)
+    sheet[:] = cv2.GaussianBlur(sheet, (0, 0), 0.8)
 
 
 def _pores(shape: tuple[int, int], rng: np.random.Generator) -> F32:
