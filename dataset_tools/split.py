@@ -72,21 +72,34 @@ def takes_of(root: Path) -> list[Take]:
         row = protocol.get(name, {})
         if row.get("status") == "rejected":
             continue
-        with sequences.open_capture(sequences.sequence_dir(root, name)) as capture:
-            header, views = capture.header, tuple(capture.views)
-        out.append(
-            Take(
-                sequence=name,
-                participant=header.participant,
-                objects=tuple(header.objects),
-                scenario=header.scenario or str(row.get("scenario", "")),
-                action=header.action or str(row.get("action", "")),
-                views=views,
-            )
-        )
+        out.append(take_of(root, name, row))
     if not out:
         raise DatasetError(f"{root} holds no recording to split.", "Record one with `hoi-capture`.")
     return out
+
+
+def take_of(root: Path, name: str, row: Mapping[str, object] | None = None) -> Take:
+    """What the header of a recording says of it; the protocol says what the header leaves open.
+
+    Args:
+        root: the dataset.
+        name: of the sequence.
+        row: of the protocol.
+
+    Raises:
+        SequenceError: there is none of that name, or it cannot be read.
+    """
+    told = row or {}
+    with sequences.open_capture(sequences.find_sequence(root, name)) as capture:
+        header, views = capture.header, tuple(capture.views)
+    return Take(
+        sequence=name,
+        participant=header.participant,
+        objects=tuple(header.objects),
+        scenario=header.scenario or str(told.get("scenario", "")),
+        action=header.action or str(told.get("action", "")),
+        views=views,
+    )
 
 
 def split(

@@ -58,6 +58,9 @@ class ReaderInfo:
     camera_known: bool = True
     """False where only pixels are labelled: `joints_m` is then NaN throughout, and the camera is a guess of 60 degrees
     across the width."""
+    key_parts: tuple[str, ...] = ()
+    """What the parts of a key between its slashes are: `participant`, `sequence`, `view`, `moment`, `side` and
+    `person` mean the same everywhere; other words are the dataset's own."""
 
 
 def home(root: Path, name: str) -> Path:

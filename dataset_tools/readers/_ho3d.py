@@ -60,6 +60,7 @@ def info(version: int, train: int, test: int, suffix: str, url: str) -> ReaderIn
         citation="Hampali et al., HOnnotate: A method for 3D Annotation of Hand and Object Poses, CVPR 2020",
         splits=(*FOLDERS, "all"),
         joint_order=ORDER,
+        key_parts=("part", "sequence", "moment"),
         unit="m",
         axes="OpenGL",
         tree=f"""  train.txt  evaluation.txt                     {train:,} and {test:,} lines such as ABF10/0000

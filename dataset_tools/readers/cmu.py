@@ -76,6 +76,7 @@ INFO = ReaderInfo(
         "The licence: quoted from memory.",
     ),
     camera_known=False,
+    key_parts=("part", "hand"),
 )
 
 

@@ -54,6 +54,7 @@ INFO = ReaderInfo(
         "Half a pixel: coordinates are documented as measured from the corner of the picture, and are read so.",
     ),
     camera_known=False,
+    key_parts=("part", "moment", "person", "side"),
 )
 
 

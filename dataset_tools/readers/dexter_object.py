@@ -68,6 +68,7 @@ INFO = ReaderInfo(
         "Lens distortion: none is documented with the dataset.",
         "The licence: quoted from memory.",
     ),
+    key_parts=("sequence", "moment"),
 )
 
 

@@ -59,6 +59,7 @@ INFO = ReaderInfo(
         "The licence as the project page states it (recalled, not read again).",
         "Labels of left hands were made with MANO's left hand as it was published, whose shape space has a known flaw.",
     ),
+    key_parts=("participant", "sequence", "view", "moment"),
 )
 
 logger = logging.getLogger(__name__)

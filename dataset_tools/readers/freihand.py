@@ -50,6 +50,7 @@ INFO = ReaderInfo(
         "Whether the global rotation of training_mano.json holds in the camera frame of xyz; it is passed on as it is.",
         "Whether pixel centres lie at integers; half a pixel of 224.",
     ),
+    key_parts=("part", "moment", "background"),
 )
 
 

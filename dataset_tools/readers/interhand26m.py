@@ -61,6 +61,7 @@ INFO = ReaderInfo(
         "Whether pixel centres lie at integers.",
         "The MANO fits (InterHand2.6M_<part>_MANO_NeuralAnnot.json) are not read.",
     ),
+    key_parts=("part", "capture", "sequence", "picture", "side"),
 )
 
 

@@ -62,6 +62,7 @@ INFO = ReaderInfo(
         "stops.",
         "Whether pixel centres lie at integers; labels in the image may lie up to 3 px beside those in space.",
     ),
+    key_parts=("part", "moment"),
 )
 
 

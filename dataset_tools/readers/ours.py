@@ -34,6 +34,7 @@ INFO = ReaderInfo(
     splits=("train", "test", "all"),
     joint_order="openpose21",
     unit="m",
+    key_parts=("sequence", "view", "moment", "side"),
 )
 
 logger = logging.getLogger(__name__)

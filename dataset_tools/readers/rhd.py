@@ -66,6 +66,7 @@ INFO = ReaderInfo(
         "Whether pixel centres lie at integers; labels in the image may lie up to 3 px beside those in space.",
         "How large the hands of the animated persons are: those of no human size are left out, and counted in the log.",
     ),
+    key_parts=("part", "moment", "side"),
 )
 
 logger = logging.getLogger(__name__)

@@ -63,6 +63,7 @@ INFO = ReaderInfo(
         "Where the wrist is: public readers guess it at 2.0, 2.2 or 2.25 times the way from a knuckle to the palm's "
         "centre; here it is unknown unless guess_wrist is asked for.",
     ),
+    key_parts=("sequence", "moment"),
 )
 
 

@@ -56,6 +56,7 @@ INFO = ReaderInfo(
         "Whether pixel centres lie at integers.",
         "The licence: quoted from memory.",
     ),
+    key_parts=("scene", "sequence", "camera", "piece", "moment"),
 )
 
 

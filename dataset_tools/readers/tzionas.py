@@ -61,6 +61,7 @@ INFO = ReaderInfo(
         "Parts: ours.",
         "The licence: quoted from memory.",
     ),
+    key_parts=("sequence", "moment", "side"),
 )
 
 
