@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -78,7 +78,7 @@ def takes_of(root: Path) -> list[Take]:
     return out
 
 
-def take_of(root: Path, name: str, row: Mapping[str, object] | None = None) -> Take:
+def take_of(root: Path, name: str, row: Mapping[Hashable, Any] | None = None) -> Take:
     """What the header of a recording says of it; the protocol says what the header leaves open.
 
     Args:

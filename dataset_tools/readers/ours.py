@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -51,10 +51,27 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: no recordings, a sequence without labels, or a split that is empty; labels of another hand model.
         ConfigError: an unknown split.
     """
+    return index_of(root, split)
+
+
+def index_of(root: Path, split: str, only: Collection[str] | None = None) -> list[str]:
+    """Keys of those sequences of a split that are meant: a dataset may be labelled in part.
+
+    Args:
+        root: the dataset.
+        split: its split.
+        only: names of sequences; None for all.
+
+    Raises:
+        DatasetError: as `index`.
+        ConfigError: an unknown split.
+    """
     root = Path(root)
     kept = KeptKeys(root, os.environ.get("HOI_MANO", ""))
     keys: list[str] = []
     for name, views in _sequences_of(root, split).items():
+        if only is not None and name not in only:
+            continue
         folder = sequences.find_sequence(root, name)
         files = sorted(folder.glob("*.h5"))
         found = kept.of(name, files, partial(_keys_of, folder))

@@ -35,6 +35,7 @@ INFO = ReaderInfo(
     unit="m",
     tree="""  mano_render_128/set.json  shard_00000.h5 ...    a set, made with `hoi-data synth`
   grasps_224/set.json  ...                        others beside it""",
+    key_parts=("set", "poses", "moment", "view"),
 )
 
 logger = logging.getLogger(__name__)

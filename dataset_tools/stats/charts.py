@@ -36,7 +36,7 @@ def need_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401 -- only to know
     except ImportError as error:
-        raise ConfigError("plots need matplotlib.", "Type `pip install hoi-toolkit[plots]`.") from error
+        raise ConfigError("plots need matplotlib.", "pip install 'hoi-toolkit[plots]'") from error
 
 
 def palette(names: Sequence[str]) -> Palette:
@@ -184,8 +184,7 @@ def _svg(draw: Callable[[Axes], None], size_inch: tuple[float, float], name: str
     import matplotlib
     from matplotlib.figure import Figure
 
-    style = {"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}
-    with matplotlib.rc_context(style):
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "none", "font.size": 9}):
         figure: Figure = Figure(figsize=size_inch, layout="constrained")
         axes = figure.subplots()
         axes.grid(alpha=0.25)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -50,7 +50,7 @@ class Options:
     """Of that choice."""
     workers: int = 1
     """Processes."""
-    edges: EdgeParams = EdgeParams()
+    edges: EdgeParams = field(default_factory=EdgeParams)
     """How edges are made."""
 
 

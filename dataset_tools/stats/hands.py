@@ -38,7 +38,7 @@ def palm_frames(joints_m: F64) -> F64:
     ahead = _unit(middle - wrist)
     back = np.cross(little - wrist, index - wrist)
     back = _unit(back - (back * ahead).sum(-1, keepdims=True) * ahead)
-    return np.stack([np.cross(ahead, back), ahead, back], axis=-1)
+    return np.stack([np.cross(back, ahead), ahead, back], axis=-1)
 
 
 def view_angles(joints_m: F64) -> F64:
@@ -80,7 +80,7 @@ def joint_angles(joints_m: F64, template_m: F64, axes: F64) -> F64:
     Returns:
         `(N, 15, 2)` rad, flexion and abduction; NaN where a joint is unknown.
     """
-    own = template_m[[int(np.flatnonzero(_TO_MANO == j)[0]) for j in _PALM]]
+    own = template_m[[int(np.flatnonzero(j == _TO_MANO)[0]) for j in _PALM]]
     palm = _rotations_onto(own, joints_m[:, list(_PALM)])
     out = np.full((len(joints_m), N_FINGER_JOINTS, 2), np.nan)
     for finger, base in enumerate(_FINGERS_IN_MANO):

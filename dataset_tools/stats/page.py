@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,13 +52,9 @@ def _contents(datasets: pd.DataFrame) -> str:
         tiles.append((f"{row['samples']:,}", f"samples of {row['dataset']}", looked))
         tiles.append((f"{row['moments']:,}", "moments", f"at most {row['views']} views of each"))
     rows = table5(datasets)
-    return html.section(
-        "What is in it",
-        html.tiles(tiles),
-        _table(datasets),
-        html.table(list(rows.columns), rows.astype(str).to_numpy().tolist(), "As Table 5 of the SPLite paper prints it: "
-                   "size in pictures, modalities " + "; ".join(datasets["modalities"]) + "."),
-    )  # fmt: skip
+    told = f"As in Table 5 of the SPLite paper: size in pictures; modalities {'; '.join(datasets['modalities'])}."
+    printed = html.table(list(rows.columns), rows.astype(str).to_numpy().tolist(), told)
+    return html.section("What is in it", html.tiles(tiles), _table(datasets), printed)
 
 
 def _counts(counts: pd.DataFrame, colours: charts.Palette) -> str:
@@ -91,7 +87,7 @@ def _poses(tables: Mapping[str, pd.DataFrame], colours: charts.Palette) -> str:
     )  # fmt: skip
 
 
-def _pose_row(row: Mapping[str, object], angles: pd.DataFrame) -> list[str]:
+def _pose_row(row: Mapping[Hashable, object], angles: pd.DataFrame) -> list[str]:
     own = angles[angles["dataset"] == row["dataset"]]
     names = ("dimensions", "components_90", "finger_states", "finger_entropy_bits")
     shares = [_percent(own[name].mean()) for name in ("reached", "beyond")]
@@ -162,7 +158,7 @@ def _histograms(
     measured: Sequence[Collected], quantities: pd.DataFrame, columns: Sequence[str], colours: charts.Palette
 ) -> list[str]:
     """Charts of what at least one dataset tells."""
-    known = quantities.drop_duplicates("quantity").set_index("quantity")["meaning"] if len(quantities) else {}
+    known = dict(zip(quantities["quantity"], quantities["meaning"], strict=True)) if len(quantities) else {}
     return [
         html.chart(
             charts.histogram(measured, column, known[column], colours), known[column][0].upper() + known[column][1:]

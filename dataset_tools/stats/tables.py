@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BANDS, SECTORS = 6, 12
 """Equal areas of the sphere of view directions: bands of elevation, sectors of azimuth."""
-FACTS = ("participant", "object", "scenario", "action", "view", "side", "part", "background", "scene")
+FACTS = ("participant", "object", "scenario", "action", "view", "side", "set", "part", "background", "scene")
 """What is counted, where a dataset tells it."""
 _SCALARS: Mapping[str, str] = {
     "distance_m": "distance of the hand, m",
@@ -120,7 +120,10 @@ def counts(root: Path, one: Collected) -> pd.DataFrame:
 
 
 def _counted(name: str, fact: str, values: pd.Series, pictures: pd.Series, of: str) -> pd.DataFrame:
-    table = pictures.groupby(values.replace("", "unknown").rename("value")).agg(samples="size", pictures="nunique")
+    import pandas as pd
+
+    grouped = pictures.groupby(values.replace("", "unknown").rename("value"))
+    table = pd.DataFrame({"samples": grouped.size(), "pictures": grouped.nunique()})
     table = table.sort_values("samples", ascending=False, kind="stable").reset_index()
     table.insert(0, "dataset", name)
     table.insert(1, "by", fact)

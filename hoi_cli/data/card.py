@@ -90,7 +90,7 @@ def accuracy_of(root: Path, names: Sequence[str]) -> dict[str, float]:
     import logging
 
     from annotate.trust.statistics import sequence_statistics
-    from hoi_cli.data.stats import totals
+    from hoi_cli.data._labels import totals
     from hoi_core import log
     from hoi_core.errors import HoiError
     from hoi_core.sequence import annotation_path

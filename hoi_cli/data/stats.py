@@ -1,163 +1,201 @@
-"""Accuracy, agreement, cost and coverage of the labels, for the datasheet."""
+"""What datasets hold: hands, poses, views, occlusion, edges; of one's own also how far the labels can be trusted."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tyro
 
 from hoi_cli._run import Common, with_data, write_json
 
-_MEANS = ("joint_error_mm", "vertex_error_mm", "coverage90", "object_add_mm", "object_adds_mm", "object_rotation_deg")
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.progress import Progress, TaskID
+
+    from dataset_tools.stats.collect import Collected
+    from hoi_core.errors import HoiError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Common):
-    """Print how good the labels are, how well people agree and what a frame cost."""
+    """Say what datasets hold; of your own also how good the labels are, how well people agree, what a frame cost."""
 
     sequence: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Sequences; default is all that have labels."""
+    """Sequences of your own; default is all that have labels."""
+    dataset: str = "ours"
+    """Datasets to look at, joined by +, such as ours+freihand."""
+    split: str = "all"
+    """Their split."""
+    sample: int = 1000
+    """Most samples of each dataset whose pictures are looked at, chosen at random; 0 looks at all."""
     csv: Path | None = None
-    """Also write a table with one row for each sequence."""
+    """Also write every table to this folder."""
+    html: Path | None = None
+    """Also write a page with plots to this file."""
+    seed: int = 0
+    """Of the choice of samples."""
+    workers: int = 1
+    """Processes."""
 
 
 def job(command: Config, root: Path) -> None:
     """Run `hoi-data stats`."""
-    from annotate.trust.statistics import sequence_statistics
+    from dataset_tools import mix
+    from dataset_tools.readers import OURS
+    from dataset_tools.stats import charts, tables
+    from hoi_cli.data import _labels
     from hoi_core import log
-    from hoi_core.errors import DatasetError, SequenceError
+
+    names = [part.name for part in mix.parse(command.dataset)]
+    if command.html is not None:
+        charts.need_matplotlib()  # before the work, not after it
+    own = _labelled(root, command.sequence) if OURS in names else []
+    rows, failed = _labels.figures(root, own)
+    measured, missing = _measure(root, names, command, [name for name in own if name not in failed])
+    made = tables.tables(root, measured) if measured else {}
+    if made:
+        made["table5"] = tables.table5(made["datasets"])
+    total = {"dataset": _labels.totals(rows), "sequences": rows} if OURS in names else {}
+    records = {name: table.to_dict("records") for name, table in made.items()}
+    write_json(command.json, {**total, "failed": failed, "not_measured": _told(missing), "tables": records})
+    _write(command, rows, measured, made)
+    lines = [*map(_labels.line, rows), *(f"{name}: {why}" for name, why in failed.items())]
+    if rows:
+        lines += ["", *_labels.summary(_labels.totals(rows))]
+    log.panel(_title(rows, measured), [*lines, *_lines(made)], _next(command))
+    _raise_for(failed, len(own), missing)
+
+
+def _labelled(root: Path, wanted: Sequence[str]) -> list[str]:
+    """Sequences to look at."""
+    from hoi_core.errors import DatasetError
     from hoi_core.sequence import annotation_path, list_sequences
 
-    names = list(command.sequence) or [n for n in list_sequences(root) if annotation_path(root, n).exists()]
+    names = list(wanted) or [n for n in list_sequences(root) if annotation_path(root, n).exists()]
     if not names:
         raise DatasetError(f"no sequence of {root} has labels.", "Annotate them: `hoi-annotate all --auto`.")
-    rows: list[dict[str, object]] = []
-    failed: dict[str, str] = {}
+    return names
+
+
+def _measure(
+    root: Path, names: Sequence[str], command: Config, own: Sequence[str]
+) -> tuple[list[Collected], dict[str, HoiError]]:
+    """What each dataset shows, and why another one could not be measured."""
+    from dataset_tools.readers import OURS, home, ours
+    from dataset_tools.stats.collect import Options, collect
+    from hoi_core import log
+    from hoi_core.errors import HoiError
+
+    options = Options(command.split, command.sample, command.seed, command.workers)
+    done: list[Collected] = []
+    missing: dict[str, HoiError] = {}
     with log.progress() as bar:
-        for name in bar.track(names, description="looking at labels"):
+        for name in names:
+            task = bar.add_task(f"looking at pictures of {name}", total=None)
             try:
-                rows.append(sequence_statistics(root, name).row())
-            except SequenceError as error:
-                failed[name] = str(error)
-    total = totals(rows)
-    write_json(command.json, {"dataset": total, "sequences": rows, "failed": failed})
+                keys = ours.index_of(home(root, OURS), command.split, set(own)) if name == OURS else None
+                done.append(collect(root, name, options, keys, partial(_show, bar, task)))
+            except HoiError as error:
+                missing[name] = error
+    return done, missing
+
+
+def _show(bar: Progress, task: TaskID, done: int, of: int) -> None:
+    bar.update(task, completed=done, total=of)
+
+
+def _told(missing: Mapping[str, HoiError]) -> dict[str, str]:
+    return {name: str(error) for name, error in missing.items()}
+
+
+def _write(
+    command: Config, rows: list[dict[str, object]], measured: list[Collected], made: Mapping[str, pd.DataFrame]
+) -> None:
+    """The tables and the page, where they were asked for."""
+    import pandas as pd
+
+    from dataset_tools.stats.files import write_page, write_tables
+    from dataset_tools.stats.page import page
+    from hoi_cli.data import _labels
+
     if command.csv is not None:
-        write_csv(command.csv, rows)
-    lines = [_line(row) for row in rows] + [f"{name}: {why}" for name, why in failed.items()]
-    log.panel(
-        f"labels of {len(rows)} sequences", [*lines, "", *_summary(total)], with_data("hoi-data list", command.data)
-    )
+        samples = [one.rows.assign(dataset=one.name) for one in measured]
+        write_tables(
+            command.csv,
+            dict(made)
+            | ({"labels": pd.DataFrame(rows)} if rows else {})
+            | ({"samples": pd.concat(samples, ignore_index=True)} if samples else {}),
+        )
+    if command.html is not None and measured:
+        write_page(command.html, page(measured, made, [_labels.section(rows)] if rows else []))
+
+
+def _title(rows: Sequence[object], measured: Sequence[Collected]) -> str:
+    parts = [f"labels of {len(rows)} sequences"] if rows else []
+    return ", ".join([*parts, *(f"{len(one.rows)} samples of {one.name}" for one in measured)])
+
+
+def _lines(made: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What the pictures show, one paragraph for each dataset."""
+    if not made:
+        return []
+    lines = []
+    printed = made["table5"].astype(str)
+    for row in printed.to_dict("records"):
+        lines += ["", " | ".join(f"{name}: {cell}" for name, cell in row.items())]
+        lines += _paragraph(str(row["Dataset"]), made)
+    return lines
+
+
+def _paragraph(name: str, made: Mapping[str, pd.DataFrame]) -> list[str]:
+    """A dataset in a few lines; what it does not tell is left out."""
+
+    def of(table: str) -> pd.DataFrame:
+        return made[table][made[table]["dataset"] == name]
+
+    about = of("datasets").iloc[0]
+    lines = [
+        f"  {about['samples']} samples in {about['pictures']} pictures of {about['moments']} moments; "
+        f"{about['measured']} looked at" + (f", {about['unreadable']} unreadable" if about["unreadable"] else "")
+    ]
+    for by, values in of("counts").groupby("by", sort=False):
+        shown = ", ".join(f"{v} {n}" for v, n in zip(values["value"][:6], values["samples"][:6], strict=True))
+        lines.append(f"  {by}: {shown}" + (f" and {len(values) - 6} more" if len(values) > 6 else ""))
+    angles, pose = of("angles"), of("poses").iloc[0]
+    if angles["samples"].sum():
+        lines.append(
+            f"  poses reach {100 * angles['reached'].mean():.0f} % of the joints' ranges, "
+            f"{100 * angles['beyond'].mean():.1f} % beyond; {pose.get('dimensions', float('nan')):.1f} dimensions"
+        )
+    for row in of("quantities").to_dict("records"):
+        low, middle, high = (f"{round(row[name], 4):.3g}" for name in ("p05", "p50", "p95"))
+        lines.append(f"  {row['meaning']}: {middle} ({low} to {high})")
+    for row in of("sparsity").to_dict("records"):
+        if row["edges"] == "fused":
+            lines.append(
+                f"  edge sparsity of the input: {100 * row['mean']:.1f} % (deviation {100 * row['deviation']:.1f})"
+            )
+    return lines
+
+
+def _next(command: Config) -> str:
+    if command.html is None:
+        return with_data(f"hoi-data stats --dataset {command.dataset} --html stats.html", command.data)
+    return with_data("hoi-data check", command.data)
+
+
+def _raise_for(failed: Mapping[str, str], of: int, missing: Mapping[str, HoiError]) -> None:
+    """Fail after the report if something could not be read."""
+    from hoi_core.errors import SequenceError
+
     if failed:
         raise SequenceError(
-            f"{len(failed)} of {len(names)} sequences could not be read: {', '.join(failed)}.",
+            f"{len(failed)} of {of} sequences could not be read: {', '.join(failed)}.",
             "The reasons are above; `hoi-data check` says more.",
         )
-
-
-def totals(rows: Sequence[Mapping[str, object]]) -> dict[str, float]:
-    """Figures of the whole dataset: sums, and means over sequences weighted by what each counts.
-
-    Args:
-        rows: of `SequenceStatistics.row`.
-    """
-    frames = _sum(rows, "frames")
-    reviewed = [_number(row, "frames_accepted") + _number(row, "frames_edited") for row in rows]
-    out = {
-        "sequences": float(len(rows)),
-        "frames": frames,
-        "human_seconds": _sum(rows, "human_seconds"),
-        "human_seconds_per_frame": _sum(rows, "human_seconds") / max(frames, 1.0),
-        "clicks_per_frame": _sum(rows, "clicks") / max(frames, 1.0),
-        "frames_reviewed": sum(reviewed),
-        "accepted_without_edit_share": _mean(rows, "accepted_without_edit_share", reviewed),
-        "agreement_frames": _sum(rows, "agreement_frames"),
-        "agreement_mm": _mean(rows, "agreement_mm", [_number(row, "agreement_frames") for row in rows]),
-        "fingertip_clicked_mm": _mean(rows, "fingertip_clicked_mm", [_number(r, "fingertip_clicked") for r in rows]),
-        "fingertip_nearest_mm": _mean(rows, "fingertip_nearest_mm", [_number(r, "fingertip_nearest") for r in rows]),
-        "sensor_offset_ms": _mean(rows, "sensor_offset_ms", [1.0] * len(rows)),
-        "expected_error_mm": _mean(rows, "expected_error_mm", [_number(row, "frames") for row in rows]),
-    }
-    return out | {name: _mean(rows, name, [_number(row, "frames") for row in rows]) for name in _MEANS}
-
-
-def write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
-    """Write the rows as a table; what is missing is an empty cell.
-
-    Raises:
-        StorageError: the file cannot be written.
-    """
-    import csv
-    import io
-
-    from hoi_core.sequence import storage_errors
-
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    table.writeheader()
-    for row in rows:
-        table.writerow({name: "" if _missing(value) else value for name, value in row.items()})
-    with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(path.name + ".part")
-        draft.write_text(text.getvalue(), encoding="utf8")
-        draft.replace(path)
-
-
-def _missing(value: object) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _number(row: Mapping[str, object], name: str) -> float:
-    value = row.get(name)
-    return float(value) if isinstance(value, (int, float)) and not _missing(value) else 0.0
-
-
-def _sum(rows: Sequence[Mapping[str, object]], name: str) -> float:
-    return sum(_number(row, name) for row in rows)
-
-
-def _mean(rows: Sequence[Mapping[str, object]], name: str, weights: Sequence[float]) -> float:
-    """Weighted mean over the rows that know the figure; NaN where none does."""
-    known = [
-        (_number(row, name), weight)
-        for row, weight in zip(rows, weights, strict=True)
-        if row.get(name) is not None and not _missing(row[name]) and weight > 0
-    ]
-    return sum(v * w for v, w in known) / sum(w for _, w in known) if known else float("nan")
-
-
-def _line(row: Mapping[str, object]) -> str:
-    """One sequence in a line."""
-    labelled = ", ".join(
-        f"{name.removeprefix('labelled_share_')} {share:.0%}"
-        for name, share in row.items()
-        if name.startswith("labelled_share_") and isinstance(share, float)
-    )
-    accuracy = f", {_text(row['joint_error_mm'])} mm from the truth" if "joint_error_mm" in row else ""
-    return (
-        f"{row['sequence']} {row['revision']} by {row['author']}: {row['frames']} frames, {labelled or 'no label'}, "
-        f"{_text(row['expected_error_mm'])} mm expected{accuracy}"
-    )
-
-
-def _summary(total: Mapping[str, float]) -> list[str]:
-    """The dataset in a few lines."""
-    return [
-        f"accuracy: {_text(total['joint_error_mm'])} mm from the truth, {_text(total['expected_error_mm'])} mm "
-        f"expected; the 90 % ellipsoid holds {_text(100 * total['coverage90'])} %",
-        f"fingertips on the point cloud: {_text(total['fingertip_clicked_mm'])} mm clicked, "
-        f"{_text(total['fingertip_nearest_mm'])} mm nearest",
-        f"agreement of people: {_text(total['agreement_mm'])} mm over {total['agreement_frames']:.0f} frames",
-        f"cost: {_text(total['human_seconds_per_frame'])} s and {_text(total['clicks_per_frame'])} clicks a frame; "
-        f"{_text(100 * total['accepted_without_edit_share'])} % of {total['frames_reviewed']:.0f} reviewed frames "
-        "accepted without an edit",
-        f"sensor: {_text(total['sensor_offset_ms'])} ms behind the labels",
-    ]
-
-
-def _text(value: object) -> str:
-    return "unknown" if not isinstance(value, (int, float)) or _missing(value) else f"{value:.3g}"
+    for error in missing.values():
+        raise error

@@ -4,12 +4,17 @@ import pickle
 
 import cv2
 import numpy as np
+import pandas as pd
 import pytest
 
 from dataset_tools import readers
+from dataset_tools.stats import tables
+from dataset_tools.stats.collect import Collected, parts_of_keys
+from dataset_tools.stats.measure import COLUMNS, measure
 from hoi_core import camera as cameras
 from hoi_core import plugins
 from hoi_core.conventions import BONES, JOINT_ORDERS
+from hoi_core.edges import EdgeParams
 from hoi_core.errors import ConfigError, DatasetError
 
 NAMES = sorted(plugins.names("dataset_tools.readers"))
@@ -58,6 +63,19 @@ def test_splits_are_parts_of_all_and_a_group_is_in_one(dataset):
     assert not train & test
     with pytest.raises(ConfigError, match="split"):
         reader.index(root, "no such split")
+
+
+def test_keys_have_the_parts_that_info_names(dataset):
+    reader, root = dataset
+    names = reader.INFO.key_parts
+    assert len(set(names)) == len(names)
+    for key in reader.index(root, "all"):
+        parts = key.split("/")
+        # Recordings of our own name the side only where both hands are labelled.
+        assert len(parts) == len(names) or (reader.INFO.name == readers.OURS and len(parts) == len(names) - 1)
+        told = dict(zip(names, parts, strict=False))
+        if "side" in told:
+            assert told["side"] == reader.read(root, key).side
 
 
 def test_samples_keep_shapes_units_and_names(dataset):
@@ -135,6 +153,24 @@ def test_labels_lie_on_the_picture(dataset):
         if sample.joints_px is not None and sample.joints_valid.any():
             distance = sample.joints_px - cameras.project(sample.camera, sample.joints_m)
             assert np.nanmax(np.linalg.norm(distance[sample.joints_valid], axis=-1)) < 1.0
+
+
+def test_what_it_shows_can_be_measured(dataset, tmp_path):
+    reader, root = dataset
+    keys = reader.index(root, "all")
+    found = measure(reader, root, keys, EdgeParams())
+    assert list(found.keys) == keys
+    assert not found.failed
+    rows = pd.DataFrame(found.values, columns=list(COLUMNS))
+    assert rows[["fused", "outside", "crop_px"]].notna().all(axis=None)
+    assert (rows["distance_m"].between(0.1, 3.0) == reader.INFO.camera_known).all()
+    rows.insert(0, "key", found.keys)
+    rows.insert(1, "objects", found.objects)
+    one = Collected(reader.INFO.name, parts_of_keys(reader, keys), rows, {}, ("colour",))
+    made = tables.tables(root, [one])
+    assert made["datasets"]["samples"].tolist() == [len(keys)]
+    assert {"side"} <= set(made["counts"]["by"])
+    assert (made["counts"].groupby("by")["share"].sum() - 1).abs().max() < 1e-9
 
 
 def test_a_mesh_has_its_joints(dataset):

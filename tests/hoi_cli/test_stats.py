@@ -3,12 +3,14 @@
 import csv
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
 
+from dataset_tools.readers import freihand, ours
 from hoi_cli.data import main
-from hoi_cli.data.stats import totals, write_csv
+from hoi_cli.data._labels import totals
 from hoi_core.errors import SequenceError
 
 
@@ -40,16 +42,6 @@ def test_totals_weigh_each_sequence_by_what_it_counts() -> None:
     assert math.isnan(totals([])["joint_error_mm"])
 
 
-def test_a_table_has_every_column_once_and_empty_cells_for_what_is_missing(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "stats.csv"
-    write_csv(path, [row("a"), row("b", joint_error_mm=2.5)])
-    with path.open(newline="") as file:
-        first, second = csv.DictReader(file)
-    assert first["sequence"] == "a"
-    assert first["joint_error_mm"] == first["agreement_mm"] == ""
-    assert second["joint_error_mm"] == "2.5"
-
-
 @pytest.fixture
 def labelled(tmp_path: Path, monkeypatch) -> Path:
     """Two sequences of empty files, of which the second cannot be read."""
@@ -69,8 +61,8 @@ def labelled(tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_one_broken_sequence_is_named_and_the_others_are_counted(labelled: Path, capsys) -> None:
-    out, table = labelled / "stats.json", labelled / "stats.csv"
-    code = main(["stats", "--data", str(labelled), "--json", str(out), "--csv", str(table)])
+    out, folder = labelled / "stats.json", labelled / "tables"
+    code = main(["stats", "--data", str(labelled), "--json", str(out), "--csv", str(folder)])
     said = capsys.readouterr()
     assert code == 2
     assert "1 of 2 sequences could not be read: seq_002" in said.err
@@ -78,10 +70,74 @@ def test_one_broken_sequence_is_named_and_the_others_are_counted(labelled: Path,
     assert figures["dataset"]["sequences"] == 1
     assert figures["sequences"][0]["agreement_mm"] is None
     assert "seq_002 is broken" in figures["failed"]["seq_002"]
-    assert len(table.read_text().splitlines()) == 2
+    # The files are empty: their labels were made up, and there are no pictures to look at.
+    assert list(figures["not_measured"]) == ["ours"]
+    (line,) = csv.DictReader((folder / "labels.csv").open(newline=""))
+    assert line["sequence"] == "seq_001"
+    assert line["agreement_mm"] == ""
     assert "seq_001 r001 by auto" in said.out
 
 
 def test_no_labels_says_what_to_type(tmp_path: Path, capsys) -> None:
     assert main(["stats", "--data", str(tmp_path)]) == 2
     assert "hoi-annotate all --auto" in capsys.readouterr().err
+
+
+def test_pictures_of_labelled_sequences_are_looked_at_and_others_left_alone(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
+    ours.tiny(tmp_path)
+    (tmp_path / "sequences" / "seq_002" / "annotation.h5").unlink()
+    rows = type("Figures", (), {"row": lambda self: row("seq_001")})
+    monkeypatch.setattr("annotate.trust.statistics.sequence_statistics", lambda root, name: rows())
+    out = tmp_path / "stats.json"
+    assert main(["stats", "--data", str(tmp_path), "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    assert figures["dataset"]["sequences"] == 1
+    assert figures["tables"]["datasets"][0]["samples"] == 1
+    assert {"by": "participant", "value": "p01", "samples": 1}.items() <= figures["tables"]["counts"][0].items()
+    assert "poses reach" in capsys.readouterr().out
+
+
+def test_another_dataset_has_tables_and_a_page_but_no_figures_of_labels(tmp_path: Path, capsys) -> None:
+    (tmp_path / "freihand").mkdir()
+    freihand.tiny(tmp_path / "freihand")
+    out, folder, html = tmp_path / "stats.json", tmp_path / "tables", tmp_path / "stats.html"
+    arguments = ["--dataset", "freihand", "--json", str(out), "--csv", str(folder), "--html", str(html)]
+    assert main(["stats", "--data", str(tmp_path), *arguments]) == 0
+    said = capsys.readouterr().out
+    assert "Dataset: freihand | Size: 9 | Mesh: ✓ | Multi-view: × | Multi-modality: ×" in said.replace("\n", " ")
+    figures = json.loads(out.read_text())
+    assert "dataset" not in figures
+    assert [record["edges"] for record in figures["tables"]["sparsity"]].count("sobel") == 8
+    expected = {
+        "datasets",
+        "counts",
+        "quantities",
+        "angles",
+        "poses",
+        "views",
+        "bones",
+        "sparsity",
+        "table5",
+        "samples",
+    }
+    assert {path.stem for path in folder.iterdir()} == expected
+    samples = list(csv.DictReader((folder / "samples.csv").open(newline="")))
+    assert [line["key"] for line in samples] == freihand.index(tmp_path / "freihand", "all")
+    assert html.read_text().count("<svg") > 10
+
+
+def test_a_dataset_that_is_absent_is_told_after_the_others(tmp_path: Path, capsys) -> None:
+    (tmp_path / "freihand").mkdir()
+    freihand.tiny(tmp_path / "freihand")
+    assert main(["stats", "--data", str(tmp_path), "--dataset", "freihand+stb", "--sample", "2"]) == 2
+    said = capsys.readouterr()
+    assert "2 samples of freihand" in said.out
+    assert "expected stb" in said.err
+
+
+def test_plots_are_refused_before_the_work_where_they_cannot_be_drawn(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["stats", "--data", str(tmp_path), "--dataset", "freihand", "--html", str(tmp_path / "a.html")]) == 2
+    assert "hoi-toolkit[plots]" in capsys.readouterr().err
