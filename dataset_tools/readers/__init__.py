@@ -60,7 +60,8 @@ class ReaderInfo:
     across the width."""
     key_parts: tuple[str, ...] = ()
     """What the parts of a key between its slashes are: `participant`, `sequence`, `view`, `moment`, `side` and
-    `person` mean the same everywhere; other words are the dataset's own."""
+    `person` mean the same everywhere; other words are the dataset's own. The last one may be
+    missing from a key."""
 
 
 def home(root: Path, name: str) -> Path:
