@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from dataset_tools.submission import Hands
 from hoi_core import metrics, runtime
+from hoi_core.conventions import N_VERTICES
 from hoi_core.edges import EdgeParams
-from hoi_core.errors import ConfigError
+from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.types import F64, Batch
 from learning import runs
 from learning.data import DataConfig, HandDataset, InOrder, loader
 from learning.output import interpret
+
+_TINY_M = 1e-8  # a prediction of zeros has no length
 
 Predictor = Callable[[Batch], tuple[F64, F64]]
 """A batch to joints `(B, 21, 3)` m and vertices `(B, 778, 3)` m in the crop's frame."""
@@ -96,6 +100,43 @@ def evaluate(
         found.append((joints, true, vertices, batch.vertices_m.double().numpy()))
     joints, true, vertices, true_vertices = (np.concatenate(x) for x in zip(*found, strict=True))
     return hand_figures(joints, true, vertices, true_vertices, allow_reflection=allow_reflection)
+
+
+def compare(pred: Hands, true: Hands, *, allow_reflection: bool, scaled: bool = False) -> dict[str, float | int]:
+    """Errors of predictions of an evaluation set.
+
+    Args:
+        pred: predictions.
+        true: labels, in the same order.
+        allow_reflection: align as the official evaluators do, mirroring included.
+        scaled: also errors with the wrist and one bone's length taken from the labels (`xyz_sc_tr_*`), as HO-3D has.
+
+    Returns:
+        The figures of `hand_figures`; those of meshes are NaN where either side has none.
+
+    Raises:
+        DatasetError: another number of predictions than of labels.
+    """
+    if len(pred.joints_m) != len(true.joints_m):
+        raise DatasetError(
+            f"expected {len(true.joints_m)} predictions, as there are labels; got {len(pred.joints_m)}.",
+            "Predict every image of the evaluation set, in its order.",
+        )
+    unknown = np.full((len(true.joints_m), N_VERTICES, 3), np.nan)
+    meshes = (unknown if hands.vertices_m is None else hands.vertices_m for hands in (pred, true))
+    figures = hand_figures(pred.joints_m, true.joints_m, *meshes, allow_reflection=allow_reflection)
+    if scaled:
+        errors = metrics.point_errors_mm(_scaled(pred.joints_m, true.joints_m), true.joints_m)
+        figures["xyz_sc_tr_mm"] = metrics.mean_over_points_mm(errors)
+        figures["xyz_sc_tr_auc"] = metrics.auc(errors)
+    return figures
+
+
+def _scaled(joints_m: F64, true_m: F64) -> F64:
+    """Predictions with the true wrist, and the true distance from there to the base of the middle finger."""
+    spread, true_spread = joints_m - joints_m[:, :1], true_m - true_m[:, :1]
+    factor = np.linalg.norm(true_spread[:, 9], axis=-1) / np.maximum(np.linalg.norm(spread[:, 9], axis=-1), _TINY_M)
+    return spread * factor[:, None, None] + true_m[:, :1]
 
 
 def hand_figures(

@@ -12,7 +12,8 @@ A reader defines
 and, where the dataset has them,
 
 - `depth_m(root, key) -> (H, W)` float32 m, registered to the image; NaN where unknown;
-- `segmentation(root, key) -> (H, W)` uint8: 0 background, 1 hand, 2 object.
+- `segmentation(root, key) -> (H, W)` uint8: 0 background, 1 hand, 2 object;
+- `box_px(root, key) -> Box | None`, where its evaluation says where the hand is.
 
 `root` is the folder of that dataset alone; `home` finds it.
 """

@@ -23,6 +23,7 @@ from dataset_tools.readers._native import (
     read_raw,
     text,
 )
+from hoi_core import crop as crops
 from hoi_core.conventions import JOINT_ORDERS, N_JOINTS, N_POSE, N_VERTICES, reorder
 from hoi_core.errors import DatasetError
 from hoi_core.plugins import unknown_name
@@ -80,6 +81,7 @@ def info(version: int, train: int, test: int, suffix: str, url: str) -> ReaderIn
             "that are handed in for evaluation; its wrist must agree with the labels to 5 mm, or reading stops.",
             "Whether the last digit of a sequence of two digits always is the camera; if so, SB10, SB12 and SB14 of "
             "the training set show the moments of SB11 and SB13 of the evaluation set.",
+            "That handBoundingBox is left, top, right, bottom.",
             "Segmentation (a separate download for version 3) is not read: no document gives its colours and size.",
         ),
     )
@@ -148,6 +150,23 @@ def depth_m(root: Path, key: str) -> F32:
     packed = read_raw(root / folder / sequence / "depth" / f"{number}.png", (HEIGHT, WIDTH, 3), np.uint8)
     units = packed[..., 0].astype(np.float32) + np.float32(256) * packed[..., 1].astype(np.float32)
     return np.where(units > 0, units * np.float32(DEPTH_UNIT_M), np.float32(np.nan))
+
+
+def box_px(root: Path, key: str) -> crops.Box | None:
+    """The box around the hand that the evaluation set gives: x0, y0, x1, y1 px; None where there is none.
+
+    Raises:
+        DatasetError: no such key, or a damaged file.
+    """
+    folder, sequence, number = _split_key(key)
+    path = root / folder / sequence / "meta" / f"{number}.pkl"
+    meta = read_mapping(path)
+    if meta.get("handBoundingBox") is None:
+        return None
+    x0, y0, x1, y1 = numbers(meta, "handBoundingBox", (4,), path).tolist()
+    if not (x0 < x1 and y0 < y1):
+        raise DatasetError(f"expected left, top, right, bottom as 'handBoundingBox' in {path}.", REMEDY)
+    return x0, y0, x1, y1
 
 
 def _suffix(about: ReaderInfo) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dataset_tools.readers import _ho3d
+from hoi_core import crop as crops
 from hoi_core.types import F32, Sample
 
 INFO = _ho3d.info(3, 78297, 20137, "jpg", "https://www.tugraz.at/index.php?id=40231")
@@ -41,6 +42,15 @@ def depth_m(root: Path, key: str) -> F32:
         DatasetError: no such key, or a damaged file.
     """
     return _ho3d.depth_m(Path(root), key)
+
+
+def box_px(root: Path, key: str) -> crops.Box | None:
+    """The box around the hand that the evaluation set gives: x0, y0, x1, y1 px; None where there is none.
+
+    Raises:
+        DatasetError: no such key, or a damaged file.
+    """
+    return _ho3d.box_px(Path(root), key)
 
 
 def tiny(folder: Path) -> Path:

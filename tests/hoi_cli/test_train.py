@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from dataset_tools.readers import _tiny_ours
+from dataset_tools.readers import _tiny_ours, freihand, ho3d_v3
 from hoi_cli import bench, export, train
 from hoi_cli import eval as evaluate
 
@@ -138,3 +138,44 @@ def test_an_export_that_finds_no_space_leaves_the_one_before(made, tmp_path, cap
     assert export.main([str(made / "f"), "--data", str(made / "data"), "--out", str(out)]) == 2
     assert "my model.onnx: No space left on device" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_submission_measures_as_its_model_does(made, tmp_path, capsys):
+    freihand.tiny(tmp_path / "freihand")
+    model, root, pred = str(made / "f.onnx"), str(tmp_path), str(tmp_path / "pred.zip")
+    assert evaluate.main([model, "--dataset", "freihand", "--data", root, "--submission", pred]) == 0
+    assert "hoi-eval --predictions" in capsys.readouterr().out
+    assert evaluate.main([model, "--dataset", "freihand", "--data", root, "--json", f"{root}/model.json"]) == 0
+    truth = ["--truth", f"{root}/freihand", "--protocol", "freihand"]
+    assert evaluate.main(["--predictions", pred, *truth, "--json", f"{root}/file.json"]) == 0
+    by_model, by_file = (json.loads((tmp_path / name).read_text()) for name in ("model.json", "file.json"))
+    assert by_file.keys() == by_model.keys()
+    for key, value in by_model.items():
+        assert by_file[key] == pytest.approx(value, abs=1e-3), key
+
+
+def test_ho3d_has_a_figure_more(made, tmp_path):
+    ho3d_v3.tiny(tmp_path / "ho3d_v3")
+    pred = str(tmp_path / "pred.zip")
+    model = str(made / "f.onnx")
+    assert evaluate.main([model, "--dataset", "ho3d_v3", "--data", str(tmp_path), "--submission", pred]) == 0
+    truth = ["--truth", str(tmp_path / "ho3d_v3"), "--protocol", "ho3d", "--json", str(tmp_path / "e.json")]
+    assert evaluate.main(["--predictions", pred, *truth]) == 0
+    assert {"xyz_sc_tr_mm", "xyz_sc_tr_auc"} < json.loads((tmp_path / "e.json").read_text()).keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected a model or --predictions"),
+        (["f.onnx", "--predictions", "pred.json"], "expected a model or --predictions"),
+        (["--predictions", "pred.json"], "--truth"),
+        (["f.onnx", "--dataset", "rhd", "--submission", "a.zip"], "takes no submission"),
+        (["f.onnx", "--submission", "a.zip"], "takes no submission"),
+        (["f", "--dataset", "freihand", "--submission", "a.zip"], "expected an exported model"),
+        (["f.onnx", "--dataset", "freihand", "--split", "train", "--submission", "a.zip"], "whole test split"),
+    ],
+)
+def test_flags_that_do_not_go_together(arguments, message, capsys):
+    assert evaluate.main(arguments) == 2
+    assert message in " ".join(capsys.readouterr().err.split())

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from learning.evaluate import hand_figures
+from dataset_tools.submission import Hands
+from hoi_core.errors import DatasetError
+from learning.evaluate import compare, hand_figures
 
 
 def truth(n: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -59,3 +61,32 @@ def test_labels_that_are_missing_do_not_count() -> None:
     nothing = hand_figures(pred, joints, pred_vertices, np.full_like(vertices, np.nan), allow_reflection=True)
     assert np.isnan(nothing["mesh_mm"])
     assert np.isnan(nothing["f5_pa"])
+
+
+class TestCompare:
+    def test_scale_and_place_of_the_wrist_may_be_given(self) -> None:
+        joints, vertices = truth()
+        smaller = joints[:, :1] + 0.5 * (joints - joints[:, :1]) + [0.0, 0.0, 0.1]
+        figures = compare(Hands(smaller, None), Hands(joints, vertices), allow_reflection=True, scaled=True)
+        assert figures["xyz_sc_tr_mm"] == pytest.approx(0.0, abs=1e-9)
+        assert figures["xyz_sc_tr_auc"] == pytest.approx(1.0, abs=0.006)
+        assert figures["xyz_mm"] > 50.0
+        assert np.isnan(figures["mesh_mm"])
+        # One tip is 9 mm off after scaling: a 21st of that on the average.
+        smaller[:, 4, 0] += 0.0045
+        figures = compare(Hands(smaller, None), Hands(joints, None), allow_reflection=True, scaled=True)
+        assert figures["xyz_sc_tr_mm"] == pytest.approx(9.0 / 21)
+
+    def test_only_ho3d_has_that_figure_and_zeros_have_one(self) -> None:
+        joints, vertices = truth()
+        assert "xyz_sc_tr_mm" not in compare(Hands(joints, vertices), Hands(joints, vertices), allow_reflection=True)
+        zeros = Hands(np.zeros_like(joints), np.zeros_like(vertices))
+        figures = compare(zeros, Hands(joints, vertices), allow_reflection=True, scaled=True)
+        from_wrist = 1e3 * np.linalg.norm(joints - joints[:, :1], axis=-1).mean()
+        assert figures["xyz_sc_tr_mm"] == pytest.approx(from_wrist)
+        assert figures["xyz_mm"] == pytest.approx(1e3 * np.linalg.norm(joints, axis=-1).mean())
+
+    def test_other_counts_are_refused(self) -> None:
+        joints, vertices = truth()
+        with pytest.raises(DatasetError, match="expected 3 predictions"):
+            compare(Hands(joints[:2], None), Hands(joints, vertices), allow_reflection=True)
