@@ -195,10 +195,21 @@ def _unreadable(path: Path, error: OSError) -> SequenceError:
     return SequenceError(f"{path} cannot be read: {text.splitlines()[0]}.", "Copy it again, or restore a backup.")
 
 
+def version_of(file: h5py.File) -> tuple[int, int]:
+    """Major and minor version of one of our files.
+
+    Raises:
+        KeyError: it says none.
+        ValueError: it says something else.
+    """
+    major, minor = (int(part) for part in str(file.attrs["format_version"]).split("."))
+    return major, minor
+
+
 def _check_version(path: Path, file: h5py.File, kind: str) -> None:
     try:
         found, text = str(file.attrs["format"]), str(file.attrs["format_version"])
-        major, minor = (int(part) for part in text.split("."))
+        major, minor = version_of(file)
     except (KeyError, ValueError, OSError) as error:
         raise SequenceError(
             f"{path} is HDF5, but no {kind} file.", "Give a file that this program recorded."

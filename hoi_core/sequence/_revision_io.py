@@ -208,11 +208,17 @@ def _read_all(group: h5py.Group, kind: str) -> dict:
     return found
 
 
-def _read_keypoints(group: h5py.Group) -> dict[Side, HandKeypoints]:
-    out: dict[Side, HandKeypoints] = {}
+def first_side(group: h5py.Group) -> str:
+    """The hand whose keypoints lie in `keypoints`; empty where there are none."""
     side = str(group["keypoints"].attrs.get("side", ""))
     if not side and len(group["keypoints"]):
         side = next(iter(group["hands"]), _ONLY_SIDE)  # version 1.0: keypoints of the only hand
+    return side
+
+
+def _read_keypoints(group: h5py.Group) -> dict[Side, HandKeypoints]:
+    out: dict[Side, HandKeypoints] = {}
+    side = first_side(group)
     for name, where in [(side, group), *group.get("more_keypoints", {}).items()]:
         if name:
             out[_side(name)] = HandKeypoints(_read_all(where, "keypoints"), _read_all(where, "keypoint_marks"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from hoi_core.conventions import SIDES, Side
 from hoi_core.sequence._files import OpenFile, damage, read_camera, stamp, storage_errors, write_camera
-from hoi_core.sequence._revision_io import check_revision, read_revision_group, write_revision_group
+from hoi_core.sequence._revision_io import check_revision, digest_revision, read_revision_group, write_revision_group
 from hoi_core.sequence._tables import DROP
 from hoi_core.sequence.codec import CODEC
 from hoi_core.sequence.drops import Drop
@@ -88,6 +89,16 @@ class Truth(OpenFile):
     def surface_m(self, side: Side) -> F32:
         """Vertices `(M, 778, 3)` m of a hand that `load` has."""
         return self.more_vertices_m.get(side, self.vertices_m)
+
+    def content_hash(self) -> str:
+        """SHA-256 of the truth: the same however the file is compressed or migrated."""
+        total = hashlib.sha256(digest_revision(self.load()))
+        for surface_m in (self.vertices_m, *self.more_vertices_m.values()):
+            total.update(np.ascontiguousarray(surface_m).tobytes())
+        for name, (numbers, t_true_ns) in sorted(self.clocks.items()):
+            total.update(f"{name} {numbers.tolist()} {t_true_ns.tolist()}".encode())
+        total.update(repr((self.drops, sorted(self.cameras))).encode())
+        return total.hexdigest()
 
     def load(self) -> Revision:
         """The truth at the simulator's moments, laid out as a revision."""
