@@ -123,8 +123,7 @@ def test_what_would_say_something_else_stays_as_it_was(root, monkeypatch):
     before = files(root)
 
     def loses(file):
-        (hand, *_) = file["revisions/r000/hands"].values()
-        hand["betas"][0] += 1e-12
+        file["revisions/r000/t_ns"][0] += 1
 
     monkeypatch.setitem(STEPS, ("hoi-annotation", (1, 0)), ((1, 1), loses))
     with pytest.raises(SequenceError, match="would say something else"):
