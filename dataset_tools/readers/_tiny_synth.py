@@ -45,10 +45,10 @@ def write_set(folder: Path, recipe: Recipe) -> None:
 
 
 def image(recipe: Recipe, index: int) -> SynthImage:
-    """An image, which depends on its number alone."""
+    """An image, which depends on the recipe and its number alone."""
     side = SIDES[index % 2]
     first = Camera(recipe.size_px, recipe.size_px, 200.0, 200.0, 63.5, 63.5)
-    shown = hand(side, index, (0.0, 0.0, 0.5))
+    shown = hand(side, index + 7 * recipe.seed, (0.0, 0.0, 0.5))
     views = [_view(first, shown, grasped=recipe.preset == "grasps")]
     if recipe.second_view:
         views.append(_view(_beside(first, shown.joints_m.mean(0)), shown, grasped=recipe.preset == "grasps"))
