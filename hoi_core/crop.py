@@ -8,6 +8,7 @@ exact, lens distortion is gone, and points move between both frames by one ortho
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class HandCrop:
         """Whether a left hand is shown as a right one."""
         return bool(np.linalg.det(self.R_cam_crop) < 0)
 
-    @property
+    @cached_property
     def camera(self) -> Camera:
         """Intrinsics of the crop."""
         centre = (self.size - 1) / 2
@@ -124,24 +125,30 @@ def warp(image: U8, camera: Camera, crop: HandCrop, *, supersample: int = 2) -> 
     """
     import cv2
 
-    n = -(-crop.size * supersample // _CELL)
-    # One node beyond each side, so that the interpolation never extrapolates.
-    nodes = ((np.arange(n + 2) - 0.5) * _CELL) / supersample - 0.5
-    u, v = np.meshgrid(nodes, nodes)
-    rays_crop = cameras.rays(crop.camera, np.stack([u, v], axis=-1))
+    nodes = _nodes(crop.size, supersample)
+    rays_crop = cameras.rays(crop.camera, nodes)
     # Behind the camera there is no pixel; far outside stands for it.
     pixels = cameras.project(camera, from_crop(crop, rays_crop))
     source = np.where(np.isfinite(pixels), pixels, -1e6).astype(np.float32)
     inner = slice(_CELL, _CELL + crop.size * supersample)
     # The two coordinates one after the other: a remap reads them faster so than side by side.
     x, y = (
-        cv2.resize(part, ((n + 2) * _CELL, (n + 2) * _CELL), interpolation=cv2.INTER_LINEAR)[inner, inner]
+        cv2.resize(part, None, fx=_CELL, fy=_CELL, interpolation=cv2.INTER_LINEAR)[inner, inner]
         for part in cv2.split(source)
     )
     fine = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if supersample > 1:
         fine = cv2.resize(fine, (crop.size, crop.size), interpolation=cv2.INTER_AREA)
     return np.asarray(fine, dtype=np.uint8)
+
+
+@lru_cache(maxsize=8)
+def _nodes(size: int, supersample: int) -> F64:
+    """Pixels of a crop at which its warp is exact. `(n, n, 2)`."""
+    n = -(-size * supersample // _CELL)
+    # One node beyond each side, so that the interpolation never extrapolates.
+    nodes = ((np.arange(n + 2) - 0.5) * _CELL) / supersample - 0.5
+    return np.stack(np.meshgrid(nodes, nodes), axis=-1)
 
 
 def camera_space(uv: Any, depth: Any, focal_px: Any, size: int) -> Any:

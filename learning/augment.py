@@ -143,12 +143,13 @@ def _draw_things(image: U8, count: int, largest: float, rng: np.random.Generator
     import cv2
 
     size = len(image)
-    kinds, widths = rng.integers(0, 3, count).tolist(), rng.integers(1, 6, count).tolist()
-    colours = rng.integers(0, 256, (count, 3)).tolist()
-    places = rng.integers(0, size, (count, 2)).tolist()
-    extents = rng.integers(3, max(4, int(largest * size)), (count, 2)).tolist()
-    angles = rng.uniform(0.0, 180.0, count).tolist()
-    for kind, width, colour, (x, y), (w, h), angle in zip(kinds, widths, colours, places, extents, angles, strict=True):
+    # All numbers at once: a call for each takes longer than the drawing.
+    end_of_extent = max(4, int(largest * size))
+    first = np.array([0, 1, 0, 0, 0, 0, 0, 3, 3, 0])
+    last = np.array([3, 6, 256, 256, 256, size, size, end_of_extent, end_of_extent, 180])
+    numbers = (first + rng.random((count, 10)) * (last - first)).astype(np.int64).tolist()
+    for kind, width, red, green, blue, x, y, w, h, angle in numbers:
+        colour = (red, green, blue)
         if kind == 0:
             turn = math.radians(angle)
             end = (int(x + 2 * w * math.cos(turn)), int(y + 2 * w * math.sin(turn)))

@@ -66,22 +66,61 @@ def make_item(
         augment: random changes, or None for the crop of evaluation.
         rng: randomness for `augment`.
     """
-    mirror = sample.side == "left"
     rng = rng or np.random.default_rng(0)
+    frame = framed(sample, config.size, augment, rng)
+    image = crops.warp(sample.image, sample.camera, frame.crop)
+    if augment:
+        other_ground = frame.vertices_m is not None and rng.random() < augment.background
+        image = changed(image, covered_by(frame, sample.side) if other_ground else None, augment, rng)
+    vertices = np.full((N_VERTICES, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
+    mirrored = sample.side == "left"
+    return Item(
+        fused_input(image, config.edges), frame.crop.camera.K, frame.joints_m, frame.joints_valid, vertices, mirrored
+    )
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A crop and the labels in its frame."""
+
+    crop: crops.HandCrop
+    """Where it looks."""
+    joints_m: F64
+    """(21, 3) m; 0 where not valid."""
+    joints_valid: Bool
+    """(21,)."""
+    vertices_m: F64 | None
+    """(778, 3) m."""
+
+
+def framed(sample: Sample, size: int, augment: Augment | None, rng: np.random.Generator) -> Framed:
+    """Place a crop around the hand and move the labels into it.
+
+    Args:
+        sample: labels in the camera frame.
+        size: side of the crop, px.
+        augment: how far the place may vary, or None for the crop of evaluation.
+        rng: randomness.
+    """
+    mirror = sample.side == "left"
     box = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
     place = random_placement(augment, rng, mirror=mirror) if augment else crops.Placement(mirror=mirror)
-    crop = crops.around(sample.camera, box, config.size, place)
+    crop = crops.around(sample.camera, box, size, place)
     known = sample.joints_valid & np.isfinite(sample.joints_m).all(-1)
     joints = np.where(known[:, None], crops.to_crop(crop, sample.joints_m), 0.0)
-    mesh = None if sample.vertices_m is None else crops.to_crop(crop, sample.vertices_m)
-    image = crops.warp(sample.image, sample.camera, crop)
-    if augment:
-        covered = None
-        if mesh is not None and rng.random() < augment.background:
-            covered = silhouette(cameras.project(crop.camera, mesh), _closed_faces(sample.side), crop.size)
-        image = changed(image, covered, augment, rng)
-    vertices = np.full((N_VERTICES, 3), np.nan) if mesh is None else mesh
-    return Item(fused_input(image, config.edges), crop.camera.K, joints, known, vertices, mirror)
+    return Framed(crop, joints, known, None if sample.vertices_m is None else crops.to_crop(crop, sample.vertices_m))
+
+
+def covered_by(frame: Framed, side: Side) -> Bool:
+    """Pixels of the crop that the hand's mesh covers. `(S, S)`.
+
+    Raises:
+        ValueError: the mesh is unknown.
+    """
+    if frame.vertices_m is None:
+        raise ValueError("a silhouette needs the mesh, got none")
+    pixels = cameras.project(frame.crop.camera, frame.vertices_m)
+    return silhouette(pixels, _closed_faces(side), frame.crop.size)
 
 
 def _closed_faces(side: Side) -> I64:
@@ -169,20 +208,20 @@ class HandDataset(Dataset[Item]):
         """Weight of each dataset."""
         return [p.weight for p in self.parts]
 
+    def read(self, number: int) -> Sample:
+        """Read one sample as its dataset has it."""
+        at = number
+        for part, keys in zip(self.parts, self._keys, strict=True):
+            if at < len(keys):
+                return self._reader(part.name).read(readers.home(self.root, part.name), keys[at])
+            at -= len(keys)
+        raise IndexError(f"sample {number} of {len(self)}")
+
     def sample(self, number: int) -> Sample:
         """Read one sample, cut to the part of the image that any crop can reach."""
         if number in self._cache:
             return self._cache[number]
-        at = number
-        for part, keys in zip(self.parts, self._keys, strict=True):
-            if at < len(keys):
-                found = around_hand(
-                    self._reader(part.name).read(readers.home(self.root, part.name), keys[at]), self.augment
-                )
-                break
-            at -= len(keys)
-        else:
-            raise IndexError(f"sample {number} of {len(self)}")
+        found = around_hand(self.read(number), self.augment)
         if self._cached_bytes + found.image.nbytes <= self.config.cache_mb * 1_000_000:
             self._cache[number] = found
             self._cached_bytes += found.image.nbytes
