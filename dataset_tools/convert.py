@@ -81,7 +81,7 @@ def convert(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DatasetError(f"{out} exists already.", "Name a new folder with --out.")
     home = readers.home(root, dataset)
-    keys, granted = _allowed(reader, root, {split: reader.index(home, split) for split in splits}, terms)
+    keys, granted = permitted(reader, root, {split: reader.index(home, split) for split in splits}, terms)
     draft = out.with_name(f"{out.name}.part")
     try:
         shutil.rmtree(draft, ignore_errors=True)
@@ -107,10 +107,10 @@ def convert(
     return replace(done, withheld=granted.withheld)
 
 
-def _allowed(
+def permitted(
     reader: ModuleType, root: Path, keys: dict[str, list[str]], terms: Terms
 ) -> tuple[dict[str, list[str]], Permit]:
-    """The keys that may go."""
+    """The keys that may go, by split, and what must go with them; errors as of `publish.permit.permit`."""
     info, group = reader.INFO, reader.group
     ours = info.name == readers.OURS
     names = sorted({group(key) for listed in keys.values() for key in listed}) if ours else []
