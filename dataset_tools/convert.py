@@ -114,7 +114,8 @@ def permitted(
     info, group = reader.INFO, reader.group
     ours = info.name == readers.OURS
     names = sorted({group(key) for listed in keys.values() for key in listed}) if ours else []
-    granted = permit(root, info, names, terms.audience, terms.today)
+    models = reader.hand_models(readers.home(root, info.name)) if hasattr(reader, "hand_models") else ()
+    granted = permit(root, info, names, terms.audience, terms.today, models)
     if not granted.withheld:
         return keys, granted
     allowed = set(granted.allowed)

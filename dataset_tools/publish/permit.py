@@ -53,6 +53,7 @@ def permit(
     names: Iterable[str],
     audience: Audience = "publish",
     today: date | None = None,
+    models: Iterable[str] = (),
 ) -> Permit:
     """Decide what of a dataset may be handed over, and what must go with it.
 
@@ -65,6 +66,7 @@ def permit(
         names: recordings of ours that are asked for; ignored for other datasets.
         audience: to whom.
         today: the day on which consent must hold; default is today's.
+        models: hand models behind the labels of your own datasets other than recordings.
 
     Raises:
         ConsentError: nothing is left that may go.
@@ -82,8 +84,11 @@ def permit(
     licence = info.licence if info.url else about.licence
     if not licence and audience != "laboratory":
         raise _no_licence(Path(root))
-    text = f"{licence}\n\n{info.citation}".strip() + f"\n{info.url}\n"
-    return Permit(audience, licence, notices={"LICENCE.txt": text})
+    if info.url:
+        notices = {"LICENCE.txt": f"{licence}\n\n{info.citation}".strip() + f"\n{info.url}\n"}
+    else:
+        notices = {"LICENCE.txt": _licence_text(about, audience)}
+    return Permit(audience, licence, notices=notices | _mano_notice(models))
 
 
 def _ours(root: Path, names: tuple[str, ...], audience: Audience, today: date | None) -> Permit:
@@ -99,9 +104,7 @@ def _ours(root: Path, names: tuple[str, ...], audience: Audience, today: date | 
             "Ask the participants, then `hoi-data consent PARTICIPANT --date DAY --scope record,share,publish`. "
             "For use within your laboratory, add --audience laboratory.",
         )
-    notices = {"LICENCE.txt": _licence_text(about, audience)}
-    if any(_source(root, name) not in ("", STAND_IN) for name in allowed):
-        notices["NOTICE_MANO.txt"] = _MANO
+    notices = {"LICENCE.txt": _licence_text(about, audience)} | _mano_notice(_source(root, name) for name in allowed)
     return Permit(audience, about.licence, allowed, withheld, notices)
 
 
@@ -140,6 +143,11 @@ def _source(root: Path, name: str) -> str:
         return ""
     with sequences.open_annotation(sequences.sequence_dir(root, name)) as annotation:
         return annotation.binding.mano_source
+
+
+def _mano_notice(models: Iterable[str]) -> dict[str, str]:
+    """The notice that labels made with MANO's files carry; an empty name is no model."""
+    return {"NOTICE_MANO.txt": _MANO} if set(models) - {"", STAND_IN} else {}
 
 
 def _licence_text(about: About, audience: Audience) -> str:

@@ -13,6 +13,7 @@ and, where the dataset has them,
 
 - `depth_m(root, key) -> (H, W)` float32 m, registered to the image; NaN where unknown;
 - `segmentation(root, key) -> (H, W)` uint8: 0 background, 1 hand, 2 object;
+- `hand_models(root) -> set[str]`: the hand models behind the labels, where your own tools made them;
 - `box_px(root, key) -> Box | None`, where its evaluation says where the hand is.
 
 `root` is the folder of that dataset alone; `home` finds it.

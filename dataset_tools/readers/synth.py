@@ -130,6 +130,12 @@ def segmentation(root: Path, key: str) -> U8:
     return meaning[shard.segmentation(row)]
 
 
+def hand_models(root: Path) -> set[str]:
+    """The hand models of all sets: `stand-in`, or the SHA-256 of a MANO file."""
+    sources = [read_set(Path(root) / name).sources for name in _sets(Path(root))]
+    return {source for held in sources for name, source in held.items() if name.startswith("hand_")}
+
+
 def tiny(folder: Path) -> Path:
     """Write a set of single views and one of pairs; return their root."""
     from dataset_tools.readers._tiny_synth import write

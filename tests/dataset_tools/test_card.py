@@ -205,11 +205,11 @@ class TestVersions:
         manifest = replace(make(root), licence="CC-BY-4.0")
         assert "its manifest was changed" in releases.changes(root, manifest).broken[0]
 
-    @pytest.mark.parametrize("version", ["1.0.0", "0.9.9", "1.0", "v2.0.0", "01.2.3", "../up", "2.0.0-rc1"])
-    def test_versions_go_up_and_are_never_replaced(self, root, version):
+    def test_versions_go_up_and_are_never_replaced(self, root):
         make(root)
-        with pytest.raises(ConfigError):
-            make(root, version)
+        for version in ("1.0.0", "0.9.9", "1.0", "v2.0.0", "01.2.3", "../up", "2.0.0-rc1"):
+            with pytest.raises(ConfigError):
+                make(root, version)
         make(root, "1.0.10")
         make(root, "1.1.0")
         assert releases.versions(root) == ["1.0.0", "1.0.10", "1.1.0"]
@@ -245,11 +245,13 @@ class TestVersions:
             assert annotation.content_hash(other) != first
 
 
-def test_command(root, capsys):
+def test_command(root, capsys, monkeypatch):
     arguments = ["card", "--data", str(root)]
     assert data.main([*arguments, "--json", str(root / "c.json")]) == 0
     assert (root / "card" / "DATASHEET.md").exists()
     assert json.loads((root / "c.json").read_text())["sequences"] == ["seq_001", "seq_002"]
+    assert cell((root / "card" / "README.md").read_text(), "frames that a person accepted or edited") == "0"
+    monkeypatch.setattr("hoi_cli.data.card.accuracy_of", lambda root, names: {})  # looked at once
     assert data.main([*arguments, "--release", "1.0.0"]) == 0
     assert "CC0-1.0" in (root / "releases" / "1.0.0" / "LICENCE.txt").read_text()
     assert data.main(arguments) == 0

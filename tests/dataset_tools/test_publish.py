@@ -9,7 +9,7 @@ import pytest
 from dataset_tools.convert import Terms, convert
 from dataset_tools.publish.about import read_about
 from dataset_tools.publish.permit import permit
-from dataset_tools.readers import _tiny_ours, freihand, ours
+from dataset_tools.readers import _tiny_ours, freihand, ours, synth
 from hoi_cli import data
 from hoi_core import sequence as sequences
 from hoi_core.errors import ConsentError, DatasetError
@@ -141,6 +141,19 @@ class TestLicence:
         text = permit(tmp_path, freihand.INFO, [], "laboratory").notices["LICENCE.txt"]
         assert freihand.INFO.licence in text
         assert freihand.INFO.citation in text
+
+    def test_synthetic_sets_are_yours(self, tmp_path):
+        with pytest.raises(DatasetError, match="names no licence"):
+            permit(tmp_path, synth.INFO, [])
+        describe(tmp_path)
+        synth.tiny(tmp_path / "synth")
+        models = synth.hand_models(tmp_path / "synth")
+        assert models == {"stand-in"}
+        assert set(permit(tmp_path, synth.INFO, [], models=models).notices) == {"LICENCE.txt"}
+        assert "NOTICE_MANO.txt" in permit(tmp_path, synth.INFO, [], models={"stand-in", "ab" * 32}).notices
+        done = convert(tmp_path, "synth", ["all"], "coco", tmp_path / "out", terms=Terms(today=DAY))
+        assert done.written > 0
+        assert "CC-BY-4.0" in (tmp_path / "out" / "LICENCE.txt").read_text()
 
     @pytest.mark.parametrize("text", ["[]", "{", '{"licence": 4}', '{"datasheet": []}', '{"datasheet": {"mood": "x"}}'])
     def test_a_malformed_dataset_json(self, tmp_path, text):
