@@ -149,9 +149,9 @@ def sparsity_curves(table: pd.DataFrame, colours: Palette) -> str:
             at = own["threshold"].astype(float)
             axes.plot(at, 100 * own["mean"], "o-", color=colour, markersize=3, label=name)
             axes.fill_between(at, 100 * own["p05"], 100 * own["p95"], color=colour, alpha=0.2)
-        for share, text in PAPER_SPARSITY:
+        for (share, text), side in zip(PAPER_SPARSITY, ("top", "bottom"), strict=True):
             axes.axhline(100 * share, color="#868e96", linestyle=":", linewidth=1)
-            axes.text(max(sparsity.SOBEL_THRESHOLDS), 100 * share, text, ha="right", va="bottom", color="#868e96")
+            axes.text(max(sparsity.SOBEL_THRESHOLDS), 100 * share, text, ha="right", va=side, color="#868e96")
         axes.set(xlabel="Sobel strength below which a pixel is no edge", ylabel="zero pixels, %")
 
     return _svg(draw, (5.2, 3.2), "sobel", legend=table["dataset"].nunique() > 1)

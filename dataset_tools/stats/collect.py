@@ -21,9 +21,11 @@ import numpy as np
 from dataset_tools import readers
 from dataset_tools.readers import OURS
 from dataset_tools.stats.measure import COLUMNS, Measured, measure
+from dataset_tools.stats.sensor import sensor_sparsity
 from hoi_core import plugins
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import DatasetError
+from hoi_core.types import F64
 from hoi_core.user_cache import cache_folder, code_version
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class Collected:
     """Key and reason of each sample that could not be read."""
     modalities: tuple[str, ...]
     """What the dataset has for a moment: `colour`, `depth`, `infrared`, `edge sensor`."""
+    sensor: F64 = field(default_factory=lambda: np.zeros(0))
+    """(K,) share of zero pixels of edge images that a sensor recorded; empty where there is none."""
 
 
 def collect(
@@ -116,7 +120,11 @@ def collect(
         )
     rows.insert(0, "key", [key for part in parts for key in part.keys])
     rows.insert(1, "objects", [shown for part in parts for shown in part.objects])
-    return Collected(name, parts_of_keys(reader, everything), rows, failed, _modalities(reader, home, everything))
+    parts_of = parts_of_keys(reader, everything)
+    sensor = np.zeros(0)
+    if name == OURS:
+        sensor = sensor_sparsity(home, list(parts_of["sequence"].cat.categories), options.sample)
+    return Collected(name, parts_of, rows, failed, _modalities(reader, home, everything), sensor)
 
 
 def parts_of_keys(reader: ModuleType, keys: Sequence[str]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MOST_ROWS = 40
+_OF = {"all": "all", "measured": "those looked at"}
 _HANDS_SCALE = ("distance_m", "crop_px")
 _SEEN = ("outside", "self_hidden", "hidden", "segmented_object", "object_visible", "depth_valid", "depth_offset_mm")
 
@@ -61,7 +62,7 @@ def _counts(counts: pd.DataFrame, colours: charts.Palette) -> str:
     parts = []
     for by in counts["by"].unique():
         chosen = counts[counts["by"] == by]
-        parts.append(html.chart(charts.bars(counts, by, colours), f"Samples by {by} ({chosen['of'].iloc[0]} samples)"))
+        parts.append(html.chart(charts.bars(counts, by, colours), f"Samples by {by} ({_OF[chosen['of'].iloc[0]]})"))
     return html.section("Who, what and where", html.row(*parts), _table(counts)) if parts else ""
 
 
@@ -133,8 +134,9 @@ def _edges(table: pd.DataFrame, colours: charts.Palette) -> str:
         "Edge sparsity",
         html.text(
             "Share of zero pixels of the 128x128 crop that the network sees. `fused` is its input with the default "
-            "thresholds; `stride` rows are its sites after each stage, by the rule of the sparse convolution. Dotted: "
-            "the mean sparsities that the SPLite paper gives, of edges that it does not describe."
+            "thresholds; `stride` rows are its sites after each stage, by the rule of the sparse convolution; `sensor` "
+            "are whole edge images as the sensor recorded them. Dotted: the mean sparsities that the SPLite paper "
+            "gives, of edges that it does not describe."
         ),
         html.row(
             html.chart(charts.sparsity_curves(table, colours), "Sobel edges: mean, and 5 to 95 %"),

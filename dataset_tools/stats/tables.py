@@ -294,12 +294,12 @@ def _bones(one: Collected) -> pd.DataFrame:
 
 
 def _sparsity(one: Collected) -> pd.DataFrame:
-    """Share of zero pixels of the network's input, for each kind of edge and each threshold."""
+    """Share of zero pixels of the network's input, for each kind of edge and each threshold; `sensor` is recorded."""
     import pandas as pd
 
     out = []
-    for name in sparsity.names():
-        values = one.rows[name].dropna().to_numpy(np.float64)
+    zeros = {name: one.rows[name].dropna().to_numpy(np.float64) for name in sparsity.names()}
+    for name, values in {**zeros, "sensor": one.sensor}.items():
         kind, _, threshold = name.partition("_")
         if len(values):
             spread = {f"p{round(100 * q):02d}": np.quantile(values, q) for q in (0.05, 0.5, 0.95)}

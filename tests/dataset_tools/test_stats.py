@@ -16,8 +16,10 @@ from dataset_tools.stats import collect as collecting
 from dataset_tools.stats.collect import Collected, Options, collect
 from dataset_tools.stats.files import write_tables
 from dataset_tools.stats.page import page
+from dataset_tools.stats.sensor import sensor_sparsity
 from dataset_tools.stats.visibility import Surface, visibility
 from hoi_core import camera as cameras
+from hoi_core import sequence as sequences
 from hoi_core.biomechanics import DOF_MASK, LIMITS_RAD, pose_from_angles
 from hoi_core.conventions import JOINT_PARENTS
 from hoi_core.edges import EdgeParams, fused_input
@@ -25,7 +27,7 @@ from hoi_core.errors import ConfigError, DatasetError, StorageError
 from hoi_core.mano import ManoLayer
 from hoi_core.render import Mesh, render_depth
 from hoi_core.rotation import exp_so3
-from hoi_core.types import Camera, Sample
+from hoi_core.types import Camera, Frame, Sample, StreamInfo
 
 CAMERA = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)
 
@@ -251,6 +253,26 @@ def test_sparsity_is_that_of_the_networks_input():
         low_high = f"canny_{params.threshold_canny_low}_{params.threshold_canny_high}"
         assert found[low_high] == pytest.approx((image[1] == 0).mean())
     assert set(sparsity.sparsity(np.full_like(crop, 7), EdgeParams())) == {1.0}
+
+
+def test_the_sensors_own_images_are_counted_whole(tmp_path):
+    folder = sequences.new_sequence_dir(tmp_path, "seq_001")
+    streams = [
+        StreamInfo(f"edge128/{kind}", "sensor", (128, 128), "uint8", 30.0, replace(CAMERA, width=128, height=128))
+        for kind in ("gray", "edge")
+    ]
+    writer = sequences.CaptureWriter.create(folder / "capture.h5", sequences.CaptureHeader("seq_001"), streams)
+    for m in range(5):
+        image = np.zeros((128, 128), np.uint8)
+        image[: 32 * m] = 200  # a quarter more in each
+        for stream in streams:
+            writer.append(Frame(stream.name, m, m, m, "host", image))
+    writer.close()
+    assert sensor_sparsity(tmp_path, ["seq_001"], 0).tolist() == [1, 0.75, 0.5, 0.25, 0]
+    assert sensor_sparsity(tmp_path, ["seq_001"], 3).tolist() == [1, 0.5, 0]
+    assert sensor_sparsity(tmp_path, ["seq_001", "seq_009"], 2).tolist() == [1]
+    (folder / "capture.h5").write_bytes(b"no recording")
+    assert len(sensor_sparsity(tmp_path, ["seq_001"], 0)) == 0
 
 
 def test_strides_keep_the_cells_in_which_anything_was_a_site():
