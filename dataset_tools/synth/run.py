@@ -77,17 +77,23 @@ class Made:
 
 def estimate(generator: Generator) -> Estimate:
     """Measure on a few images what the whole recipe needs."""
-    recipe = generator.recipe
-    some = replace(recipe, count=min(_PROBE, recipe.count))
-    head = sets.SynthSet(some, {}, "").heads[0]
-    generator.make(0)  # compiles
+    size = _bytes_each(generator)  # compiles and paints, too
+    images = range(min(_PROBE, generator.recipe.count))
     began_s = time.process_time()
+    for index in images:
+        generator.make(index)
+    each_s = (time.process_time() - began_s) / len(images)
+    return Estimate(round(size * generator.recipe.count), each_s * generator.recipe.count)
+
+
+def _bytes_each(generator: Generator) -> float:
+    """Of an image, measured on a few."""
+    some = replace(generator.recipe, count=min(_PROBE, generator.recipe.count))
+    head = sets.SynthSet(some, {}, "").heads[0]
     packer = Packer(head, "")
     for index in range(head.images):
         packer.add(generator.make(index))
-    size = len(packer.close())
-    share = recipe.count / head.images
-    return Estimate(round(size * share), (time.process_time() - began_s) * share)
+    return len(packer.close()) / head.images
 
 
 def make_set(generator: Generator, folder: Path, workers: int, on_progress: Progress | None = None) -> Made:
@@ -123,7 +129,7 @@ def make_set(generator: Generator, folder: Path, workers: int, on_progress: Prog
 
 
 def _check_space(folder: Path, generator: Generator, images: int) -> None:
-    needed = estimate(generator).bytes * images / generator.recipe.count
+    needed = _bytes_each(generator) * images
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise StorageError(

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import cv2
+import numpy as np
 import pytest
 
 from dataset_tools.readers import synth as reader
@@ -19,21 +21,28 @@ from dataset_tools.synth import Generator, Recipe, bench, run, sets
 from dataset_tools.synth.shard_pack import Packer
 from hoi_core.errors import DatasetError, StorageError
 
-RECIPE = Recipe(count=96, size_px=32)
 COMMAND = "import sys; from hoi_cli.data import main; sys.exit(main())"
 
 
 @pytest.fixture(scope="module")
-def generator():
-    return Generator(RECIPE)
+def recipe(tmp_path_factory):
+    """Small images before one small photograph: painting backgrounds takes longer than all else here."""
+    folder = tmp_path_factory.mktemp("photographs")
+    cv2.imwrite(str(folder / "a.png"), np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8))
+    return Recipe(count=96, size_px=32, backgrounds=folder)
 
 
 @pytest.fixture(scope="module")
-def expected(generator):
+def generator(recipe):
+    return Generator(recipe)
+
+
+@pytest.fixture(scope="module")
+def expected(generator, recipe):
     """Bytes of each shard, made here, one image after another."""
     found = {}
     for number, head in enumerate(sets.describe(generator).heads):
-        packer = Packer(head, RECIPE.to_json())
+        packer = Packer(head, recipe.to_json())
         for index in range(head.first, head.first + head.images):
             packer.add(generator.make(index))
         found[f"shard_{number:05d}.h5"] = packer.close()
@@ -65,6 +74,7 @@ def running(pid):
 def test_a_set_that_was_killed_again_and_again_is_the_same_to_the_byte(tmp_path, generator, expected):
     folder = tmp_path / "synth" / "a"
     flags = ["synth", "--count", "96", "--size", "32", "--workers", "2", "--out", str(folder)]
+    flags += ["--backgrounds", str(generator.recipe.backgrounds)]
     command = subprocess.Popen([sys.executable, "-c", COMMAND, *flags], stderr=subprocess.DEVNULL)
     try:
         while command.poll() is None and not shards(folder):
@@ -134,15 +144,15 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path, generator):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"recipe": replace(RECIPE, count=97)}, "count 96 instead of 97"),
-        ({"recipe": replace(RECIPE, seed=3)}, "seed 0 instead of 3"),
-        ({"recipe": replace(RECIPE, second_view=True)}, "second_view False instead of True"),
+        ({"recipe": Recipe(count=97)}, "count 96 instead of 97"),
+        ({"recipe": Recipe(count=96, seed=3)}, "seed 0 instead of 3"),
+        ({"recipe": Recipe(count=96, second_view=True)}, "second_view False instead of True"),
         ({"sources": {"hand_right": "mano"}}, "another hand_right"),
         ({"code": "newer"}, "another version of this program"),
     ],
 )
 def test_another_recipe_hand_or_program_does_not_mix_with_a_set(tmp_path, change, said):
-    there = sets.SynthSet(RECIPE, {"hand_right": "stand-in"}, "now")
+    there = sets.SynthSet(Recipe(count=96), {"hand_right": "stand-in"}, "now")
     sets.begin(tmp_path, there)
     assert sets.read_set(tmp_path) == there
     sets.begin(tmp_path, there)
@@ -150,12 +160,12 @@ def test_another_recipe_hand_or_program_does_not_mix_with_a_set(tmp_path, change
         sets.begin(tmp_path, replace(there, **change))
 
 
-def test_shards_of_another_set_are_made_again(tmp_path, expected, generator):
+def test_shards_of_another_set_are_made_again(tmp_path, expected, generator, recipe):
     wanted = sets.describe(generator)
     for name, content in expected.items():
         (tmp_path / name).write_bytes(content)
     assert sets.missing(tmp_path, wanted) == ([], [])
-    other = replace(wanted, recipe=replace(RECIPE, seed=1))
+    other = replace(wanted, recipe=replace(recipe, seed=1))
     assert sets.missing(tmp_path, other) == ([], [0, 1, 2])
     (tmp_path / "shard_00001.h5").unlink()
     assert sets.missing(tmp_path, wanted) == ([1], [])
@@ -180,7 +190,7 @@ def test_a_damaged_description_is_one_error(tmp_path, text):
     ("count", "size", "files"), [(1, 32, 1), (1000, 32, 32), (57280, 1024, 56), (328320, 1024, 321)]
 )
 def test_shards_are_many_enough_for_workers_and_hold_every_image_once(count, size, files):
-    heads = sets.SynthSet(replace(RECIPE, count=count), {}, "").heads
+    heads = sets.SynthSet(Recipe(count=count), {}, "").heads
     assert len(heads) == files
     assert [head.first for head in heads] == list(range(0, count, size))
     assert sum(head.images for head in heads) == count
