@@ -22,6 +22,7 @@ from dataset_tools.writers.webdataset import Shard
 from hoi_core import plugins
 from hoi_core import sequence as sequences
 from hoi_core.errors import DatasetError
+from hoi_core.workers import end_with_parent
 
 INDEX = "shards.json"
 """Says what the shards are, and lists them as WebDataset's own index does."""
@@ -114,7 +115,8 @@ def _each_done(jobs: Sequence[Callable[[], None]], workers: int) -> Iterator[int
             job()
             yield done
         return
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), spawn, initializer=end_with_parent) as pool:
         waiting = [pool.submit(job) for job in jobs]
         try:
             for done, finished in enumerate(as_completed(waiting), start=1):

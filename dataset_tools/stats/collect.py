@@ -27,6 +27,7 @@ from hoi_core.edges import EdgeParams
 from hoi_core.errors import DatasetError
 from hoi_core.types import F64
 from hoi_core.user_cache import cache_folder, code_version
+from hoi_core.workers import end_with_parent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +179,8 @@ def _measured(
             yield number, measured
         return
     # A forked process would share our open HDF5 files.
-    with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.workers, spawn, initializer=end_with_parent) as pool:
         try:
             jobs = {pool.submit(_piece, name, home, pieces[number], options.edges): number for number in left}
             for job in as_completed(jobs):

@@ -28,6 +28,7 @@ from hoi_core.mano import ManoLayer
 from hoi_core.render import Mesh, render_depth
 from hoi_core.rotation import exp_so3
 from hoi_core.types import Camera, Frame, Sample, StreamInfo
+from hoi_core.workers import end_with_parent
 
 CAMERA = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)
 
@@ -300,8 +301,9 @@ def test_counts_tell_who_what_and_where(root):
 class LastFirst(ThreadPoolExecutor):
     """Stands for worker processes, which take seconds to start: all is pickled, and the last is done first."""
 
-    def __init__(self, workers, context):
+    def __init__(self, workers, context, initializer):
         super().__init__(workers)
+        assert initializer is end_with_parent
         assert context.get_start_method() == "spawn"
         self.waiting = []
 
