@@ -91,14 +91,15 @@ def sites(fused: U8) -> Bool:
 
 def fused_input(rgb_crop: U8, params: EdgeParams | None = None) -> F32:
     """The network's input for a colour crop. `(H, W, 3) -> (3, H, W)` in 0..1, zero off the sites."""
+    maps = edge_maps(rgb_crop, params)
+    return np.divide(maps[[0, 1, 0]], np.float32(255.0), dtype=np.float32)
+
+
+def edge_maps(rgb: U8, params: EdgeParams | None = None) -> U8:
+    """Sobel strength and Canny edges of a colour image. `(H, W, 3) -> (2, H, W)`."""
     params = params or EdgeParams()
-    # One gradient for both maps; channel by channel, the interleaved sandwich is never made.
-    dx, dy = _gradient(gray(rgb_crop), params)
-    fused = np.empty((3, *dx.shape), np.float32)
-    np.divide(_sobel(dx, dy, params), np.float32(255.0), out=fused[0])
-    np.divide(_canny(dx, dy, params), np.float32(255.0), out=fused[1])
-    fused[2] = fused[0]
-    return fused
+    dx, dy = _gradient(gray(rgb), params)
+    return np.stack([_sobel(dx, dy, params), _canny(dx, dy, params)])
 
 
 def _gradient(image: U8, params: EdgeParams) -> tuple[I16, I16]:

@@ -16,7 +16,7 @@ from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import plugins
 from hoi_core.conventions import N_VERTICES, Side
-from hoi_core.edges import EdgeParams, fused_input
+from hoi_core.edges import EdgeParams, edge_maps
 from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
 from learning.augment import Augment, changed, random_placement, silhouette
@@ -41,8 +41,8 @@ class DataConfig:
 class Item:
     """One row of a batch."""
 
-    image: F32
-    """(3, S, S) fused edges in [0, 1]."""
+    maps: U8
+    """(2, S, S) Sobel strength and Canny edges."""
     K: F64
     """(3, 3) px."""
     joints_m: F64
@@ -53,6 +53,29 @@ class Item:
     """(778, 3) m, crop frame; NaN where unknown."""
     mirrored: bool
     """A left hand shown as a right one."""
+
+    @property
+    def image(self) -> F32:
+        """(3, S, S) fused edges in [0, 1]: what the network eats."""
+        return collate([self]).image[0].numpy()
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """The items of a batch as a loading process sends them; tensors in shared memory cost four times as much."""
+
+    maps: U8
+    """(B, 2, S, S) of 255."""
+    K: F32
+    """(B, 3, 3) px."""
+    joints_m: F32
+    """(B, 21, 3) m."""
+    joints_valid: Bool
+    """(B, 21)."""
+    vertices_m: F32
+    """(B, 778, 3) m; NaN where unknown."""
+    mirrored: Bool
+    """(B,)."""
 
 
 def make_item(
@@ -75,7 +98,7 @@ def make_item(
     vertices = np.full((N_VERTICES, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
     mirrored = sample.side == "left"
     return Item(
-        fused_input(image, config.edges), frame.crop.camera.K, frame.joints_m, frame.joints_valid, vertices, mirrored
+        edge_maps(image, config.edges), frame.crop.camera.K, frame.joints_m, frame.joints_valid, vertices, mirrored
     )
 
 
@@ -132,19 +155,39 @@ def _closed_faces(side: Side) -> I64:
 
 def collate(items: list[Item]) -> Batch:
     """Stack items into a batch of float32 tensors."""
+    return as_batch(stack(items))
 
-    def stack(arrays: list[np.ndarray]) -> torch.Tensor:
-        return torch.from_numpy(np.stack(arrays, dtype=np.float32, casting="same_kind"))
 
-    vertices = stack([i.vertices_m for i in items])
+def stack(items: list[Item]) -> Stacked:
+    """Items one over the other."""
+
+    def numbers(arrays: list[F64]) -> F32:
+        return np.stack(arrays, dtype=np.float32, casting="same_kind")
+
+    return Stacked(
+        maps=np.stack([i.maps for i in items]),
+        K=numbers([i.K for i in items]),
+        joints_m=numbers([i.joints_m for i in items]),
+        joints_valid=np.stack([i.joints_valid for i in items]),
+        vertices_m=numbers([i.vertices_m for i in items]),
+        mirrored=np.array([i.mirrored for i in items]),
+    )
+
+
+def as_batch(stacked: Stacked) -> Batch:
+    """The same as tensors, the edges fused as `hoi_core.edges.fused_input` does."""
+    maps, vertices = torch.from_numpy(stacked.maps), torch.from_numpy(stacked.vertices_m)
+    image = torch.empty((len(maps), 3, *maps.shape[2:]))
+    torch.div(maps, 255.0, out=image[:, :2])
+    image[:, 2] = image[:, 0]
     return Batch(
-        image=stack([i.image for i in items]),
-        K=stack([i.K for i in items]),
-        joints_m=stack([i.joints_m for i in items]),
-        joints_valid=torch.from_numpy(np.stack([i.joints_valid for i in items])),
+        image=image,
+        K=torch.from_numpy(stacked.K),
+        joints_m=torch.from_numpy(stacked.joints_m),
+        joints_valid=torch.from_numpy(stacked.joints_valid),
         vertices_m=vertices,
         vertices_valid=vertices.isfinite().flatten(1).all(1),
-        mirrored=torch.tensor([i.mirrored for i in items]),
+        mirrored=torch.from_numpy(stacked.mirrored),
     )
 
 
@@ -318,9 +361,19 @@ class InOrder:
 def loader(dataset: HandDataset, batches: StepSampler | InOrder, workers: int) -> Iterable[Batch]:
     """A loader of batches; each worker opens the files it reads by itself."""
     _one_thread()
-    return DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, collate_fn=collate, worker_init_fn=_one_thread
+    return _Batches(
+        DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=stack, worker_init_fn=_one_thread)
     )
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """Batches of what loading processes send."""
+
+    stacked: Iterable[Stacked]
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(as_batch, self.stacked)
 
 
 def _one_thread(worker: int = 0) -> None:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from hoi_core import crop as crops
-from hoi_core.edges import fused_input
+from hoi_core.edges import edge_maps
 from hoi_core.errors import ConfigError
 from hoi_core.types import U8
 from learning import augment as changes
@@ -147,7 +147,7 @@ def steps(case: Case) -> list[Step]:
     occlude_ms, _ = each(changes.occlude, images)
     blur_ms, _ = each(lambda image, rng: changes.random_blur(image, augment, rng), images)
     colour_ms, coloured = each(lambda image, rng: changes.random_colours(image, augment, rng), images)
-    edge_ms, _ = _timed(lambda: [fused_input(image) for image in coloured], case.samples)
+    edge_ms, _ = _timed(lambda: [edge_maps(image) for image in coloured], case.samples)
     items = [dataset[n, n] for n in numbers]
     batch = case.batch_size
     collate_ms, _ = _timed(lambda: [collate(items[k : k + batch]) for k in range(0, len(items), batch)], case.samples)

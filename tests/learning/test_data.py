@@ -149,3 +149,22 @@ def test_a_wrist_alone_is_no_hand_to_cut_out(root):
     alone = replace(sample, joints_m=np.where(known[:, None], sample.joints_m, np.nan), joints_valid=known)
     with pytest.raises(DatasetError, match="has 1 joints in space"):
         around_hand(alone, None)
+
+
+def test_the_network_sees_in_training_what_it_sees_at_run_time(root):
+    """The whole way, pixel by pixel: crop, edges, fusion."""
+    from hoi_core import crop as crops
+    from hoi_core.edges import fused_input
+
+    dataset = HandDataset("ours", root, "all", DataConfig())
+    batches = list(loader(dataset, InOrder(len(dataset), 3), 2))
+    images = torch.cat([batch.image for batch in batches]).numpy()
+    assert len(images) == len(dataset)
+    for number, image in enumerate(images):
+        sample = dataset.read(number)
+        box = crops.box_of(cameras.project(sample.camera, sample.joints_m))
+        place = crops.Placement(mirror=sample.side == "left")
+        crop = crops.around(sample.camera, box, 128, place)
+        seen = fused_input(crops.warp(dataset.sample(number).image, dataset.sample(number).camera, crop))
+        np.testing.assert_array_equal(image, seen)
+        np.testing.assert_array_equal(dataset[number, 0].image, seen)
