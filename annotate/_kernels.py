@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from hoi_core.conventions import MANO_PARENTS
-from hoi_core.types import F64
 
 _PARENTS = np.array(MANO_PARENTS)
 
@@ -69,6 +67,17 @@ def _fill(p, m, direction, constants, frame, carried, row):  # type: ignore[no-u
             row[3 + 3 * j + c] = turned[m, j, 0, c] * t0 + turned[m, j, 1, c] * t1 + turned[m, j, 2, c] * t2
 
 
+@numba.njit(cache=True, fastmath=True)
+def _meet(x, y, z, view, eye):  # type: ignore[no-untyped-def]
+    """Where a view's corrected camera meets a point, m, world."""
+    r0, r1, r2 = x - eye[0], y - eye[1], z - eye[2]
+    return (
+        x + view[2] * r2 - view[3] * r1 + view[4],
+        y + view[3] * r0 - view[1] * r2 + view[5],
+        z + view[1] * r1 - view[2] * r0 + view[6],
+    )
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def observed(points, table, view, eye):  # type: ignore[no-untyped-def]
     """Where a view's corrected camera meets points. `-> (K, 3)` m, world.
@@ -82,15 +91,42 @@ def observed(points, table, view, eye):  # type: ignore[no-untyped-def]
     moment, point, velocity, lag = points
     out = np.empty((len(moment), 3))
     for k in range(len(moment)):
-        late = lag[k] + view[0]
-        x0 = table[moment[k], point[k], 0] + late * velocity[k, 0]
-        x1 = table[moment[k], point[k], 1] + late * velocity[k, 1]
-        x2 = table[moment[k], point[k], 2] + late * velocity[k, 2]
-        r0, r1, r2 = x0 - eye[0], x1 - eye[1], x2 - eye[2]
-        out[k, 0] = x0 + view[2] * r2 - view[3] * r1 + view[4]
-        out[k, 1] = x1 + view[3] * r0 - view[1] * r2 + view[5]
-        out[k, 2] = x2 + view[1] * r1 - view[2] * r0 + view[6]
+        late, x = lag[k] + view[0], table[moment[k], point[k]]
+        v = velocity[k]
+        out[k, 0], out[k, 1], out[k, 2] = _meet(x[0] + late * v[0], x[1] + late * v[1], x[2] + late * v[2], view, eye)
     return out
+
+
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def plane_rows(points, table, camera, planes, scales, out):  # type: ignore[no-untyped-def]
+    """Distances of observed points from planes, their robust weights, and the cost.
+
+    Args:
+        points: as those of `observed`.
+        table: `(M, N, 3)` m every point.
+        camera: the view's corrections `(8,)`, its centre `(3,)` m.
+        planes: normals `(K, 3)`, points `(K, 3)` m that they go through, and how far a metre of the depth's bias moves
+            these along the normals `(K,)`.
+        scales: weight, expected distance m, robust scale in sigmas.
+        out: `(K,)` m distances and `(K,)` weights of their squares, 1/m^2; filled.
+    """
+    moment, point, velocity, lag = points
+    view, eye = camera
+    normals, targets, by_bias = planes
+    weight, sigma, scale = scales
+    distances, weights = out
+    total = 0.0
+    for k in range(len(moment)):
+        late, x = lag[k] + view[0], table[moment[k], point[k]]
+        v = velocity[k]
+        x0, x1, x2 = _meet(x[0] + late * v[0], x[1] + late * v[1], x[2] + late * v[2], view, eye)
+        n, t = normals[k], targets[k]
+        away = n[0] * (x0 - t[0]) + n[1] * (x1 - t[1]) + n[2] * (x2 - t[2]) + view[7] * by_bias[k]
+        squared = (away / sigma) ** 2
+        part = 1.0 / (1.0 + squared / (scale * scale))
+        distances[k], weights[k] = away, weight * part * part / (sigma * sigma)
+        total += 0.5 * weight * squared * part
+    return total
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -195,46 +231,3 @@ def add_slopes(rows, constants, frame, camera, classes, sums):  # type: ignore[n
             by_shared[c, e] += weight[q] * row[51 + c]
         for c in range(8):
             by_shared[10 + c, e] += weight[q] * own[c]
-
-
-@numba.njit(cache=True, nogil=True)
-def velocities(points_m: F64, t_s: F64, out: F64) -> None:
-    """Fill `out (M, N, 3)` m/s: central differences of second order, also of uneven times; one-sided at the ends."""
-    last = len(t_s) - 1
-    for m in range(last + 1):
-        if m in (0, last):
-            a, b = (0, 1) if m == 0 else (last - 1, last)
-            per_s = 1.0 / (t_s[b] - t_s[a])
-            for n in range(points_m.shape[1]):
-                for c in range(3):
-                    out[m, n, c] = (points_m[b, n, c] - points_m[a, n, c]) * per_s
-            continue
-        back, ahead = t_s[m] - t_s[m - 1], t_s[m + 1] - t_s[m]
-        low, high = -ahead / (back * (back + ahead)), back / (ahead * (back + ahead))
-        middle = -low - high
-        for n in range(points_m.shape[1]):
-            for c in range(3):
-                out[m, n, c] = low * points_m[m - 1, n, c] + middle * points_m[m, n, c] + high * points_m[m + 1, n, c]
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def vertex_normals(points_m: F64, faces: NDArray[np.int32], vertices: int) -> F64:
-    """Outward unit normals `(M, vertices, 3)` of the first points `(M, N, 3)`: the sums of their faces' areas."""
-    out = np.zeros((len(points_m), vertices, 3))
-    e, f = np.empty(3), np.empty(3)
-    for m in range(len(points_m)):
-        x, own = points_m[m], out[m]
-        for t in range(len(faces)):
-            i, j, k = faces[t, 0], faces[t, 1], faces[t, 2]
-            for c in range(3):
-                e[c], f[c] = x[j, c] - x[i, c], x[k, c] - x[i, c]
-            nx, ny, nz = e[1] * f[2] - e[2] * f[1], e[2] * f[0] - e[0] * f[2], e[0] * f[1] - e[1] * f[0]
-            for corner in (i, j, k):
-                own[corner, 0] += nx
-                own[corner, 1] += ny
-                own[corner, 2] += nz
-        for v in range(vertices):
-            length = max(np.sqrt(own[v, 0] ** 2 + own[v, 1] ** 2 + own[v, 2] ** 2), 1e-12)
-            for c in range(3):
-                own[v, c] /= length
-    return out

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from annotate.equations import DOF, NormalEquations
 from hoi_core.biomechanics import rotations_to_angles
 from hoi_core.types import F64
+
+if TYPE_CHECKING:
+    from annotate.equations import NormalEquations
 
 _SMALLEST_COSINE = 0.1
 
@@ -44,7 +48,7 @@ def add_angle_rows(equations: NormalEquations, slopes: F64, residual: F64, weigh
         weight: of the squared residuals, broadcast to `(M, 15, 3)`.
     """
     weighted = np.swapaxes(slopes, -1, -2) * np.broadcast_to(weight, residual.shape)[..., None, :]
-    equations.g[:, 6:DOF] += (weighted @ residual[..., None])[..., 0].reshape(len(residual), -1)
+    equations.g[:, 6:] += (weighted @ residual[..., None])[..., 0].reshape(len(residual), -1)
     own = weighted @ slopes
     for joint in range(own.shape[1]):
         at = slice(6 + 3 * joint, 9 + 3 * joint)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import lapack
 
 from annotate import equations as normal
 from annotate.equations import DOF, VIEW_UNKNOWNS, NormalEquations
 from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
 from annotate.hand import HandState
-from annotate.lasting import Offsets, followed, lasting_covariance
+from annotate.lasting import Offsets, followed, lasting_covariance, times
 from annotate.stage import SEQUENCE
 from annotate.terms import keypoints2d
 from hoi_core import rotation
@@ -37,9 +37,9 @@ def draw(result: FitResult, count: int) -> Draws:
     equations = result.equations
     moments, _, shared = equations.C.shape
     factor = normal.cholesky(equations, 0.0)
-    own, _ = lapack.dtbtrs(factor, rng.standard_normal((moments * DOF, count)), uplo="L", trans="T")
+    own = normal.solved_half_way(factor, rng.standard_normal((moments * DOF, count)))
     C = equations.C.reshape(-1, shared)
-    moved, _ = lapack.dpbtrs(factor, C, lower=1)
+    moved = normal.solved(factor, C)
     spread = np.linalg.cholesky(np.linalg.inv(equations.Hs - C.T @ moved))
     together = spread @ rng.standard_normal((shared, count))
     return Draws((own - moved @ together).reshape(moments, DOF, count), together)
@@ -59,18 +59,21 @@ def joint_covariance(
     equations = result.equations
     if evidence is not None and terms is not None:
         equations = information(result, evidence, terms)
-    own = normal.moment_covariance(equations)
-    shared, moved = normal.shared_covariance(equations)
-    slopes, by_shape = joint_slopes(result.state.hands)
-    # A change of the shared unknowns drags the moment's own along: both act on the joint.
-    through = -slopes @ moved[:, None]
-    through[..., :N_BETAS] += by_shape
-    cov = slopes @ own[:, None] @ np.swapaxes(slopes, -1, -2) + through @ shared @ np.swapaxes(through, -1, -2)
-    if evidence is not None and terms is not None:
-        cov = cov + lasting_covariance(result, evidence, terms, slopes, by_shape)
-        if not evidence.two_views:
-            cov = cov + bias_covariance(result, terms["shape_prior"].config.sigma_bias_m, slopes, by_shape)
-    return cov
+    # One moment's own block follows from another's: the rest is done meanwhile, on the other core.
+    with ThreadPoolExecutor(1, thread_name_prefix="blocks") as beside:
+        blocks = beside.submit(normal.moment_covariance, equations)
+        shared, moved = normal.shared_covariance(equations)
+        slopes, by_shape = joint_slopes(result.state.hands)
+        # A change of the shared unknowns drags the moment's own along: both act on the joint.
+        through = -times(slopes, moved)
+        through[..., :N_BETAS] += by_shape
+        cov = through @ shared @ np.swapaxes(through, -1, -2)
+        if evidence is not None and terms is not None:
+            cov += lasting_covariance(result, evidence, terms, slopes, by_shape)
+            if not evidence.two_views:
+                cov += bias_covariance(result, terms["shape_prior"].config.sigma_bias_m, slopes, by_shape)
+        own = blocks.result()
+    return cov + times(slopes, own) @ np.swapaxes(slopes, -1, -2)
 
 
 def information(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) -> NormalEquations:
@@ -112,7 +115,7 @@ def bias_covariance(result: FitResult, sigma_m: float, slopes: F64, by_shape: F6
     by_shared[at] = 0.0
     none = np.zeros((len(at), len(at)))
     ((moved, shared),) = followed(result, [Offsets(equations.C[:, :, at], by_shared, none, none[0])])
-    through = slopes @ moved[:, None] + by_shape @ shared[:N_BETAS]
+    through = times(slopes, moved) + by_shape @ shared[:N_BETAS]
     return sigma_m**2 * through @ np.swapaxes(through, -1, -2)
 
 

@@ -115,6 +115,11 @@ def solved(factor: F64, columns: F64) -> F64:
     return _each_half(columns, both_ways)
 
 
+def solved_half_way(factor: F64, columns: F64) -> F64:
+    """`inv(L') columns`, for a factor from `cholesky`. `(M * 51, K) -> (M * 51, K)`."""
+    return _each_half(columns, lambda half: _band.backward(factor, half))
+
+
 def _each_half(columns: F64, solve_in_place: Callable[[F64], None]) -> F64:
     """Solutions `(n, K)` of right-hand sides `(n, K)`, many of them on two threads."""
     count = columns.shape[1]
@@ -142,12 +147,4 @@ def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:
 def moment_covariance(equations: NormalEquations) -> F64:
     """`(M, 51, 51)` diagonal blocks of the inverse of the part that is not shared."""
     own = np.tril(equations.H) + np.swapaxes(np.tril(equations.H, -1), 1, 2)
-    return selected_inverse(own, _expand(equations.near), _expand(equations.far))
-
-
-def _expand(blocks: F64) -> F64:
-    """`(K, 17, 3, 3)` blocks to `(K, 51, 51)` matrices."""
-    out = np.zeros((len(blocks), DOF, DOF))
-    for b in range(BLOCKS):
-        out[:, 3 * b : 3 * b + 3, 3 * b : 3 * b + 3] = blocks[:, b]
-    return out
+    return selected_inverse(own, equations.near, equations.far)

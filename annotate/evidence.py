@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,8 @@ PALM = (0, 1, 5, 9, 13, 17)
 """Joints of `openpose21` that move with the palm (the base of the thumb nearly)."""
 FEWEST_PALM = 4
 _APART_S = 0.08
+_APART_TWO_VIEWS_S = 0.16
+"""Where two views see the hand, each moment's guess is good enough to interpolate farther."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +41,16 @@ class Cloud:
     eye_m: F64
     """(3,) m centre of the depth imager, world."""
 
-    @property
+    @cached_property
     def moment(self) -> I64:
         """(K,) moment of each point."""
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+
+    @cached_property
+    def rays(self) -> F64:
+        """(K, 3) unit, from the camera to each point."""
+        away = self.points_m - self.eye_m
+        return np.asarray(away / np.linalg.norm(away, axis=-1, keepdims=True))
 
     def every(self, step: int) -> Cloud:
         """The cloud with one of so many points."""
@@ -166,8 +175,9 @@ def starting_moments(evidence: Evidence) -> I64:
 
     Between them, interpolation is as good a guess.
     """
+    apart_s = _APART_TWO_VIEWS_S if evidence.two_views else _APART_S
     kept: list[int] = []
     for m in np.flatnonzero(evidence.seen[:, :, list(PALM)].any(axis=1).sum(-1) >= FEWEST_PALM):
-        if not kept or evidence.t_s[m] - evidence.t_s[kept[-1]] >= _APART_S:
+        if not kept or evidence.t_s[m] - evidence.t_s[kept[-1]] >= apart_s:
             kept.append(int(m))
     return np.array(kept, dtype=np.int64)

@@ -13,6 +13,7 @@ from annotate.evidence import PALM, Cloud, Evidence, starting_moments, undistort
 from annotate.nearest import nearest_vertices
 from annotate.parts import moment_parts
 from annotate.state import FitState
+from annotate.triangulate import triangulate
 from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import SequenceError
@@ -26,6 +27,10 @@ _BESIDE_PX = np.array([[0.0, 0.0], [6.0, 0.0], [-6.0, 0.0], [0.0, 6.0], [0.0, -6
 _EDGE_M = 0.012
 """Depth beside a keypoint that differs more is another surface's, m."""
 _USUAL_SCALE_M = 0.001
+_SOME = 4
+"""Every so-many-th vertex says well enough where in the image the hand is."""
+_CHECKED = 20
+"""Starting moments whose depth is looked at even if no joint needs it."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +80,27 @@ def keypoint_evidence(capture: Capture, keypoints: HandKeypoints) -> Evidence:
         confidence=confidence,
         lag_s=np.stack([_lag_s(capture, f"{view}/color") for view in views], axis=1),
     )
-    starts = starting_moments(evidence)
+    starts = _in_doubt(evidence, starting_moments(evidence))
     flat = not evidence.two_views
     under = [_depth_under(capture, view, keypoints.by_view[view], starts, flat=flat) for view in views]
     return replace(evidence, keypoint_depth_m=np.stack(under, axis=1))
 
 
+def _in_doubt(evidence: Evidence, starts: I64) -> I64:
+    """Starting moments that need the depth under their keypoints: all, or those with joints that no two views agree on.
+
+    And some of the others, which tell whether depth and cameras fit together.
+    """
+    if not evidence.two_views or not len(starts):
+        return starts
+    some = evidence.taken(starts)
+    doubtful: Bool = np.asarray((some.seen.any(1) & ~np.isfinite(triangulate(some).error_px)).any(1))
+    doubtful[:: max(len(starts) // _CHECKED, 1)] = True
+    return starts[doubtful]
+
+
 def _depth_under(capture: Capture, view: str, keypoints: F64, starts: I64, *, flat: bool) -> F64:
-    """(M, 21) m median depth around each keypoint of the moments that a first guess starts from; NaN elsewhere.
+    """(M, 21) m median depth around each keypoint of some moments; NaN elsewhere.
 
     NaN also where nothing was measured or recorded, and, if it has to be flat, where an edge is near: half of the
     fingertips' pixels then show what lies behind the tip or before it.
@@ -168,7 +186,7 @@ def _cloud(
     v, u = np.mgrid[0 : camera.height, 0 : camera.width].astype(np.float64)
     rays = np.ascontiguousarray(cameras.rays(camera, np.stack([u, v], axis=-1))[..., :2])
     index = capture.sync.index[stream.name]
-    boxes = _boxes(camera, state.hands.vertices_m, config)
+    boxes = _boxes(camera, state.hands.vertices_m[:, ::_SOME], config)
     stopped = Event()
 
     def part(span: tuple[int, int]) -> list[tuple[F64, F64]]:

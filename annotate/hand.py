@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from annotate import _kernels
+from annotate import _skin
+from annotate.angles import angles_and_slopes
+from annotate.parts import moment_parts
 from hoi_core import rotation
 from hoi_core.biomechanics import axes_of_skeleton
 from hoi_core.conventions import MANO_PARENTS, N_BETAS, N_MANO_JOINTS, N_VERTICES, fingertips, permutation
@@ -56,6 +58,8 @@ class Hand:
     """(21,) points that are the joints of `openpose21`."""
     support: NDArray[np.int32]
     """(N, S) joints whose weight is not zero, ascending; -1 beyond."""
+    carriers: NDArray[np.int32]
+    """(N, C) as `support`, with joints of next to no weight."""
     chain: NDArray[np.int32]
     """(N, 16) joints whose rotation moves the point, ascending; -1 beyond."""
     below: NDArray[np.bool_]
@@ -95,6 +99,7 @@ class Hand:
             around=csr_array((len(tips), 0)),
             openpose=np.searchsorted(kept, self.openpose),
             support=self.support[kept],
+            carriers=self.carriers[kept],
             chain=self.chain[kept],
         )
 
@@ -125,6 +130,7 @@ def from_mano(model: ManoModel) -> Hand:
         anatomy=axes_of_skeleton(regress @ template, tips_m, model.side),
         openpose=np.array(raw, dtype=np.intp)[permutation("mano21", "openpose21")],
         support=_lists(weights > _NO_WEIGHT),
+        carriers=_lists(weights > 0.0),
         chain=_lists((weights > _NO_WEIGHT) @ below.T),
         below=below,
     )
@@ -156,9 +162,16 @@ class HandState:
         """(M, N, 3) m shaped and pose-corrected rest positions."""
         shaped = self.hand.template_m + self.hand.shape_m @ self.betas
         features = (self.rotations[:, 1:] - np.eye(3)).reshape(len(self.trans_m), -1)
-        rest = np.repeat(shaped[None], len(self.trans_m), axis=0)
+        rest = np.empty((len(features), *shaped.shape))
         vertices = self.hand.vertices
-        rest[:, :vertices] += (features @ self.hand.pose_m).reshape(-1, vertices, 3)
+
+        def part(span: tuple[int, int]) -> None:
+            corrections = features[slice(*span)] @ self.hand.pose_m
+            np.add(corrections.reshape(-1, vertices, 3), shaped[:vertices], out=rest[slice(*span), :vertices])
+            rest[slice(*span), vertices:] = shaped[vertices:]
+
+        for _ in moment_parts(part, len(features)):
+            pass
         return rest
 
     @cached_property
@@ -204,10 +217,18 @@ class HandState:
     @cached_property
     def points_m(self) -> F64:
         """(M, N, 3) m vertices and joints in the world."""
-        moved = self.positions_m - np.einsum("mjab,jb->mja", self.world_rotations, self.joints_rest_m)
-        transforms = np.concatenate([self.world_rotations, moved[..., None]], axis=-1)
-        blended = (self.hand.weights @ transforms.reshape(len(moved), N_MANO_JOINTS, 12)).reshape(len(moved), -1, 3, 4)
-        return np.einsum("mnab,mnb->mna", blended[..., :3], self.rest_m) + blended[..., 3]
+        turned, rest = self.world_rotations, self.rest_m
+        moved = self.positions_m - (turned @ self.joints_rest_m[..., None])[..., 0]
+        out = np.empty_like(rest)
+        hand = self.hand.carriers, self.hand.weights
+
+        def part(span: tuple[int, int]) -> None:
+            at = slice(*span)
+            _skin.skin(hand, rest[at], turned[at], moved[at], out[at])
+
+        for _ in moment_parts(part, len(out)):
+            pass
+        return out
 
     @property
     def vertices_m(self) -> F64:
@@ -222,7 +243,19 @@ class HandState:
     @cached_property
     def normals(self) -> F64:
         """(M, 778, 3) outward unit normals of the vertices."""
-        return np.asarray(_kernels.vertex_normals(self.points_m, self.hand.faces, self.hand.vertices))
+        points, out = self.points_m, np.empty((len(self.trans_m), self.hand.vertices, 3))
+
+        def part(span: tuple[int, int]) -> None:
+            _skin.vertex_normals(points[slice(*span)], self.hand.faces, out[slice(*span)])
+
+        for _ in moment_parts(part, len(out)):
+            pass
+        return out
+
+    @cached_property
+    def angles(self) -> tuple[F64, F64]:
+        """`(M, 15, 3)` rad flexion, abduction and twist, and `(M, 15, 3, 3)` their slopes by the joints' steps."""
+        return angles_and_slopes(self.rotations[:, 1:], self.hand.anatomy)
 
     def moved(self, step: F64, betas_step: F64) -> HandState:
         """The state after a step in the tangent space. `(M, 51), (10,)`."""

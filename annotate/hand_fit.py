@@ -17,7 +17,7 @@ from annotate.evidence import Anchors, Evidence
 from annotate.evidence_problems import evidence_problems
 from annotate.fit import FitResult, Term
 from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
-from annotate.initialise import initialise
+from annotate.initialise import initialise, spread
 from annotate.masks import with_silhouettes
 from annotate.noise import calibrate
 from annotate.objects.solid import Solid
@@ -31,10 +31,17 @@ from hoi_core.types import F64, U8, HandKeypoints, HandTrack
 log = logging.getLogger(__name__)
 Tell = Callable[[float, str], None]
 _AGAIN = SEQUENCE[-3:]
-_CLOSELY = 1e-3
+_CLOSELY = 2e-3
 _SETTLED_SIGMA_M = 1e-4
 _COARSE = 3
 """A first fit sees one depth point of so many."""
+_SPARSE = 3
+"""It begins with one moment of so many, where two views see the hand: between them, interpolation is nearly as good."""
+_FEWEST_SPARSE = 20
+_DENSE = 0.5
+"""Share of the moments that have keypoints, below which all of them are fitted from the start."""
+_HARDLY = 1e-2
+"""Relative decrease of the cost at which all moments are near enough for noise levels to be estimated."""
 _ROUGHLY = 2e-3
 """Relative decrease of the cost at which a first fit leaves the rest to the next."""
 
@@ -148,15 +155,38 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
     if guess.terms["silhouette"].config.weight > 0:
         evidence = with_silhouettes(evidence, capture, guess.state)
     coarse, start, terms = _coarse(evidence, guess)
-    result = fitting.fit(
-        coarse, start, terms, tolerance=_ROUGHLY, on_step=lambda i, n: tell(0.5 + 0.5 * i / n, "fitting")
-    )
+
+    def on_step(done: int, of: int) -> None:
+        tell(0.5 + 0.5 * done / of, "fitting")
+
+    dense = evidence.seen.any((1, 2)).mean() >= _DENSE
+    if evidence.two_views and dense and len(evidence.t_s) >= _SPARSE * _FEWEST_SPARSE:
+        start, steps = _sparse_fit(coarse, start, terms, on_step)
+        result = fitting.fit(coarse, start, terms, SEQUENCE[-2:], tolerance=_HARDLY)
+        return HandFit(guess.layer, evidence, guess.terms, result, steps + result.iterations, guess.problems)
+    result = fitting.fit(coarse, start, terms, tolerance=_ROUGHLY, on_step=on_step)
     steps = result.iterations
     if not evidence.two_views:
         start = look_again(result.state, evidence, guess.terms)
         result = fitting.fit(coarse, start, terms, _AGAIN, tolerance=_ROUGHLY)
         steps += result.iterations
     return HandFit(guess.layer, evidence, guess.terms, result, steps, guess.problems)
+
+
+def _sparse_fit(
+    evidence: Evidence, start: FitState, terms: Mapping[str, Term], on_step: Callable[[int, int], None]
+) -> tuple[FitState, int]:
+    """Fit some of the moments and interpolate the others; the state and the steps."""
+    moments = len(evidence.t_s)
+    held = np.zeros(0, np.int64) if evidence.anchors is None else evidence.anchors.moment
+    some = np.union1d(np.arange(0, moments, _SPARSE), np.append(held, moments - 1))
+    smooth = terms["smooth"]
+    # An acceleration moves a hand nine times as far in three frames as in one.
+    wide = {name: getattr(smooth.config, name) * _SPARSE**2 for name in ("sigma_m", "sigma_rad", "sigma_pose_rad")}
+    terms = {**terms, "smooth": replace(smooth, config=replace(smooth.config, **wide))}
+    sparse = replace(start, hands=start.hands.taken(some))
+    result = fitting.fit(evidence.taken(some), sparse, terms, tolerance=_ROUGHLY, on_step=on_step)
+    return spread(result.state, evidence.t_s[some], evidence.t_s), result.iterations
 
 
 def _coarse(evidence: Evidence, guess: FirstGuess) -> tuple[Evidence, FitState, dict[str, Term]]:

@@ -13,6 +13,7 @@ from annotate.equations import VIEW_UNKNOWNS
 from annotate.evidence import FEWEST_PALM, PALM, Evidence, starting_moments
 from annotate.fit import Term, fit
 from annotate.hand import Hand, HandState
+from annotate.medians import of_rows
 from annotate.stage import KEYPOINTS_ONLY, LOOSE
 from annotate.state import FitState
 from annotate.triangulate import triangulate
@@ -24,6 +25,8 @@ from hoi_core.types import F64, I64, Bool
 
 _PALM_SPREAD_M = 0.012
 _WORST_PALM_M = 0.03
+_NEXT_TO_NOTHING = 1e-12
+"""Weight of a joint that is not there: without any, moments could have none at all."""
 _PATIENT = 1e-7
 _CLEARLY_PX = 0.3
 _WILD_PX = 60.0
@@ -76,7 +79,7 @@ def initialise(hand: Hand, evidence: Evidence, terms: Mapping[str, Term]) -> Fit
         fitted = fit(some, choose_bends(tried, some, alone), alone, KEYPOINTS_ONLY[-3:]).state
     kept = _trustworthy(fitted, some)
     dressed = replace(fitted, hands=replace(fitted.hands, hand=hand))
-    return _spread(dressed, evidence.t_s[key], evidence.t_s, kept)
+    return spread(replace(dressed, hands=dressed.hands.taken(kept)), evidence.t_s[key][kept], evidence.t_s)
 
 
 def _nothing_to_start_from(evidence: Evidence) -> FitError:
@@ -143,30 +146,40 @@ def _with_views(hands: HandState, evidence: Evidence) -> FitState:
 
 def _align_palm(model_m: F64, seen_m: F64) -> tuple[F64, F64, Bool]:
     """Robust rigid alignment of each moment: `seen = turn @ model + trans`. `(M, P, 3) m -> ..., (M,)`."""
-    moments = len(seen_m)
-    trans_m, turn, good = np.zeros((moments, 3)), np.tile(np.eye(3), (moments, 1, 1)), np.zeros(moments, dtype=bool)
-    for m in range(moments):
-        there = np.isfinite(seen_m[m]).all(-1)
-        if there.sum() < FEWEST_PALM:
-            continue
-        source, target = model_m[m, there], seen_m[m, there]
-        weight = np.ones(len(source))
-        for _ in range(4):
-            turn[m], trans_m[m] = kabsch(source, target, weight)
-            miss = np.linalg.norm(source @ turn[m].T + trans_m[m] - target, axis=-1)
-            weight = 1.0 / (1.0 + (miss / _PALM_SPREAD_M) ** 2) ** 2
-        good[m] = np.median(miss) < _WORST_PALM_M
-    return trans_m, turn, good
+    there: Bool = np.asarray(np.isfinite(seen_m).all(-1))
+    target = np.where(there[..., None], seen_m, 0.0)
+    weight: F64 = np.asarray(there, np.float64).copy()
+    # Moments with too few joints are aligned to anything, and then left out.
+    weight[there.sum(1) < FEWEST_PALM] = 1.0
+    for _ in range(4):
+        turn, trans_m = kabsch(model_m, target, weight)
+        miss = np.linalg.norm(model_m @ np.swapaxes(turn, -1, -2) + trans_m[:, None] - target, axis=-1)
+        robust = 1.0 / (1.0 + (miss / _PALM_SPREAD_M) ** 2) ** 2
+        weight = np.asarray(np.where(there, robust, 0.0) + _NEXT_TO_NOTHING, np.float64)
+    enough = there.sum(1) >= FEWEST_PALM
+    good = enough & (of_rows(np.where(there, miss, np.nan)) < _WORST_PALM_M)
+    return np.where(enough[:, None], trans_m, 0.0), np.where(enough[:, None, None], turn, np.eye(3)), good
 
 
 def kabsch(source_m: F64, target_m: F64, weight: F64) -> tuple[F64, F64]:
-    """Rotation and shift that take one set of points to another (Kabsch 1976). `(P, 3) m, (P, 3) m, (P,)`."""
-    weight = weight / weight.sum()
-    from_m, to_m = weight @ source_m, weight @ target_m
-    u, _, vt = np.linalg.svd((source_m - from_m).T @ ((target_m - to_m) * weight[:, None]))
-    flip = np.diag([1.0, 1.0, np.sign(np.linalg.det(vt.T @ u.T))])
-    R = vt.T @ flip @ u.T
-    return R, to_m - R @ from_m
+    """Rotations and shifts that take sets of points to others (Kabsch 1976).
+
+    Args:
+        source_m: `(..., P, 3)` m.
+        target_m: `(..., P, 3)` m.
+        weight: `(..., P)`, not all zero.
+
+    Returns:
+        `(..., 3, 3)` and `(..., 3)` m: `target = turn @ source + shift`.
+    """
+    share = (weight / weight.sum(-1, keepdims=True))[..., None]
+    from_m, to_m = (share * source_m).sum(-2), (share * target_m).sum(-2)
+    spread_m2 = np.swapaxes(source_m - from_m[..., None, :], -1, -2) @ ((target_m - to_m[..., None, :]) * share)
+    u, _, vt = np.linalg.svd(spread_m2)
+    flip = np.broadcast_to(np.eye(3), u.shape).copy()
+    flip[..., 2, 2] = np.sign(np.linalg.det(u @ vt))
+    turn = np.swapaxes(u @ flip @ vt, -1, -2)
+    return turn, to_m - (turn @ from_m[..., None])[..., 0]
 
 
 def _trustworthy(state: FitState, evidence: Evidence) -> I64:
@@ -179,9 +192,15 @@ def _trustworthy(state: FitState, evidence: Evidence) -> I64:
     return kept if len(kept) else np.arange(len(middle))
 
 
-def _spread(state: FitState, key_s: F64, t_s: F64, kept: I64) -> FitState:
-    """Interpolate between moments: monotone cubics for positions, SLERP for rotations; held at the ends."""
-    hands, key_s = state.hands.taken(kept), key_s[kept]
+def spread(state: FitState, key_s: F64, t_s: F64) -> FitState:
+    """Interpolate between moments: monotone cubics for positions, SLERP for rotations; held at the ends.
+
+    Args:
+        state: at K moments.
+        key_s: `(K,)` s their times, ascending.
+        t_s: `(M,)` s where it is wanted.
+    """
+    hands = state.hands
     at = np.clip(t_s, key_s[0], key_s[-1])
     if len(key_s) == 1:
         index = np.zeros(len(t_s), dtype=np.int64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from annotate import equations as normal
 from annotate.evidence import Evidence, keypoint_gap
 from annotate.fit import FitResult
 from annotate.hand import HandState
+from annotate.medians import of_moments, of_rows
 from annotate.state import FitState
 from annotate.terms.depth import match
 from hoi_core import camera as cameras
@@ -61,7 +61,7 @@ def hand_labels(result: FitResult, evidence: Evidence, cov_m2: F64, before: U8 |
         contradicted = (before == PROBLEMS.index("no agreement")) & ~supported & (problems == 0)
         problems[contradicted] = PROBLEMS.index("no agreement")
     track = _track(result.state.hands, evidence, cov_m2, supported, problems == 0)
-    reprojection_px = np.array([median(row) for row in miss_px.reshape(len(miss_px), -1)])
+    reprojection_px = of_rows(miss_px.reshape(len(miss_px), -1))
     return HandLabels(track, problems, {"reprojection_px": reprojection_px, "depth_m": depth_m})
 
 
@@ -148,16 +148,13 @@ def _miss_px(hands: HandState, evidence: Evidence) -> F64:
 
 def _depth_residual(state: FitState, evidence: Evidence) -> tuple[F64, NDArray[np.int64]]:
     """(M,) m median distance of the supporting depth points from the surface, and how many there are."""
-    moments = len(evidence.t_s)
-    distance: list[list[F64]] = [[] for _ in range(moments)]
+    moments = [np.zeros(0, np.int64)]
+    distances = [np.zeros(0)]
     for cloud in evidence.clouds.values():
         vertex = match(cloud, state, MATCH_M)
         found = np.flatnonzero(vertex >= 0)
         moment, point = cloud.moment[found], vertex[found]
         away = state.hands.vertices_m[moment, point] - cloud.points_m[found]
-        apart = np.abs((away * state.hands.normals[moment, point]).sum(-1))
-        borders = np.searchsorted(moment, np.arange(moments + 1))
-        for m, (first, last) in enumerate(pairwise(borders.tolist())):
-            distance[m].append(apart[first:last])
-    joined = [np.concatenate(parts) if parts else np.zeros(0) for parts in distance]
-    return np.array([median(part) for part in joined]), np.array([len(part) for part in joined])
+        moments.append(moment)
+        distances.append(np.abs((away * state.hands.normals[moment, point]).sum(-1)))
+    return of_moments(len(evidence.t_s), np.concatenate(moments), np.concatenate(distances))

@@ -81,15 +81,23 @@ def lasting_covariance(
     if not found:
         return out
     for offsets, turned, (moved, shared) in zip(found, where, followed(result, found), strict=True):
-        known = offsets.own - np.einsum("mue,muf->ef", offsets.by_moment, moved) - offsets.by_shared.T @ shared
+        errors = len(offsets.own)
+        direct = offsets.by_moment.reshape(-1, errors).T @ moved.reshape(-1, errors)
+        known = offsets.own - direct - offsets.by_shared.T @ shared
         spread = expected_products(known, offsets.slope)
-        through = slopes @ moved[:, None]
+        through = times(slopes, moved)
         through += by_shape @ shared[:N_BETAS]
         if turned is not None:
             for j in range(N_JOINTS):
                 through[:, j, :, 3 * j : 3 * j + 3] -= turned[:, j]
         out += through @ spread @ np.swapaxes(through, -1, -2)
     return out
+
+
+def times(slopes: F64, columns: F64) -> F64:
+    """`slopes @ columns` of each moment. `(M, 21, 3, 51), (M, 51, E) -> (M, 21, 3, E)`."""
+    moments, joints, axes, width = slopes.shape
+    return (slopes.reshape(moments, -1, width) @ columns).reshape(moments, joints, axes, -1)
 
 
 def followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numba
 import numpy as np
 
 from hoi_core.types import F64
@@ -15,41 +16,61 @@ def selected_inverse(own: F64, near: F64, far: F64) -> F64:
 
     Args:
         own: `(M, D, D)` blocks of the moments.
-        near: `(M - 1, D, D)` blocks of moments m + 1 (rows) and m.
-        far: `(M - 2, D, D)` blocks of moments m + 2 (rows) and m.
+        near: `(M - 1, D / 3, 3, 3)` between the same three unknowns of moments m + 1 (rows) and m.
+        far: `(M - 2, D / 3, 3, 3)` between those of moments m + 2 (rows) and m.
 
     Returns:
         `(M, D, D)`.
     """
-    diagonal, beside = _pairs(own, near, far)
-    reduced, ratio = [diagonal[0]], []
-    for k in range(len(beside)):
-        ratio.append(np.linalg.solve(reduced[k], beside[k].T))
-        reduced.append(diagonal[k + 1] - beside[k] @ ratio[k])
-    inverse = np.linalg.inv(reduced[-1])
-    found = [inverse]
-    for k in range(len(beside) - 1, -1, -1):
-        inverse = np.linalg.inv(reduced[k]) + ratio[k] @ inverse @ ratio[k].T
-        found.append(inverse)
-    size = own.shape[-1]
-    blocks = np.stack(found[::-1])
-    moments = np.stack([blocks[:, :size, :size], blocks[:, size:, size:]], axis=1)
-    return moments.reshape(-1, size, size)[: len(own)]
-
-
-def _pairs(own: F64, near: F64, far: F64) -> tuple[F64, F64]:
-    """Blocks of two moments: `(P, 2 D, 2 D)` on the diagonal and `(P - 1, 2 D, 2 D)` below it."""
-    moments, size = len(own), own.shape[-1]
+    moments, size = own.shape[:2]
     pairs = (moments + 1) // 2
+    # Blocks of moments that there are not are zero; one that an odd number lacks stands alone.
+    blocks = np.zeros((2, 2 * pairs, size // 3, 3, 3))
+    blocks[0, : len(near)], blocks[1, : len(far)] = near, far
     diagonal = np.zeros((pairs, 2 * size, 2 * size))
-    beside = np.zeros((pairs - 1, 2 * size, 2 * size))
-    diagonal[:, size:, size:] = np.eye(size)  # stands for the moment that an odd number lacks
+    diagonal[:, size:, size:] = np.eye(size)
     diagonal[:, :size, :size] = own[::2]
     diagonal[: moments // 2, size:, size:] = own[1::2]
-    inner = near[::2]
-    diagonal[: len(inner), size:, :size] = inner
-    diagonal[: len(inner), :size, size:] = np.swapaxes(inner, 1, 2)
-    beside[: len(far[::2]), :size, :size] = far[::2]
-    beside[: len(near[1::2]), :size, size:] = near[1::2]
-    beside[: len(far[1::2]), size:, size:] = far[1::2]
-    return diagonal, beside
+    _invert(diagonal, blocks[0], blocks[1])
+    found = np.stack([diagonal[:, :size, :size], diagonal[:, size:, size:]], axis=1)
+    return found.reshape(-1, size, size)[:moments]
+
+
+@numba.njit(cache=True, nogil=True)
+def _invert(diagonal: F64, near: F64, far: F64) -> None:
+    """Replace `diagonal (P, 2 D, 2 D)` of pairs of moments, each without what joins the two, by that of the inverse."""
+    pairs, width, _ = diagonal.shape
+    size = width // 2
+    through = np.zeros((pairs, width, width))
+    joint = np.zeros((width, width))
+    for k in range(pairs):
+        for b in range(size // 3):
+            for i in range(3):
+                for j in range(3):
+                    diagonal[k, size + 3 * b + i, 3 * b + j] += near[2 * k, b, i, j]
+                    diagonal[k, 3 * b + j, size + 3 * b + i] += near[2 * k, b, i, j]
+        if k > 0:
+            diagonal[k] -= joint
+        diagonal[k] = np.linalg.inv(diagonal[k])
+        if k + 1 < pairs:
+            # `through = B diagonal` and `joint = B diagonal B'`, where B joins this pair with the next one.
+            _times_joining(diagonal[k], near[2 * k + 1], far[2 * k], far[2 * k + 1], through[k])
+            _times_joining(through[k].T, near[2 * k + 1], far[2 * k], far[2 * k + 1], joint)
+    for k in range(pairs - 2, -1, -1):
+        diagonal[k] += np.dot(through[k].T, np.dot(diagonal[k + 1], through[k]))
+
+
+@numba.njit(cache=True, nogil=True)
+def _times_joining(x: F64, near: F64, far: F64, far_after: F64, out: F64) -> None:
+    """Fill `out (2 D, 2 D)` with `[[far, near], [0, far_after]] x`, whose blocks are diagonals of 3 x 3 blocks."""
+    size = len(x) // 2
+    for b in range(len(near)):
+        for i in range(3):
+            row, later = 3 * b + i, size + 3 * b + i
+            out[row] = 0.0
+            out[later] = 0.0
+            for j in range(3):
+                at, after = 3 * b + j, size + 3 * b + j
+                for c in range(x.shape[1]):
+                    out[row, c] += far[b, i, j] * x[at, c] + near[b, i, j] * x[after, c]
+                    out[later, c] += far_after[b, i, j] * x[after, c]

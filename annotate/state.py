@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from annotate import _kernels
+from annotate import _kernels, _skin
 from annotate.equations import VIEW_UNKNOWNS, NormalEquations
 from annotate.hand import HandState
-from annotate.parts import in_parts
+from annotate.parts import in_parts, moment_parts
 from hoi_core.conventions import N_BETAS
 from hoi_core.types import F64, I64, Camera
 
@@ -48,6 +48,15 @@ class Points(NamedTuple):
     """(K, 3) m/s of the point, held constant while the equations are solved."""
     lag_s: F64
     """(K,) s from the moment to the observation."""
+
+    def twice(self) -> Points:
+        """Every point two times in a row."""
+        return self._replace(
+            moment=np.repeat(self.moment, 2),
+            point=np.repeat(self.point, 2),
+            velocity=np.repeat(self.velocity, 2, axis=0),
+            lag_s=np.repeat(self.lag_s, 2),
+        )
 
 
 def observed(state: FitState, points: Points) -> F64:
@@ -129,12 +138,22 @@ def _compiled(state: FitState, points: Points) -> tuple[tuple[Any, ...], tuple[F
     )
 
 
-def velocities(hands: HandState, t_s: F64) -> F64:
-    """(M, N, 3) m/s of every point, by central differences."""
+def velocities(hands: HandState, t_s: F64, moment: I64, point: I64) -> F64:
+    """(K, 3) m/s of points at moments, by central differences. `(K,), (K,)`."""
+    out = np.zeros((len(moment), 3))
+    if len(t_s) > 1:
+        _skin.velocities(hands.points_m, t_s, moment, point, out)
+    return out
+
+
+def vertices_at(hands: HandState, t_s: F64, lag_s: F64) -> F64:
+    """(M, 778, 3) m vertices so long after each moment, at the speed there. `(M,) s`, NaN for none."""
     if len(t_s) < 2:
-        return np.zeros_like(hands.points_m)
-    out = np.empty_like(hands.points_m)
-    _kernels.velocities(hands.points_m, t_s, out)
+        return hands.vertices_m
+    points, lag_s = hands.points_m, np.nan_to_num(lag_s)
+    out = np.empty_like(hands.vertices_m)
+    for _ in moment_parts(lambda span: _skin.later(points, t_s, lag_s, span, out), len(t_s)):
+        pass
     return out
 
 

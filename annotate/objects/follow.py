@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from threading import Lock
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from annotate.objects import trajectory
 from annotate.objects._follow import best_pose
 from annotate.objects.depth_points import PointReader, distance_from_hands
 from annotate.objects.mesh import SolidMesh
+from annotate.parts import at_once
 from hoi_core import camera as cameras
 from hoi_core.conventions import Side
 from hoi_core.types import F64
@@ -62,22 +64,58 @@ def follow(
     found = Followed(nan, np.full(moments, np.nan), [{} for _ in range(moments)])
     step = _Stepper(mesh, readers, hands)
     at = sorted(starts)
-    done = 0
-    for k, first in enumerate(at):
-        last = at[k + 1] if k + 1 < len(at) else moments
-        for m in range(first, last):
-            _take(found, m, step.at(m, _before(found, m, -1, first), starts[m] if m == first else None))
-            done += 1
-            on_moment(done, moments)
+    told = _Told(on_moment, moments)
+
+    for m in at:
+        _take(found, m, step.at(m, [], starts[m]))
+        told.another()
+
+    def ahead(span: tuple[int, int]) -> None:
+        first, last = span
+        for m in range(first + 1, last):
+            _take(found, m, step.at(m, _before(found, m, -1, first), None))
+            told.another()
         if last < moments:
             arrived, _, _ = step.at(last, _before(found, last, -1, first), None)
             if _apart_m(mesh, arrived, starts[last]) > _LOST_M:
                 _return(found, step, (last, starts[last]), range(last - 1, first, -1))
-    for m in range(at[0] - 1, -1, -1):
-        _take(found, m, step.at(m, _before(found, m, 1, at[0]), None))
-        done += 1
-        on_moment(done, moments)
+
+    def back(span: tuple[int, int]) -> None:
+        for m in range(span[1] - 1, span[0] - 1, -1):
+            _take(found, m, step.at(m, _before(found, m, 1, span[1]), None))
+            told.another()
+
+    # Between starts they do not meet: two are followed at once.
+    spans = list(zip(at, [*at[1:], moments], strict=True))
+    for _ in at_once(lambda span: back(span) if span[1] == at[0] else ahead(span), [(0, at[0]), *spans]):
+        pass
     return found
+
+
+class _Told:
+    """Counts moments, from any thread; once the one who is told wants no more, nobody goes on.
+
+    Args:
+        on_moment: called with (moments done, of all); may raise to stop.
+        moments: all of them.
+    """
+
+    def __init__(self, on_moment: Callable[[int, int], None], moments: int) -> None:
+        self._on_moment, self._moments = on_moment, moments
+        self._lock, self._done = Lock(), 0
+        self._stopped: BaseException | None = None
+
+    def another(self) -> None:
+        """One more is done."""
+        with self._lock:
+            if self._stopped is not None:
+                raise self._stopped
+            self._done += 1
+            try:
+                self._on_moment(self._done, self._moments)
+            except BaseException as error:
+                self._stopped = error
+                raise
 
 
 _Result = tuple[F64, float, dict[int, Found]]
@@ -123,6 +161,8 @@ class _Stepper:
     def __init__(self, mesh: SolidMesh, readers: Sequence[PointReader], hands: Mapping[Side, HandState]) -> None:
         self._mesh, self._readers, self._hands = mesh, readers, hands
         self._palms = {side: palm_poses(state) for side, state in hands.items()}
+        for state in hands.values():
+            _ = state.normals  # made on all cores, which no part of the work may ask for
         self._eyes_m = np.array([reader.eye_m for reader in readers]).reshape(-1, 3)
 
     def at(self, m: int, before: list[_Known], known: F64 | None) -> _Result:

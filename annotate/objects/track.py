@@ -10,6 +10,7 @@ import numpy as np
 
 from annotate.evidence import undistorted_px, without_distortion
 from annotate.hand import HandState
+from annotate.medians import of_moments
 from annotate.objects import trajectory
 from annotate.objects.depth_points import ObjectCloud, PointReader, PointsConfig, joined
 from annotate.objects.first_pose import place
@@ -247,14 +248,13 @@ def _fit(problem: Problem, result: Settled, before: ObjectTrack | None, in_image
 
 def _residual(problem: Problem, result: Settled) -> tuple[F64, I64]:
     """(M,) m median distance of the points, and how many there are."""
-    moments = len(problem.t_s)
-    parts: list[list[F64]] = [[] for _ in range(moments)]
+    moments, distances = [np.zeros(0, np.int64)], [np.zeros(0)]
     for cloud, away in zip(problem.clouds, result.away_m, strict=True):
-        for m in range(moments):
-            rows = away[cloud.start[m] : cloud.start[m + 1]]
-            parts[m].append(np.abs(rows[np.isfinite(rows)]))
-    joint = [np.concatenate(part) if part else np.zeros(0) for part in parts]
-    return np.array([np.median(j) if len(j) else np.nan for j in joint]), np.array([len(j) for j in joint])
+        moment = np.repeat(np.arange(len(problem.t_s)), np.diff(cloud.start))
+        known = np.isfinite(away)
+        moments.append(moment[known])
+        distances.append(np.abs(away[known]))
+    return of_moments(len(problem.t_s), np.concatenate(moments), np.concatenate(distances))
 
 
 def _problems(problem: Problem, result: Settled, residual_m: F64, support: I64, in_image: Bool) -> U8:

@@ -104,14 +104,7 @@ def _band(equations: Equations, damping: float) -> F64:
 def covariance(equations: Equations) -> F64:
     """(M, 6, 6) diagonal blocks of the inverse."""
     own = np.tril(equations.H) + np.swapaxes(np.tril(equations.H, -1), 1, 2) + 1e-6 * np.eye(_DOF)
-    return selected_inverse(own, _whole(equations.near), _whole(equations.far))
-
-
-def _whole(blocks: F64) -> F64:
-    """`(K, 2, 3, 3)` blocks to `(K, 6, 6)` matrices."""
-    out = np.zeros((len(blocks), _DOF, _DOF))
-    out[:, :3, :3], out[:, 3:, 3:] = blocks[:, 0], blocks[:, 1]
-    return out
+    return selected_inverse(own, equations.near, equations.far)
 
 
 def add_acceleration(body: Trajectory, t_s: F64, weights: F64, equations: Equations | None) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotate.hand import Hand
+from annotate.parts import in_parts
 from hoi_core.types import F64, I64
 
 
@@ -16,7 +17,7 @@ def face_normals(hand: Hand, vertices_m: F64, moment: I64, vertex: I64, points_m
     Args:
         hand: its triangles.
         vertices_m: `(M, 778, 3)` m.
-        moment: `(K,)`.
+        moment: `(K,)` ascending.
         vertex: `(K,)` nearest vertex of each point.
         points_m: `(K, 3)` m.
 
@@ -25,8 +26,14 @@ def face_normals(hand: Hand, vertices_m: F64, moment: I64, vertex: I64, points_m
     """
     around = hand.around
     out = np.empty((len(points_m), 3))
-    mesh = (around.indptr, around.indices, hand.faces, np.ascontiguousarray(vertices_m))
-    _choose(mesh, moment, vertex, points_m, out)
+    mesh = (around.indptr, around.indices, hand.faces, vertices_m)
+
+    def part(span: tuple[int, int]) -> None:
+        at = slice(*span)
+        _choose(mesh, moment[at], vertex[at], points_m[at], out[at])
+
+    for _ in in_parts(part, moment):
+        pass
     return out
 
 

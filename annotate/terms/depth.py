@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from annotate._kernels import plane_rows
 from annotate.equations import NormalEquations
 from annotate.evidence import Cloud, Evidence
 from annotate.nearest import nearest_vertices
+from annotate.parts import in_parts
 from annotate.stage import Stage
-from annotate.state import FitState, Points, add_rows, geman_mcclure, observed, velocities
+from annotate.state import FitState, Points, add_rows, velocities, vertices_at
 from annotate.terms._faces import face_normals
-from hoi_core.conventions import N_VERTICES
 from hoi_core.types import F64
 
 
@@ -30,13 +31,27 @@ class Config:
     """Points farther out lose their pull: they are the object's, or noise."""
 
 
+class _Seen(NamedTuple):
+    """Depth points of one view and the triangles under them. K points."""
+
+    points: Points
+    """Vertex of each."""
+    normals: F64
+    """(K, 3) of its triangle."""
+    target_m: F64
+    """(K, 3) m where it was measured."""
+    rays: F64
+    """(K, 3) unit, from the camera."""
+    by_bias: F64
+    """(K,) m along the normal by m of the depth's bias."""
+
+
 @dataclass(frozen=True)
 class _Prepared:
     weight: float
     sigma_m: float
     scale: float
-    views: tuple[tuple[Points, F64, F64, F64], ...]
-    """Vertices, normals (K, 3) of the triangles, depth points (K, 3) and unit rays to them (K, 3)."""
+    views: tuple[_Seen, ...]
 
 
 def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> _Prepared | None:
@@ -44,19 +59,18 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     if config.weight <= 0 or stage.gate_m <= 0 or not evidence.clouds:
         return None
     hands = state.hands
-    velocity = velocities(hands, evidence.t_s)
     views = []
     for v, cloud in evidence.clouds.items():
         # At its own time the hand is elsewhere: a point is matched where the hand was when it was measured.
-        then_m = hands.vertices_m + np.nan_to_num(cloud.lag_s)[:, None, None] * velocity[:, :N_VERTICES]
+        then_m = vertices_at(hands, evidence.t_s, cloud.lag_s)
         vertex = match(cloud, state, stage.gate_m, then_m)
         found = np.flatnonzero((vertex >= 0) & ~_on_the_arm(state, cloud, vertex, then_m))
         moment, point = cloud.moment[found], vertex[found].astype(np.int64)
-        points = Points(v, cloud.eye_m, moment, point, velocity[moment, point], cloud.lag_s[moment])
-        target_m = cloud.points_m[found]
+        velocity = velocities(hands, evidence.t_s, moment, point)
+        target_m, rays = cloud.points_m[found], cloud.rays[found]
         normals = face_normals(hands.hand, then_m, moment, point, target_m)
-        rays = (target_m - cloud.eye_m) / np.linalg.norm(target_m - cloud.eye_m, axis=-1, keepdims=True)
-        views.append((points, normals, target_m, rays))
+        points = Points(v, cloud.eye_m, moment, point, velocity, cloud.lag_s[moment])
+        views.append(_Seen(points, normals, target_m, rays, np.einsum("kc,kc->k", normals, rays)))
     scale = max(stage.robust_scale * config.largest_sigmas / _LAST_SCALE, config.largest_sigmas)
     return _Prepared(config.weight, config.sigma_m, scale, tuple(views))
 
@@ -113,29 +127,33 @@ def distances(config: Config, evidence: Evidence, state: FitState, stage: Stage)
     if prepared is None:
         return []
     out = []
-    for points, normals, target_m, rays in prepared.views:
-        distance_m = _distance(state, points, normals, target_m, rays)
-        _, robust = geman_mcclure((distance_m / config.sigma_m) ** 2, prepared.scale)
-        out.append(Distances(points, normals, rays, distance_m, config.weight * robust))
+    for seen in prepared.views:
+        distance_m, weight, _ = _rows(prepared, seen, state)
+        out.append(Distances(seen.points, seen.normals, seen.rays, distance_m, weight * config.sigma_m**2))
     return out
-
-
-def _distance(state: FitState, points: Points, normals: F64, target_m: F64, rays: F64) -> F64:
-    away = observed(state, points) - target_m + state.views[points.view, 7] * rays
-    return np.asarray((normals * away).sum(-1))
 
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the distances to the tangent planes; adds to `equations` where given."""
     total = 0.0
-    for points, normals, target_m, rays in prepared.views:
-        if not len(target_m):
-            continue
-        residual = _distance(state, points, normals, target_m, rays) / prepared.sigma_m
-        cost, robust = geman_mcclure(residual**2, prepared.scale)
-        total += 0.5 * prepared.weight * float(cost.sum())
+    for seen in prepared.views:
+        distance_m, weight, cost = _rows(prepared, seen, state)
+        total += cost
         if equations is not None:
-            direction = normals / prepared.sigma_m
-            by_bias = (direction * rays).sum(-1)
-            add_rows(equations, state, points, direction, residual, prepared.weight * robust, by_bias)
+            add_rows(equations, state, seen.points, seen.normals, distance_m, weight, seen.by_bias)
     return total
+
+
+def _rows(prepared: _Prepared, seen: _Seen, state: FitState) -> tuple[F64, F64, float]:
+    """(K,) m distances from the planes, (K,) 1/m^2 weights of their squares, robust ones included, and the cost."""
+    points, scales = seen.points, (prepared.weight, prepared.sigma_m, prepared.scale)
+    distance_m, weight = np.empty(len(points.moment)), np.empty(len(points.moment))
+    table, view = state.hands.points_m, state.views[points.view]
+
+    def part(span: tuple[int, int]) -> float:
+        at = slice(*span)
+        which = (points.moment[at], points.point[at], points.velocity[at], points.lag_s[at])
+        planes = (seen.normals[at], seen.target_m[at], seen.by_bias[at])
+        return plane_rows(which, table, (view, points.eye_m), planes, scales, (distance_m[at], weight[at]))
+
+    return distance_m, weight, sum(in_parts(part, points.moment))

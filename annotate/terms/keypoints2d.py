@@ -52,21 +52,20 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     """Collect the joints that have a keypoint, with their velocities."""
     if config.weight <= 0 or not evidence.seen.any():
         return None
-    velocity = velocities(state.hands, evidence.t_s)
     views = []
     for v, camera in enumerate(evidence.cameras):
-        points, joint = _seen(evidence, state, v, velocity)
+        points, joint = _seen(evidence, state, v)
         pixels = evidence.keypoints_px[points.moment, v, joint]
         views.append((camera, points, pixels, expected_px(config, evidence.confidence[points.moment, v, joint])))
     return _Prepared(config.weight, stage.robust_scale, tuple(views))
 
 
-def _seen(evidence: Evidence, state: FitState, view: int, velocity: F64) -> tuple[Points, I64]:
+def _seen(evidence: Evidence, state: FitState, view: int) -> tuple[Points, I64]:
     """The joints that have a keypoint in a view, with their velocities, and which they are."""
     moment, joint = np.nonzero(evidence.seen[:, view] & np.isfinite(evidence.lag_s[:, view, None]))
     point = state.hands.hand.openpose[joint]
-    lag_s = evidence.lag_s[moment, view]
-    return Points(view, eye(evidence.cameras[view]), moment, point, velocity[moment, point], lag_s), joint
+    velocity = velocities(state.hands, evidence.t_s, moment, point)
+    return Points(view, eye(evidence.cameras[view]), moment, point, velocity, evidence.lag_s[moment, view]), joint
 
 
 def reprojection(evidence: Evidence, state: FitState) -> tuple[F64, F64]:
@@ -77,9 +76,8 @@ def reprojection(evidence: Evidence, state: FitState) -> tuple[F64, F64]:
     """
     miss_px = np.full((*evidence.seen.shape, 2), np.nan)
     slope = np.zeros((*evidence.seen.shape, 2, 3))
-    velocity = velocities(state.hands, evidence.t_s)
     for v, camera in enumerate(evidence.cameras):
-        points, joint = _seen(evidence, state, v, velocity)
+        points, joint = _seen(evidence, state, v)
         projected, by_point = _project(camera, observed(state, points))
         miss_px[points.moment, v, joint] = projected - evidence.keypoints_px[points.moment, v, joint]
         slope[points.moment, v, joint] = by_point
@@ -112,9 +110,12 @@ def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations 
         cost, robust = geman_mcclure((residual**2).sum(-1), prepared.scale)
         total += 0.5 * prepared.weight * float(cost.sum())
         if equations is not None:
-            for axis in (0, 1):
-                weight = prepared.weight * robust
-                add_rows(equations, state, points, slope[:, axis] / sigma_px, residual[:, axis], weight)
+            both = (
+                (slope / sigma_px[..., None]).reshape(-1, 3),
+                residual.ravel(),
+                np.repeat(prepared.weight * robust, 2),
+            )
+            add_rows(equations, state, points.twice(), *both)
     return total
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from annotate.angles import add_angle_rows, angles_and_slopes
+from annotate.angles import add_angle_rows
 from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.stage import Stage
@@ -52,7 +52,7 @@ def precision(config: Config) -> F64:
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the angles beyond their limits; adds to `equations` where given."""
-    angles, slopes = angles_and_slopes(state.hands.rotations[:, 1:], state.hands.hand.anatomy)
+    angles, slopes = state.hands.angles
     residual = angles - clip_to_limits(angles)
     if equations is not None:
         beyond = np.where(residual != 0.0, prepared.precision, 0.0)

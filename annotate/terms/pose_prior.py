@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotate.angles import add_angle_rows, angles_and_slopes
+from annotate.angles import add_angle_rows
 from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.stage import Stage
@@ -55,7 +55,7 @@ def precision(config: Config) -> F64:
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the angles; adds to `equations` where given."""
-    angles, slopes = angles_and_slopes(state.hands.rotations[:, 1:], state.hands.hand.anatomy)
+    angles, slopes = state.hands.angles
     residual = angles - RELAXED_RAD
     if equations is not None:
         add_angle_rows(equations, slopes, residual, prepared.precision)

@@ -10,9 +10,8 @@ import numpy as np
 from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.stage import Stage
-from annotate.state import FitState, Points, add_rows, eye, geman_mcclure, observed, velocities
+from annotate.state import FitState, Points, add_rows, eye, geman_mcclure, observed, velocities, vertices_at
 from annotate.terms._projection import project_with_slope
-from hoi_core.conventions import N_VERTICES
 from hoi_core.types import F32, F64, I64, Camera
 
 if TYPE_CHECKING:
@@ -51,13 +50,12 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     """Find the vertices that lie outside."""
     if config.weight <= 0 or not evidence.silhouettes:
         return None
-    velocity = velocities(state.hands, evidence.t_s)
     views = []
     for v, seen in evidence.silhouettes.items():
         lag_s = np.nan_to_num(seen.lag_s)
-        then_m = state.hands.vertices_m + lag_s[:, None, None] * velocity[:, :N_VERTICES]
-        moment, point = _outside(seen, then_m)
-        points = Points(v, eye(seen.camera), moment, point, velocity[moment, point], lag_s[moment])
+        moment, point = _outside(seen, vertices_at(state.hands, evidence.t_s, lag_s))
+        velocity = velocities(state.hands, evidence.t_s, moment, point)
+        points = Points(v, eye(seen.camera), moment, point, velocity, lag_s[moment])
         views.append(_View(seen.camera, points, seen.left_top[moment], seen.away_px))
     return _Prepared(config.weight, config.sigma_px, stage.robust_scale, tuple(views))
 

@@ -45,10 +45,12 @@ def test_first_guesses_start_from_moments_that_are_apart(scene) -> None:
     evidence = scene(0).evidence
     assert starting_moments(evidence).tolist() == list(range(0, 40, 5))
     every = replace(evidence, keypoints_px=np.zeros_like(evidence.keypoints_px), confidence=np.ones((40, 2, 21)))
-    assert starting_moments(every).tolist() == list(range(0, 40, 3))
+    assert starting_moments(every).tolist() == list(range(0, 40, 5))
+    alone = every.confidence * [[[1.0], [0.0]]]
+    assert starting_moments(replace(every, confidence=alone)).tolist() == list(range(0, 40, 3))
     few = every.confidence.copy()
     few[10:, :, 6:] = 0.0  # three joints of the palm are left
-    assert starting_moments(replace(every, confidence=few)).max() == 9
+    assert starting_moments(replace(every, confidence=few)).max() == 5
 
 
 class Step:

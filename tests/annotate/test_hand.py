@@ -6,6 +6,7 @@ import pytest
 from annotate import hand as hands
 from annotate.covariance import joint_slopes
 from annotate.labels import axis_angles
+from annotate.state import velocities, vertices_at
 from hoi_core.mano import ManoLayer
 
 
@@ -72,3 +73,23 @@ def test_without_skin_joints_and_their_slopes_are_the_same(hand) -> None:
     np.testing.assert_allclose(bare.joints_m, state.joints_m, atol=1e-12)
     for found, expected in zip(joint_slopes(bare), joint_slopes(state), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_velocities_are_those_of_a_parabola(hand) -> None:
+    """Central differences of second order are exact for constant acceleration, at uneven times too; not at the ends."""
+    t_s = np.array([0.0, 0.03, 0.07, 0.1, 0.15])
+    given = random_parameters(3)
+    given = {name: np.tile(value[:1], (5, 1)) if value.ndim == 2 else value for name, value in given.items()}
+    start, speed, pull = np.array([0.1, -0.2, 0.5]), np.array([0.3, -0.1, 0.2]), np.array([2.0, 1.0, -3.0])
+    given["trans_m"] = start + t_s[:, None] * speed + 0.5 * t_s[:, None] ** 2 * pull
+    state = hands.state_from_axis_angle(hand, **given)
+    moment, point = np.array([1, 1, 2, 3]), np.array([0, 500, 793, 20])
+    found = velocities(state, t_s, moment, point)
+    np.testing.assert_allclose(found, speed + t_s[moment, None] * pull, atol=1e-9)
+    lag_s = np.array([0.0, 0.004, -0.002, np.nan, 0.0])
+    later_m = vertices_at(state, t_s, lag_s)
+    moved_m = np.nan_to_num(lag_s)[1:4, None] * (speed + t_s[1:4, None] * pull)
+    np.testing.assert_allclose(later_m[1:4] - state.vertices_m[1:4], np.tile(moved_m[:, None], (1, 778, 1)), atol=1e-9)
+    alone = state.taken(np.array([2]))
+    assert not velocities(alone, t_s[2:3], np.zeros(1, np.int64), np.zeros(1, np.int64)).any()
+    np.testing.assert_array_equal(vertices_at(alone, t_s[2:3], np.ones(1)), alone.vertices_m)

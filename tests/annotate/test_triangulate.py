@@ -198,3 +198,16 @@ def test_kabsch_undoes_a_motion() -> None:
     found_R, found_t = kabsch(points, points @ R.T + t, np.ones(6))
     np.testing.assert_allclose(found_R, R, atol=1e-9)
     np.testing.assert_allclose(found_t, t, atol=1e-9)
+
+
+def test_kabsch_of_many_leaves_out_what_has_no_weight() -> None:
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(4, 6, 3))
+    R, t = rotation.exp_so3(rng.normal(size=(4, 3))), rng.normal(size=(4, 3))
+    there = points @ np.swapaxes(R, -1, -2) + t[:, None]
+    weight = np.ones((4, 6))
+    weight[1, 2] = 0.0
+    there[1, 2] += 5.0
+    found_R, found_t = kabsch(points, there, weight)
+    np.testing.assert_allclose(found_R, R, atol=1e-9)
+    np.testing.assert_allclose(found_t, t, atol=1e-9)
