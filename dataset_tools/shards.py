@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -97,8 +98,8 @@ def make_shards(
     index = {**about, "content": _content(root, plan.dataset, keys), "shardlist": listing}
     with sequences.storage_errors(out):
         _begin(out, index, granted.notices)
-        for leftover in out.glob("*.tar.part"):
-            leftover.unlink()
+        for leftover in out.glob("*.tar.*.part"):
+            leftover.unlink(missing_ok=True)
     missing = [n for n, name in enumerate(names) if not (out / name).exists()]
     before = len(names) - len(missing)
     jobs = [partial(_write, home, plan, parts[n], out / names[n]) for n in missing]
@@ -168,7 +169,8 @@ def _begin(out: Path, index: dict[str, object], notices: Mapping[str, str]) -> N
 def _write(home: Path, plan: Plan, keys: list[str], path: Path) -> None:
     """One shard, in a worker."""
     reader = plugins.load("dataset_tools.readers", plan.dataset)
-    draft = path.with_name(f"{path.name}.part")
+    # The workers of a run that was killed may live on for a while: no two processes write the same draft.
+    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
     with sequences.storage_errors(path):
         shard = Shard(draft)
         for number, key in enumerate(keys):

@@ -92,7 +92,7 @@ def test_two_workers_and_a_stopped_run_give_the_same(root, tmp_path):
     make_shards(root, PLAN, tmp_path / "two", workers=2)
     assert contents(tmp_path / "two") == whole
     (tmp_path / "two" / "all-000001.tar").unlink()
-    (tmp_path / "two" / "all-000001.tar.part").write_bytes(b"half")
+    (tmp_path / "two" / "all-000001.tar.77.part").write_bytes(b"half")
     assert make_shards(root, PLAN, tmp_path / "two").kept == 2
     assert contents(tmp_path / "two") == whole
 
