@@ -11,7 +11,7 @@ from hoi_cli._run import Common, with_data, write_json
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Common):
-    """Write splits of a dataset in another format: coco, freihand, huggingface, webdataset."""
+    """Write splits of a dataset in another format, such as coco, dexycb, freihand, ho3d or huggingface."""
 
     to: str
     """Format, the name of a file in dataset_tools/writers."""
