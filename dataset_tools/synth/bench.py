@@ -24,7 +24,7 @@ PARTS = {
 }
 """Which files do what; all others make poses, meshes and labels."""
 _PROBE = 64
-_WARM = 0.1
+_HALF = 0.5
 _TICK_S = 0.001
 
 
@@ -41,9 +41,11 @@ class Speed:
     workers: int
     """Processes."""
     per_second: float
-    """Images a second on this machine as it was, from the moment the workers were at work."""
+    """Images a second on this machine as it was, over the second half of the set."""
     cpu_ms: float
-    """CPU time of one core for one image, everything included."""
+    """CPU time of one core for one image and its labels, made and packed, once all backgrounds are painted."""
+    start_s: float
+    """CPU time that each worker spent beyond that, most of it on painting backgrounds once."""
     shares: dict[str, float]
     """Of that time: `render`, `background`, `label`, `encode`."""
 
@@ -56,7 +58,7 @@ class Speed:
         idle = 1e3 * self.workers / self.cpu_ms
         return (
             f"{self.size_px}x{self.size_px}: {self.per_second:.0f} images/s; {self.cpu_ms:.1f} ms CPU each, so "
-            f"{idle:.0f} images/s where nothing else runs; {shares}"
+            f"{idle:.0f} images/s where nothing else runs, after {self.start_s:.0f} s at the start; {shares}"
         )
 
 
@@ -68,27 +70,30 @@ def measure(recipe: Recipe, workers: int) -> Speed:
         made = make_set(
             generator, Path(folder) / "set", workers, lambda done, _: marks.append((time.perf_counter(), done))
         )
-    first = next(mark for mark in marks if mark[1] >= _WARM * recipe.count)
+    first = next(mark for mark in marks if mark[1] >= _HALF * recipe.count)
     last = marks[-1]
     rate = (last[1] - first[1]) / (last[0] - first[0]) if last[1] > first[1] else made.made / made.seconds
+    spent = profile(generator)
+    each_s = sum(spent.values())
     costs = made.costs
-    cpu_ms = 1e3 * (costs.make_s + costs.pack_s + costs.write_s) / made.made
-    return Speed(recipe.preset, recipe.size_px, made.made, workers, rate, cpu_ms, shares(generator))
+    start_s = (costs.make_s + costs.pack_s + costs.write_s - each_s * made.made) / workers
+    shares = {name: seconds / each_s for name, seconds in spent.items()}
+    return Speed(recipe.preset, recipe.size_px, made.made, workers, rate, 1e3 * each_s, max(start_s, 0.0), shares)
 
 
-def shares(generator: Generator) -> dict[str, float]:
-    """Parts of the CPU time of making and packing an image: `render`, `background`, `label`, `encode`."""
+def profile(generator: Generator) -> dict[str, float]:
+    """CPU time for one image, s: `render`, `background`, `label`, `encode`."""
     recipe = replace(generator.recipe, count=min(_PROBE, generator.recipe.count))
     head = replace(sets.SynthSet(recipe, {}, "").heads[0], images=recipe.count)
-    generator.make(0)  # compiles
+    for index in range(head.images):  # compiles, and paints the backgrounds of these images
+        generator.make(index)
     spent = dict.fromkeys(("render", "background", "label", "encode"), 0.0)
     with _watched(spent):
         packer = Packer(head, "")
         for index in range(head.images):
             packer.add(generator.make(index))
         packer.close()
-    total = sum(spent.values())
-    return {name: seconds / total for name, seconds in spent.items()}
+    return {name: seconds / head.images for name, seconds in spent.items()}
 
 
 @contextmanager

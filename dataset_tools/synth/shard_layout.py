@@ -50,7 +50,7 @@ LABELS = np.dtype(
 )
 """One row of `/labels`; camera frame, units and orders of `hoi_core.conventions`."""
 OBJECTS = np.dtype(
-    [("name", "S64"), ("mesh", "S192"), ("T_cam_obj", "<f8", (4, 4)), ("scale", "<f8"), ("visible", "<f8")]
+    [("name", "S128"), ("mesh", "S256"), ("T_cam_obj", "<f8", (4, 4)), ("scale", "<f8"), ("visible", "<f8")]
 )
 """One row of `/objects`."""
 

@@ -25,6 +25,7 @@ from dataset_tools.synth.shard_layout import (
 )
 from dataset_tools.synth.types import SynthImage, SynthView
 from hoi_core.conventions import N_VERTICES, SIDES
+from hoi_core.errors import ConfigError
 from hoi_core.sequence import codec
 from hoi_core.types import F32, ObjectPose
 
@@ -75,6 +76,7 @@ class Packer:
 
         Raises:
             ValueError: it is not the next one, has other views or another size, or labels that are no numbers.
+            ConfigError: an object's name or path is too long.
         """
         expected = self._head.first + self._row // self._head.views
         if image.index != expected or len(image.views) != self._head.views:
@@ -146,7 +148,10 @@ def _object_rows(objects: tuple[ObjectPose, ...]) -> NDArray[np.void]:
         for name, text in (("name", shown.name), ("mesh", str(shown.mesh or ""))):
             coded = text.encode()
             if len(coded) > OBJECTS[name].itemsize:
-                raise ValueError(f"the {name} of an object is longer than {OBJECTS[name].itemsize} bytes: {text}")
+                raise ConfigError(
+                    f"a shard has {OBJECTS[name].itemsize} bytes for the {name} of an object, got {text!r}.",
+                    "Give the meshes a shorter path.",
+                )
             row[name] = coded
         row["T_cam_obj"], row["scale"], row["visible"] = shown.T_cam_obj, shown.scale, shown.visible
     return rows

@@ -1,5 +1,6 @@
 """Making a set: the same bytes for any number of workers and however often it was killed; nothing else touched."""
 
+import importlib
 import multiprocessing
 import resource
 import shutil
@@ -58,6 +59,10 @@ def largest_file(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def folder_of(package):
+    return Path(importlib.import_module(package).__file__).parent
 
 
 def shards(folder):
@@ -202,9 +207,13 @@ def test_an_estimate_is_near(generator, expected):
 
 
 def test_the_benchmark_says_where_the_time_goes(generator):
-    shares = bench.shares(generator)
-    assert set(shares) == {"render", "background", "label", "encode"}
-    assert sum(shares.values()) == pytest.approx(1.0)
-    assert shares["render"] > 0
-    assert shares["encode"] > 0
+    spent = bench.profile(generator)
+    assert set(spent) == {"render", "background", "label", "encode"}
+    assert spent["render"] > 0
+    assert spent["encode"] > 0
     assert signal.getitimer(signal.ITIMER_PROF) == (0.0, 0.0)
+
+
+def test_the_benchmark_looks_at_files_that_are_there():
+    there = {path.name for package in ("dataset_tools", "hoi_core") for path in folder_of(package).rglob("*.py")}
+    assert {name for names in bench.PARTS.values() for name in names} <= there

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -13,7 +14,7 @@ from dataset_tools.synth.recipe import Recipe
 from dataset_tools.synth.shard_layout import DEPTH_UNIT_M, LABELS, Head
 from dataset_tools.synth.shard_pack import Packer
 from dataset_tools.synth.shards import Shard
-from hoi_core.errors import DatasetError
+from hoi_core.errors import ConfigError, DatasetError
 
 RECIPE = Recipe(preset="grasps", count=5, size_px=128, second_view=True)
 HEAD = Head("somebody", 3, 2, 2, 128)
@@ -82,6 +83,15 @@ def test_labels_that_are_no_numbers_are_not_written():
     broken[2, 1] = np.nan
     views = (replace(image.views[0], joints_m=broken), image.views[1])
     with pytest.raises(ValueError, match="no number"):
+        pack(HEAD, [replace(image, views=views)])
+
+
+@pytest.mark.parametrize("long", [{"name": "m" * 129}, {"mesh": Path("/data") / ("m" * 255)}])
+def test_an_object_whose_name_has_no_place_is_told(long):
+    image = _tiny_synth.image(RECIPE, 3)
+    view = image.views[0]
+    views = (replace(view, objects=(replace(view.objects[0], **long),)), image.views[1])
+    with pytest.raises(ConfigError, match=next(iter(long))):
         pack(HEAD, [replace(image, views=views)])
 
 
