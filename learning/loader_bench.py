@@ -23,6 +23,7 @@ from learning.data import DataConfig, HandDataset, StepSampler, around_hand, col
 
 T = TypeVar("T")
 _PASSES = 3
+_LONGER = 4  # the whole loader is run for so many times as many samples
 _MADE = 256
 
 
@@ -48,7 +49,7 @@ class Rate:
     name: str
     """Where they came from."""
     per_second: float
-    """On this machine as it was."""
+    """On this machine as it was, once the processes run."""
     cpu_ms: float
     """CPU time of all processes for one sample, ms."""
     workers: int
@@ -73,7 +74,7 @@ class Case:
     size: int = 128
     """Side of the crop, px."""
     samples: int = 512
-    """How many are timed, and four times as many in the whole loader, whose start takes its time too."""
+    """How many are timed, and four times as many in the whole loader."""
     batch_size: int = 32
     """Samples in a batch."""
     workers: int = 2
@@ -192,20 +193,25 @@ def rates(case: Case) -> list[Rate]:
 
 
 def _first(case: Case, dataset: HandDataset) -> set[int]:
-    return {number for batch in _batches(case, dataset) for number, _ in batch}
+    return {number for batch in _batches(case, dataset, _LONGER * case.samples) for number, _ in batch}
 
 
-def _batches(case: Case, dataset: HandDataset) -> StepSampler:
-    count = -(-4 * case.samples // case.batch_size)
-    return StepSampler(dataset.sizes, dataset.weights, case.batch_size, case.seed, 0, count)
+def _batches(case: Case, dataset: HandDataset, samples: int) -> StepSampler:
+    return StepSampler(dataset.sizes, dataset.weights, case.batch_size, case.seed, 0, -(-samples // case.batch_size))
 
 
 def _rate(case: Case, dataset: HandDataset, name: str) -> Rate:
-    batches = _batches(case, dataset)
+    """A long run less a short one: to start the processes takes as long as hundreds of samples."""
+    runs = [_run(case, _batches(case, dataset, samples), dataset) for samples in (1, _LONGER * case.samples)]
+    done, took_s, busy_s = (after - before for before, after in zip(*runs, strict=True))
+    return Rate(name, done / max(took_s, 1e-9), 1e3 * max(busy_s, 1e-9) / done, case.workers)
+
+
+def _run(case: Case, batches: StepSampler, dataset: HandDataset) -> tuple[int, float, float]:
+    """Samples, seconds, and seconds of CPU time."""
     busy_s, begun_s = _cpu_s(), time.perf_counter()
     done = sum(len(batch.image) for batch in loader(dataset, batches, case.workers))
-    took_s = time.perf_counter() - begun_s
-    return Rate(name, done / took_s, 1e3 * (_cpu_s() - busy_s) / done, case.workers)
+    return done, time.perf_counter() - begun_s, _cpu_s() - busy_s
 
 
 def _cpu_s() -> float:

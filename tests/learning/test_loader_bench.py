@@ -45,8 +45,8 @@ def test_samples_kept_in_memory_are_not_read_again(root, monkeypatch):
 
     monkeypatch.setattr(loader_bench.HandDataset, "read", counted)
     loader_bench.rates(case)
-    # One to compile, four times six anew, and each of the split's four once to be kept.
-    assert len(read) == 1 + 24 + 4
+    # One to compile, a short run and a long one anew, and each of the split's four once to be kept.
+    assert len(read) == 1 + 3 + 4 * 6 + 4
 
 
 @pytest.mark.parametrize(
