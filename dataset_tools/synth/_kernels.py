@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from hoi_core._raster import _grain, _weights
+from hoi_core._raster import _grain
 from hoi_core.types import F32, F64, U8
 
 POSITION, NORMAL, ALBEDO, REST, OPEN, DORSAL = 0, 3, 6, 9, 12, 13
@@ -18,6 +18,9 @@ under the surface, and whether the skin's atlas is printed on it."""
 LAMP, LAMP_RGB, SKY_RGB, GROUND_RGB, FILL, FILL_RGB, EYE, UP = range(8)
 """Rows of the light's numbers."""
 
+Geometry = tuple[F64, F64, np.ndarray, np.ndarray, F32]
+Room = tuple[F64, F64, F32, F32]
+Skin = tuple[U8, F64, F64]
 _SHADOW_LIFT_M = 0.003
 _SAME_SURFACE_M = 0.004
 
@@ -58,7 +61,7 @@ def openness(attributes: F64, starts: F64, ends: F64, radii: F64, first: int, sk
         attributes[n, OPEN] = light
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(inline="always", fastmath=True)
 def _shadow(x: float, y: float, depth: float, lamp_map: F32) -> float:
     """Share of the lamp that is hidden at a texel, smooth between texels."""
     i, j = int(np.floor(y)), int(np.floor(x))
@@ -70,17 +73,10 @@ def _shadow(x: float, y: float, depth: float, lamp_map: F32) -> float:
     return (1.0 - fy) * top + fy * low
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _print(value: F64, atlas: U8, frame: F64, ink: F64, albedo: F64) -> None:
-    """Multiply the albedo by the skin's details at a place of the template.
-
-    Args:
-        value: `(14,)` attributes of the sample.
-        atlas: `(2, H, W, C)` details of palm and back, 0..255.
-        frame: `(3, 2)`: directions across and along the hand in texels per m, and the texel of the origin.
-        ink: `(C, 3)` change of the logarithm of the albedo at full detail.
-        albedo: `(3,)`, changed.
-    """
+@njit(inline="always", fastmath=True)
+def _print(value: F64, skin: Skin) -> None:
+    """Multiply the albedo of a sample by the skin's details at its place of the template. As in `shade_scene`."""
+    atlas, frame, ink = skin
     x = value[9] * frame[0, 0] + value[10] * frame[0, 1] + value[11] * frame[0, 2] + frame[0, 3]
     y = value[9] * frame[1, 0] + value[10] * frame[1, 1] + value[11] * frame[1, 2] + frame[1, 3]
     i, j = int(np.floor(y + 0.5)), int(np.floor(x + 0.5))
@@ -93,12 +89,12 @@ def _print(value: F64, atlas: U8, frame: F64, ink: F64, albedo: F64) -> None:
     for c in range(atlas.shape[3]):
         amount = front * atlas[0, i, j, c] + back * atlas[1, i, j, c]
         r, g, b = r + amount * ink[c, 0], g + amount * ink[c, 1], b + amount * ink[c, 2]
-    albedo[0] *= _exp(r)
-    albedo[1] *= _exp(g)
-    albedo[2] *= _exp(b)
+    value[ALBEDO] *= _exp(r)
+    value[ALBEDO + 1] *= _exp(g)
+    value[ALBEDO + 2] *= _exp(b)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(inline="always", fastmath=True)
 def _exp(x: float) -> float:
     """The exponential of small numbers, near enough for colours."""
     y = max(1.0 + 0.125 * x, 0.0)
@@ -107,9 +103,9 @@ def _exp(x: float) -> float:
     return y * y
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _radiance(value: F64, material: F64, room: tuple[F64, F64, F32, F32], albedo: F64, out: F64) -> None:
-    """Linear RGB of one surface point. `albedo (3,)` as it is there, `out (3,)`; the others as in `shade_scene`."""
+@njit(inline="always", fastmath=True)
+def _radiance(value: F64, materials: F64, kind: int, room: Room, out: F64, row: int) -> None:
+    """Linear RGB of one surface point into a row of `out`. `value (14,)` attributes; the others as in `shade_scene`."""
     light, lamp_frame, lamp_map, _ = room
     n0, n1, n2 = value[3], value[4], value[5]
     v0, v1, v2 = light[EYE, 0] - value[0], light[EYE, 1] - value[1], light[EYE, 2] - value[2]
@@ -120,7 +116,7 @@ def _radiance(value: F64, material: F64, room: tuple[F64, F64, F32, F32], albedo
         n, facing = -n, -facing
     n0, n1, n2 = n0 * n, n1 * n, n2 * n
     cosine = n0 * light[LAMP, 0] + n1 * light[LAMP, 1] + n2 * light[LAMP, 2]
-    bleed = material[BLEED]
+    bleed = materials[kind, BLEED]
     lit = 1.0
     if cosine > -bleed:
         x, y, z = value[0] + _SHADOW_LIFT_M * n0, value[1] + _SHADOW_LIFT_M * n1, value[2] + _SHADOW_LIFT_M * n2
@@ -133,9 +129,11 @@ def _radiance(value: F64, material: F64, room: tuple[F64, F64, F32, F32], albedo
     h0, h1, h2 = v0 * v + light[LAMP, 0], v1 * v + light[LAMP, 1], v2 * v + light[LAMP, 2]
     shine = (n0 * h0 + n1 * h1 + n2 * h2) / max(np.sqrt(h0 * h0 + h1 * h1 + h2 * h2), 1e-12)
     specular = 0.0
-    if cosine > 0 and shine > 0.6:
-        # Grazing surfaces mirror more.
-        specular = material[GLOSS] * shine ** material[SHININESS] * cosine * (1.0 + 3.0 * (1.0 - facing) ** 4) * lit
+    if cosine > 0 and shine > 0.5:
+        # Schlick's stand-in for the power; grazing surfaces mirror more.
+        peak = shine / (materials[kind, SHININESS] * (1.0 - shine) + shine)
+        edge = (1.0 - facing) * (1.0 - facing)
+        specular = materials[kind, GLOSS] * peak * cosine * (1.0 + 3.0 * edge * edge) * lit
     for k in range(3):
         # Light that enters skin leaves it nearby, red the furthest: the border of its own shade is soft and warm.
         soft = bleed * (1.0 if k == 0 else (0.45 if k == 1 else 0.3))
@@ -143,41 +141,43 @@ def _radiance(value: F64, material: F64, room: tuple[F64, F64, F32, F32], albedo
         direct *= lit + (1.0 - lit) * 0.25 * soft
         from_room = value[OPEN] * (light[GROUND_RGB, k] + upward * (light[SKY_RGB, k] - light[GROUND_RGB, k]))
         from_fill = value[OPEN] * fill * light[FILL_RGB, k]
-        out[k] = albedo[k] * (direct * light[LAMP_RGB, k] + from_room + from_fill) + specular * light[LAMP_RGB, k]
+        out[row, k] = value[ALBEDO + k] * (direct * light[LAMP_RGB, k] + from_room + from_fill)
+        out[row, k] += specular * light[LAMP_RGB, k]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _interpolate(x: int, y: int, xy: F64, inverse_z: F64, face: np.ndarray, attributes: F64, value: F64) -> None:
-    """Attributes of a triangle at a buffer sample."""
-    wa, wb, wc = _weights(x, y, xy, inverse_z, face)
-    a, b, c = face[0], face[1], face[2]
+@njit(inline="always", fastmath=True)
+def _interpolate(
+    x: int, y: int, corners: tuple[int, int, int], xy: F64, inverse_z: F64, attributes: F64, value: F64
+) -> None:
+    """Attributes of a triangle at a buffer sample, perspective-correct."""
+    a, b, c = corners
+    xa, ya, xb, yb, xc, yc = xy[a, 0], xy[a, 1], xy[b, 0], xy[b, 1], xy[c, 0], xy[c, 1]
+    wa = ((xb - x) * (yc - y) - (xc - x) * (yb - y)) * inverse_z[a]
+    wb = ((xc - x) * (ya - y) - (xa - x) * (yc - y)) * inverse_z[b]
+    wc = ((xa - x) * (yb - y) - (xb - x) * (ya - y)) * inverse_z[c]
+    scale = 1.0 / (wa + wb + wc)
+    wa, wb, wc = wa * scale, wb * scale, wc * scale
     for k in range(N_ATTRIBUTES):
         value[k] = wa * attributes[a, k] + wb * attributes[b, k] + wc * attributes[c, k]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _albedo(value: F64, material: F64, noise: F32, skin: tuple[U8, F64, F64], albedo: F64) -> None:
-    """Albedo of a sample, with grain and print."""
-    grain = 1.0
-    if material[GRAIN] > 0:
-        cells = material[CELLS]
-        grain += material[GRAIN] * _grain(noise, value[9] * cells, value[10] * cells, value[11] * cells)
-    for k in range(3):
-        albedo[k] = value[ALBEDO + k] * max(grain, 0.0)
-    if material[PRINTED] > 0:
-        _print(value, skin[0], skin[1], skin[2], albedo)
+@njit(inline="always", fastmath=True)
+def _texture(value: F64, materials: F64, kind: int, noise: F32, skin: Skin) -> None:
+    """Grain and print on the albedo of a sample."""
+    if materials[kind, GRAIN] > 0:
+        cells = materials[kind, CELLS]
+        grain = 1.0 + materials[kind, GRAIN] * _grain(noise, value[9] * cells, value[10] * cells, value[11] * cells)
+        for k in range(3):
+            value[ALBEDO + k] *= max(grain, 0.0)
+    if materials[kind, PRINTED] > 0:
+        _print(value, skin)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def shade_scene(
-    geometry: tuple[F64, F64, np.ndarray, np.ndarray, F32],
-    surface: tuple[F64, np.ndarray, F64],
-    room: tuple[F64, F64, F32, F32],
-    skin: tuple[U8, F64, F64],
-    background: U8,
-    out: U8,
+    geometry: Geometry, surface: tuple[F64, np.ndarray, F64], room: Room, skin: Skin, background: U8, out: U8
 ) -> None:
-    """Light every sample and average those of each pixel over the background.
+    """Light what each pixel shows and average its samples over the background.
 
     Args:
         geometry: `xy (N, 2)` buffer coordinates, `inverse_z (N,)`, `faces (F, 3)`, `face_of (h * s, w * s)`,
@@ -189,51 +189,51 @@ def shade_scene(
         out: `(h, w, 3)`, written.
     """
     xy, inverse_z, faces, face_of, nearest = geometry
+    attributes, material_of, materials = surface
     height, width = out.shape[:2]
     s = face_of.shape[0] // height
-    middle = (s * s) // 2
-    value, albedo, seen = np.empty(N_ATTRIBUTES), np.empty(3), np.empty(3)
-    shade = np.empty((2, 3))
-    share = 1.0 / (s * s)
+    half = s // 2
+    value, shade = np.empty(N_ATTRIBUTES), np.empty((2, 3))
     for py in range(height):
         for px in range(width):
-            covered, known = 0, 0
-            seen[:] = 0.0
-            far0, far1, kind0, kind1 = 0.0, 0.0, -1, -1
-            for step in range(s * s):
-                # The middle sample first: neighbours on the same surface take its light, others are lit themselves.
-                k = middle if step == 0 else (step - 1 if step <= middle else step)
-                y, x = py * s + k // s, px * s + k % s
-                t = face_of[y, x]
+            y0, x0 = py * s, px * s
+            # One light for what the middle shows and what lies on the same surface nearby, one for all else.
+            shown = face_of[y0 + half, x0 + half]
+            ym, xm, other, yo, xo = y0 + half, x0 + half, -1, 0, 0
+            n_shown, n_other = 0, 0
+            far, kind = 0.0, -1
+            if shown >= 0:
+                far, kind = nearest[ym, xm], material_of[shown]
+            reach = _SAME_SURFACE_M * far * far
+            for y in range(y0, y0 + s):
+                for x in range(x0, x0 + s):
+                    t = face_of[y, x]
+                    if t < 0:
+                        continue
+                    if t == shown or (shown >= 0 and material_of[t] == kind and abs(nearest[y, x] - far) < reach):
+                        n_shown += 1
+                    else:
+                        n_other += 1
+                        if other < 0:
+                            other, yo, xo = t, y, x
+            for row in range(2):
+                t, x, y = (other, xo, yo) if row else (shown, xm, ym)
                 if t < 0:
                     continue
-                covered += 1
-                iz, kind = nearest[y, x], surface[1][t]
-                reach = _SAME_SURFACE_M * iz * iz
-                if known > 0 and kind == kind0 and abs(iz - far0) < reach:
-                    row = 0
-                elif known > 1 and kind == kind1 and abs(iz - far1) < reach:
-                    row = 1
-                else:
-                    row = min(known, 1)
-                    known += 1
-                    if row == 0:
-                        far0, kind0 = iz, kind
-                    else:
-                        far1, kind1 = iz, kind
-                    _interpolate(x, y, xy, inverse_z, faces[t], surface[0], value)
-                    _albedo(value, surface[2][kind], room[3], skin, albedo)
-                    _radiance(value, surface[2][kind], room, albedo, shade[row])
-                for c in range(3):
-                    seen[c] += shade[row, c]
-            if covered == 0:
-                for c in range(3):
-                    out[py, px, c] = background[py, px, c]
+                material = material_of[t]
+                _interpolate(x, y, (faces[t, 0], faces[t, 1], faces[t, 2]), xy, inverse_z, attributes, value)
+                _texture(value, materials, material, room[3], skin)
+                _radiance(value, materials, material, room, shade, row)
+            if n_shown + n_other == 0:
+                out[py, px, 0] = background[py, px, 0]
+                out[py, px, 1] = background[py, px, 1]
+                out[py, px, 2] = background[py, px, 2]
                 continue
-            rest = 1.0 - covered * share
+            front = (n_shown + n_other) / (s * s)
+            share = n_shown / (n_shown + n_other)
             for c in range(3):
-                linear = seen[c] / covered
+                linear = (share * shade[0, c] if n_shown else 0.0) + ((1.0 - share) * shade[1, c] if n_other else 0.0)
                 # A soft shoulder keeps highlights from clipping; the square root is close to sRGB's curve.
                 linear = linear if linear < 0.8 else 1.0 - 0.2 * np.exp(-(linear - 0.8) * 5.0)
-                shown = 255.0 * np.sqrt(max(linear, 0.0))
-                out[py, px, c] = np.uint8((1.0 - rest) * shown + rest * background[py, px, c] + 0.5)
+                displayed = 255.0 * np.sqrt(max(linear, 0.0))
+                out[py, px, c] = np.uint8(front * displayed + (1.0 - front) * background[py, px, c] + 0.5)

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_tools.synth._posing import arm_rings
 from hoi_core import rotation
+from hoi_core.conventions import N_VERTICES
 from hoi_core.mano import ManoLayer
 from hoi_core.mano.topology import boundary_loop
 from hoi_core.scene.anatomy import HandFrame, hand_frame
@@ -16,11 +18,12 @@ from hoi_core.types import F64, I64
 
 BEND_RAD = np.deg2rad([50.0, 18.0])
 """Greatest flexion and sideways turn of the wrist."""
-_BEND_M = 0.040
 _LENGTHS_M = (0.12, 0.26)
 # Half axes of the forearm, thumb to little side and palm to back, close to the wrist and 22 cm up.
-_WRIST_M, _ELBOW_M = np.array([0.029, 0.0205]), np.array([0.042, 0.038])
-_ELBOW_AT_M = 0.22
+_HALF_AXES_M = np.array([[0.029, 0.0205], [0.042, 0.038]])
+_BENT_STATIONS_M = np.arange(1, 11) * 0.006
+_STRAIGHT = 5
+_HEM_M = -0.002
 
 
 @dataclass(frozen=True)
@@ -76,57 +79,42 @@ class ArmBuilder:
     def __init__(self, layer: ManoLayer) -> None:
         self.frame = hand_frame(layer)
         self.loop = boundary_loop(layer.faces)
-        self._n = len(self.loop)
+        self._axes = np.ascontiguousarray(self.frame.axes)
+        self._faces: dict[tuple[int, int], NDArray[np.int32]] = {}
 
     def build(self, vertices_m: F64, R: F64, shape: ArmShape) -> Arm:
         """Grow an arm out of a posed hand. `vertices_m (778, 3)` m world, `R` its rotation."""
         start = vertices_m[self.loop]
         centre = start.mean(0)
-        stations = np.append(np.arange(0.006, _BEND_M + 0.02, 0.006), 0.0)
-        stations = np.unique(np.append(stations, np.linspace(_BEND_M + 0.02, shape.length_m, 6)))[1:]
-        offsets = (start - centre) @ R
-        rings = self._rings(offsets, stations, shape, np.zeros(len(stations)))
-        arm = centre + rings @ R.T
-        faces = _tube_faces(self._n, len(stations), 778, self.loop)
-        along = np.repeat(stations, self._n)
-        kept = stations >= shape.sleeve_from_m
+        offsets = np.ascontiguousarray((start - centre) @ R)
+        stations = np.append(_BENT_STATIONS_M, np.linspace(_BENT_STATIONS_M[-1], shape.length_m, _STRAIGHT + 1)[1:])
+        arm = self._rings(offsets, stations, shape, np.zeros(len(stations)))
+        kept = stations[stations >= shape.sleeve_from_m]
         sleeve, sleeve_faces = np.zeros((0, 3)), np.zeros((0, 3), np.int32)
-        if kept.sum() > 1:
-            at = np.concatenate([[stations[kept][0]], stations[kept]])
+        if len(kept) > 1:
+            at = np.append(kept[0], kept)
             wider = shape.cloth_m * (1.0 + 0.35 * np.sin(at * 300.0))
             # The hem turns in to the skin.
-            wider[0] = -0.002
-            cloth = self._rings(offsets, at, shape, wider)
-            sleeve = (centre + cloth @ R.T).reshape(-1, 3)
-            sleeve_faces = _tube_faces(self._n, len(at) - 1, self._n, np.arange(self._n))
-        return Arm(arm.reshape(-1, 3), faces, along, self.loop, sleeve, sleeve_faces)
+            wider[0] = _HEM_M
+            sleeve = centre + self._rings(offsets, at, shape, wider) @ R.T
+            sleeve_faces = self._tube(len(at) - 1, len(self.loop), np.arange(len(self.loop)))
+        return Arm(
+            centre + arm @ R.T,
+            self._tube(len(stations), N_VERTICES, self.loop),
+            np.repeat(stations, len(self.loop)),
+            self.loop,
+            sleeve,
+            sleeve_faces,
+        )
 
     def _rings(self, offsets: F64, stations_m: F64, shape: ArmShape, wider_m: F64) -> F64:
-        """Rings of points about the arm's axis, template's axes, wrist's end at the origin. `-> (S, n, 3)` m."""
-        fine = np.linspace(0.0, float(stations_m[-1]), 64)
-        turned = rotation.exp_so3(_smooth(fine / _BEND_M)[:, None] * shape.bend_rad)
-        steps = turned @ -self.frame.forward
-        path = np.concatenate(
-            [np.zeros((1, 3)), np.cumsum(0.5 * (steps[1:] + steps[:-1]) * np.diff(fine)[:, None], axis=0)]
-        )
-        centres = np.stack([np.interp(stations_m, fine, path[:, k]) for k in range(3)], axis=-1)
-        plane = self.frame.axes[:, [0, 2]]
-        flat = offsets @ plane
-        angle = np.arctan2(flat[:, 1] / _WRIST_M[1], flat[:, 0] / _WRIST_M[0])
-        grown = np.clip(stations_m / _ELBOW_AT_M, 0.0, 1.3)[:, None]
-        scale = np.abs(flat).max(0).mean() / _WRIST_M.mean()
-        half = scale * (_WRIST_M + grown * (_ELBOW_M - _WRIST_M)) + wider_m[:, None]
-        round_ = np.stack([half[:, :1] * np.cos(angle), half[:, 1:] * np.sin(angle)], axis=-1) @ plane.T
-        melt = _smooth(stations_m / 0.05)[:, None, None]
-        unit = offsets / np.linalg.norm(offsets, axis=-1, keepdims=True)
-        section = (1.0 - melt) * (offsets + wider_m[:, None, None] * unit) + melt * round_
-        R = rotation.exp_so3(_smooth(stations_m / _BEND_M)[:, None] * shape.bend_rad)
-        return centres[:, None] + section @ np.swapaxes(R, -1, -2)
+        """`-> (S * 16, 3)` m, template's axes, about the wrist's end."""
+        return arm_rings(offsets, stations_m, wider_m, shape.bend_rad, self._axes, _HALF_AXES_M).reshape(-1, 3)
 
-
-def _smooth(x: F64) -> F64:
-    t = np.clip(x, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    def _tube(self, rings: int, first: int, loop: I64) -> NDArray[np.int32]:
+        if (rings, first) not in self._faces:
+            self._faces[rings, first] = _tube_faces(len(loop), rings, first, loop)
+        return self._faces[rings, first]
 
 
 def _tube_faces(n: int, rings: int, first: int, loop: I64) -> NDArray[np.int32]:

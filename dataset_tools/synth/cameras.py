@@ -17,7 +17,7 @@ _DISTANCE_M = (0.35, 0.85)
 # Rarely does a hand fill the middle of a picture: the lens's axis passes beside it.
 _OFF_AXIS_RAD = 0.20
 _MARGIN = (1.12, 1.65)
-_TIGHT_MARGIN, _TIGHT_SHARE = (0.72, 1.05), 0.08
+_TIGHT_MARGIN, _TIGHT_SHARE = (0.86, 1.05), 0.08
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from dataset_tools.synth.mesh_objects import Thing, built_in, from_folder, repai
 from dataset_tools.synth.occluders import random_occluder
 from dataset_tools.synth.pose_sets import PoseSet
 from dataset_tools.synth.recipe import ANG_SAMPLES, GRASP_VIEWS, GRID_VIEWS, MANO_SWAPS, PRESETS, Recipe
-from dataset_tools.synth.studio import Material, PrintedSkin, Stage, Surface
+from dataset_tools.synth.studio import Film, Material, PrintedSkin, Stage, Surface
 from dataset_tools.synth.types import ARM, OBJECT, SynthImage, SynthView
 from hoi_core import camera as cam
 from hoi_core.conventions import N_BETAS
@@ -62,6 +62,7 @@ class Generator:
         self._things = things if recipe.preset == "grasps" else []
         self._grasps = GraspPool(recipe, layers, capsules, things) if recipe.preset == "grasps" else None
         self._backdrops = Backdrops(recipe.seed, recipe.backgrounds)
+        self._film = Film(recipe.size_px)
         n = recipe.full_count
         self._step = next(k for k in range(int(n * 0.6180339887), n) if gcd(k, n) == 1)
 
@@ -82,7 +83,7 @@ class Generator:
         backgrounds = [self._backdrops.draw(recipe.size_px, rng) for _ in stands]
         lamps = random_lamps(stands[0].direction, backgrounds[0], rng)
         print_ = PrintedSkin(subject.kit.print.atlas, subject.kit.print.frame, random_ink(rng))
-        stage = Stage(surfaces, lamps, print_, subject.kit.capsules(subject.hand))
+        stage = Stage(surfaces, lamps, print_, subject.kit.capsules(subject.hand), self._film)
         framed = _framed(subject, rng)
         seen = [cameras.aim(stand, framed, recipe.size_px, rng) for stand in stands]
         views = [_view(subject, stage, *pair) for pair in zip(seen, backgrounds, strict=True)]

@@ -7,18 +7,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dataset_tools.synth import _posing as posing
 from dataset_tools.synth.arms import Arm, ArmBuilder, ArmShape
 from dataset_tools.synth.capsules import Capsules
 from dataset_tools.synth.studio import Capsule, Material, Surface
 from dataset_tools.synth.types import ARM, LEFT_HAND, RIGHT_HAND
 from hoi_core import rotation
-from hoi_core.biomechanics import pose_from_angles
-from hoi_core.conventions import FINGERS, MANO_FINGERS, N_VERTICES
+from hoi_core.conventions import (
+    FINGERS,
+    MANO_FINGERS,
+    MANO_PARENTS,
+    N_BETAS,
+    N_VERTICES,
+    fingertips,
+    permutation,
+)
 from hoi_core.mano import ManoLayer
 from hoi_core.scene.anatomy import hand_frame, phalanx_of_vertices
 from hoi_core.scene.skin_model import skin_model
 from hoi_core.scene.skin_print import skin_print
 from hoi_core.types import F64, I64, Bool, Camera, HandParams
+
+_PARENTS = np.array(MANO_PARENTS)
+_TO_OPENPOSE = permutation("mano21", "openpose21")
 
 
 @dataclass(frozen=True)
@@ -45,6 +56,8 @@ class HandKit:
     def __init__(self, layer: ManoLayer, capsules: Capsules) -> None:
         self.layer = layer
         self.frame = hand_frame(layer)
+        self._shapedirs = np.ascontiguousarray(layer.model.shapedirs.reshape(-1, N_BETAS))
+        self._posedirs = np.ascontiguousarray(layer.model.posedirs.reshape(3 * N_VERTICES, -1).T)
         self.label = RIGHT_HAND if layer.side == "right" else LEFT_HAND
         self.skin, self.print = skin_model(layer), skin_print(layer)
         self.arms = ArmBuilder(layer)
@@ -57,13 +70,17 @@ class HandKit:
 
     def pose(self, angles: F64, betas: F64, R: F64, wrist_m: F64) -> PosedHand:
         """A hand with anatomical angles `(15, 3)` rad whose wrist joint lies at `wrist_m (3,)`."""
-        layer = self.layer
-        pose = pose_from_angles(angles, layer.joint_frames)
-        out = layer(rotation.log_so3(R)[None], pose[None], betas)
+        model = self.layer.model
+        rest = model.v_template + (self._shapedirs @ betas).reshape(-1, 3)
+        rest_joints = model.J_regressor @ rest
+        rotations = posing.rotations_of_angles(angles, self.layer.joint_frames)
+        frames = posing.chain(R, rotations, rest_joints, _PARENTS)
+        vertices = posing.skinned(rest, rotations, self._posedirs, model.weights, frames, rest_joints)
+        joints = np.concatenate([frames[1], vertices[list(fingertips())]])[_TO_OPENPOSE]
         # The layer turns about the shaped wrist joint, so that is where the wrist is before the shift.
-        rest = out.joints_m[0, 0]
-        shift = wrist_m - rest
-        return PosedHand(pose, betas, R, out.vertices_m[0] + shift, out.joints_m[0] + shift, rest)
+        shift = wrist_m - rest_joints[0]
+        pose = rotation.log_so3(rotations).reshape(-1)
+        return PosedHand(pose, betas, R, vertices + shift, joints + shift, rest_joints[0])
 
     def surfaces(self, hand: PosedHand, shape: ArmShape, coefficients: F64, cloth: Surface | None) -> list[Surface]:
         """Hand and forearm as one skin, then the sleeve where there is one; `cloth` gives its look."""

@@ -15,7 +15,7 @@ from dataset_tools.synth import _kernels as kernels
 from hoi_core import camera as cam
 from hoi_core._raster import cover, vertex_normals
 from hoi_core.render import NEAR_M, grain_noise
-from hoi_core.types import F32, F64, U8, Camera
+from hoi_core.types import F32, F64, I64, U8, Camera
 
 SAMPLES = 3
 """Colour samples per pixel and axis: odd, so that one of them is the pixel's centre, which depth and labels take."""
@@ -124,11 +124,25 @@ class Picture:
     """(S, S) face of the scene at the pixel's centre, -1 where there is none."""
 
 
+class Film:
+    """Buffers of a picture's samples, used again and again: fresh memory costs as much as the drawing."""
+
+    def __init__(self, size_px: int) -> None:
+        self._nearest = np.empty((size_px * SAMPLES,) * 2, np.float32)
+        self._face_of = np.empty(self._nearest.shape, np.int32)
+
+    def blank(self) -> tuple[F32, NDArray[np.int32]]:
+        """Inverse depth, and the face at every sample; what they held before is lost."""
+        self._nearest.fill(0.0)
+        self._face_of.fill(-1)
+        return self._nearest, self._face_of
+
+
 class Stage:
     """Surfaces under lamps, ready to be seen from anywhere. The first surface is the hand."""
 
-    def __init__(self, surfaces: list[Surface], lamps: Lamps, skin: PrintedSkin, near: Capsule) -> None:
-        self._lamps, self._skin = lamps, skin
+    def __init__(self, surfaces: list[Surface], lamps: Lamps, skin: PrintedSkin, near: Capsule, film: Film) -> None:
+        self._lamps, self._skin, self._film = lamps, skin, film
         counts = np.cumsum([0, *[len(s.vertices_m) for s in surfaces]])
         self.faces = np.ascontiguousarray(
             np.concatenate([s.faces + n for s, n in zip(surfaces, counts, strict=False)]), np.int32
@@ -167,33 +181,31 @@ class Stage:
         frame[2, 3] += 1.0
         xyz = self._attributes[:, :3] @ frame[:, :3].T + frame[:, 3]
         heights = np.zeros((_LAMP_TEXELS, _LAMP_TEXELS), np.float32)
-        cover(
-            np.ascontiguousarray(xyz[:, :2]),
-            xyz[:, 2].copy(),
-            self.faces,
-            heights,
-            np.full(heights.shape, -1, np.int32),
-        )
+        unused = np.full(heights.shape, -1, np.int32)
+        # From the lamp y runs upward: what faces it appears turned round, so its back sides are drawn; the same shadow.
+        faces, _ = self._facing(xyz, xyz[:, 2], self.faces)
+        cover(np.ascontiguousarray(xyz[:, :2]), xyz[:, 2].copy(), faces, heights, unused)
         return frame, heights
 
     def photograph(self, camera: Camera, background: U8) -> Picture:
         """The scene through a camera without distortion. `background (S, S, 3)` lies behind everything."""
-        xy, inverse_z, faces = self._project(camera, self.faces)
+        xy, inverse_z = self._project(camera)
+        faces, kept = self._facing(xy, inverse_z, self.faces)
         xy = (xy + 0.5) * SAMPLES - 0.5
-        size = (camera.height * SAMPLES, camera.width * SAMPLES)
-        nearest, face_of = np.zeros(size, np.float32), np.full(size, -1, np.int32)
+        nearest, face_of = self._film.blank()
         cover(xy, inverse_z, faces, nearest, face_of)
         color = np.empty((camera.height, camera.width, 3), np.uint8)
         kernels.shade_scene(
             (xy, inverse_z, faces, face_of, nearest),
-            (self._attributes, self._material_of, self._materials),
+            (self._attributes, self._material_of[kept], self._materials),
             (self._light_rows(camera), *self._lamp, grain_noise()),
             (self._skin.atlas, self._skin.frame, self._skin.ink),
             background,
             color,
         )
         middle = (slice(SAMPLES // 2, None, SAMPLES),) * 2
-        face = np.ascontiguousarray(face_of[middle])
+        # Index -1, where nothing lies, finds the entry appended at the end.
+        face = np.append(kept, -1)[face_of[middle]].astype(np.int32)
         value = nearest[middle]
         depth = np.divide(1.0, value, out=np.zeros_like(value), where=face >= 0)
         return Picture(color, depth, np.append(self._labels, np.uint8(0))[face], face)
@@ -201,22 +213,32 @@ class Stage:
     def share_seen(self, camera: Camera, picture: Picture, label: int) -> float:
         """Share of a thing's pixels that nothing hides, of those that lie in the image; NaN where it is outside."""
         faces = np.ascontiguousarray(self.faces[self._labels == label])
-        xy, inverse_z, faces = self._project(camera, faces)
+        xy, inverse_z = self._project(camera)
+        faces, _ = self._facing(xy, inverse_z, faces)
         alone = np.full(picture.face_of.shape, -1, np.int32)
         cover(xy, inverse_z, faces, np.zeros(alone.shape, np.float32), alone)
         whole = int((alone >= 0).sum())
         return np.count_nonzero(picture.segmentation == label) / whole if whole else float("nan")
 
-    def _project(self, camera: Camera, faces: NDArray[np.int32]) -> tuple[F64, F64, NDArray[np.int32]]:
-        """Pixels `(N, 2)` and inverse depth `(N,)` 1/m of all vertices, and the faces that lie before the camera."""
+    def _project(self, camera: Camera) -> tuple[F64, F64]:
+        """Pixels `(N, 2)` and inverse depth `(N,)` 1/m of all vertices; 0 for those that lie behind the camera."""
         local = cam.transform(camera.T_cam_world, self._attributes[:, :3])
-        z = np.maximum(local[:, 2], 1e-6)
+        inverse_z = 1.0 / np.maximum(local[:, 2], 1e-6)
+        xy = local[:, :2] * inverse_z[:, None] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+        return xy, np.where(local[:, 2] < NEAR_M, 0.0, inverse_z)
+
+    @staticmethod
+    def _facing(xy: F64, inverse_z: F64, faces: NDArray[np.int32]) -> tuple[NDArray[np.int32], I64]:
+        """Faces that show their front and lie before the camera, and their numbers. All surfaces are closed."""
+        a, b, c = xy[faces[:, 0]], xy[faces[:, 1]], xy[faces[:, 2]]
+        u, v = b - a, c - a
+        # Seen from outside corners run counter-clockwise, which is clockwise where y points down.
+        front = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0] < 0.0
         # What crosses the plane of the camera is left out: nothing that belongs in the picture comes so near.
-        if float(local[:, 2].min()) < NEAR_M:
-            nearest = np.min(local[:, 2][faces], axis=1, keepdims=True)
-            faces = np.where(nearest < NEAR_M, 0, faces).astype(np.int32)
-        xy = local[:, :2] / z[:, None] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
-        return xy, 1.0 / z, faces
+        if not inverse_z.all():
+            front &= (inverse_z[faces] > 0.0).all(axis=1)
+        kept = np.flatnonzero(front)
+        return faces[kept], kept
 
     def _light_rows(self, camera: Camera) -> F64:
         lamps = self._lamps
