@@ -56,8 +56,10 @@ class Generator:
         self.recipe = recipe
         layers = {side: ManoLayer.from_env(side) for side in recipe.sides}
         capsules = capsules_of(layers[recipe.sides[0]])
-        self._poses = PoseSet(recipe, capsules)
-        self._kits = {side: HandKit(layer, capsules) for side, layer in layers.items()}
+        self.poses = PoseSet(recipe, capsules)
+        """Postures that hands without an object take."""
+        self.kits = {side: HandKit(layer, capsules) for side, layer in layers.items()}
+        """Hands by side."""
         things = from_folder(recipe.objects) if recipe.objects is not None else built_in()
         self._things = things if recipe.preset == "grasps" else []
         self._grasps = GraspPool(recipe, layers, capsules, things) if recipe.preset == "grasps" else None
@@ -68,7 +70,7 @@ class Generator:
 
     def sources(self) -> dict[str, str]:
         """What decides the images beside the recipe: hashes of the files that it reads, by name."""
-        found = {f"hand_{side}": kit.layer.model.source for side, kit in self._kits.items()}
+        found = {f"hand_{side}": kit.layer.model.source for side, kit in self.kits.items()}
         found |= {f"object_{thing.model.name}": thing.digest for thing in self._things}
         return found | {"backgrounds": self._backdrops.source()}
 
@@ -94,10 +96,10 @@ class Generator:
         if self._grasps is not None:
             grasp = cell // GRASP_VIEWS
             held = self._grasps.held(grasp, rng)
-            kit = self._kits[held.side]
+            kit = self.kits[held.side]
             hand = kit.pose(held.angles, held.betas, held.R, held.wrist_m)
             return _Subject(grasp, kit, hand, cameras.anywhere(rng), held.thing)
-        kit = self._kits[self.recipe.sides[int(rng.integers(len(self.recipe.sides)))]]
+        kit = self.kits[self.recipe.sides[int(rng.integers(len(self.recipe.sides)))]]
         group, angles, standpoint = self._posture(cell, rng)
         betas = rng.normal(0.0, 1.0, N_BETAS).clip(-_BETAS_LIMIT, _BETAS_LIMIT)
         return _Subject(group, kit, kit.pose(angles, betas, _upright(kit), np.zeros(3)), standpoint)
@@ -106,12 +108,12 @@ class Generator:
         """Group, anatomical angles `(15, 3)` rad and first standpoint of a cell without an object."""
         if self.recipe.preset == "grid":
             pose, view = divmod(cell, GRID_VIEWS)
-            return pose, self._poses.angles[pose], cameras.on_sphere(view, GRID_VIEWS, float(rng.normal(0.0, 0.3)))
+            return pose, self.poses.angles[pose], cameras.on_sphere(view, GRID_VIEWS, float(rng.normal(0.0, 0.3)))
         if self.recipe.preset == "ang_render":
-            pose = int(rng.integers(len(self._poses)))
-            return pose, self._poses.swapped(pose, rng), cameras.ang_render(cell // ANG_SAMPLES, rng)
+            pose = int(rng.integers(len(self.poses)))
+            return pose, self.poses.swapped(pose, rng), cameras.ang_render(cell // ANG_SAMPLES, rng)
         pose, variant = divmod(cell, MANO_SWAPS)
-        angles = self._poses.swapped(pose, rng) if variant else self._poses.angles[pose]
+        angles = self.poses.swapped(pose, rng) if variant else self.poses.angles[pose]
         return pose, angles, cameras.anywhere(rng)
 
     def _surfaces(self, subject: _Subject, stands: list[cameras.Standpoint], rng: np.random.Generator) -> list[Surface]:
@@ -163,8 +165,7 @@ def _view(subject: _Subject, stage: Stage, camera: Camera, background: U8) -> Sy
     picture = stage.photograph(camera, background)
     to_camera = camera.T_cam_world
     joints = cam.transform(to_camera, hand.joints_m)
-    pixels = cam.project(camera, joints)
-    visible = kit.visible(np.rint(pixels).astype(np.int64), cam.inside(camera, pixels), picture.face_of)
+    visible = kit.visible(cam.project(camera, joints), joints[:, 2], picture)
     objects: tuple[ObjectPose, ...] = ()
     if subject.thing is not None:
         thing = subject.thing

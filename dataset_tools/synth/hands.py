@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dataset_tools.synth import _posing as posing
 from dataset_tools.synth.arms import Arm, ArmBuilder, ArmShape
 from dataset_tools.synth.capsules import Capsules
-from dataset_tools.synth.studio import Capsule, Material, Surface
+from dataset_tools.synth.studio import Capsule, Material, Picture, Surface
 from dataset_tools.synth.types import ARM, LEFT_HAND, RIGHT_HAND
 from hoi_core import rotation
 from hoi_core.conventions import (
@@ -30,6 +29,8 @@ from hoi_core.types import F64, I64, Bool, Camera, HandParams
 
 _PARENTS = np.array(MANO_PARENTS)
 _TO_OPENPOSE = permutation("mano21", "openpose21")
+# No joint lies deeper below the skin.
+_FLESH_M = 0.03
 
 
 @dataclass(frozen=True)
@@ -121,18 +122,21 @@ class HandKit:
         starts = np.concatenate([starts, wrist + 0.25 * (knuckles - wrist)])
         return Capsule(starts, np.concatenate([ends, wrist + 0.92 * (knuckles - wrist)]), self._radii_m, self._own)
 
-    def visible(self, pixels: I64, inside: Bool, face_of: NDArray[np.int32]) -> Bool:
-        """Whether an image shows the skin around each joint.
+    def visible(self, pixels: F64, depth_m: F64, picture: Picture) -> Bool:
+        """Whether an image shows the skin around each joint: its own flesh, and no thicker than flesh is.
 
         Args:
-            pixels: `(21, 2)` column and row of each joint.
-            inside: `(21,)` whether they lie in the image.
-            face_of: `(S, S)` face at each pixel; the hand's own come first.
+            pixels: `(21, 2)` px of each joint, in the image or outside.
+            depth_m: `(21,)` m of each joint.
+            picture: the hand's faces come first in its scene.
         """
-        at = np.where(inside[:, None], pixels, 0)
-        face = face_of[at[:, 1], at[:, 0]]
+        at = np.rint(pixels).astype(np.int64)
+        inside = ((at >= 0) & (at < picture.face_of.shape[0])).all(axis=1)
+        at = np.where(inside[:, None], at, 0)
+        face = picture.face_of[at[:, 1], at[:, 0]]
         own = inside & (face >= 0) & (face < len(self._faces))
-        return own & self._shown[np.arange(21), np.where(own, face, 0)]
+        near = np.abs(picture.depth_m[at[:, 1], at[:, 0]] - depth_m) < _FLESH_M
+        return own & near & self._shown[np.arange(21), np.where(own, face, 0)]
 
 
 def params(hand: PosedHand, camera: Camera) -> HandParams:

@@ -20,7 +20,9 @@ from hoi_core.types import F64
 
 _SMALLEST_M, _LARGEST_M = 0.015, 0.60
 _MOST_FACES = 12_000
-_MARGIN_M, _STEP_M, _MOST_STEPS = 0.03, 0.0025, 110
+_MARGIN_M, _MOST_STEPS = 0.03, 110
+# Built-in things have thin walls; the distance to a user's mesh takes longer.
+_STEP_M, _MESH_STEP_M = 0.0025, 0.004
 _LOW_M = 0.06
 _SAMPLES = 30_000
 
@@ -41,11 +43,11 @@ class Thing:
 
 def built_in() -> list[Thing]:
     """The project's own objects."""
-    return [Thing(_quick(make(name)), name, None, np.zeros(3)) for name in NAMES]
+    return [Thing(_quick(make(name), _STEP_M), name, None, np.zeros(3)) for name in NAMES]
 
 
-def _quick(model: ObjectModel) -> ObjectModel:
-    return replace(model, shape=replace(model.shape, distance_m=_Field(model.shape).distance_m))
+def _quick(model: ObjectModel, step_m: float) -> ObjectModel:
+    return replace(model, shape=replace(model.shape, distance_m=_Field(model.shape, step_m).distance_m))
 
 
 def from_folder(folder: Path) -> list[Thing]:
@@ -81,7 +83,7 @@ def _from_file(path: Path) -> Thing:
     shape = Shape(vertices, faces, _distance_of_mesh(vertices, faces))
     colors = np.tile(rng.integers(30, 235, 3).astype(np.uint8), (len(vertices), 1))
     model = ObjectModel(path.stem, "mesh", shape, colors, float(rng.uniform(0.05, 0.3)), 0.12, _hints(size))
-    return Thing(_quick(model), digest, path, offset)
+    return Thing(_quick(model, _MESH_STEP_M), digest, path, offset)
 
 
 def _hints(size_m: F64) -> tuple[GraspHint, ...]:
@@ -110,11 +112,11 @@ class _Field:
     The grid is filled when the first distance is asked for. Beyond it the distance is that at its border.
     """
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, step_m: float) -> None:
         self._shape = shape
         self._low = shape.vertices_m.min(0) - _MARGIN_M
         self._extent = shape.vertices_m.max(0) + _MARGIN_M - self._low
-        self._step = max(_STEP_M, float(self._extent.max()) / _MOST_STEPS)
+        self._step = max(step_m, float(self._extent.max()) / _MOST_STEPS)
 
     @cached_property
     def _values(self) -> F64:

@@ -7,6 +7,7 @@ import numpy as np
 from dataset_tools.synth.capsules import Capsules
 from dataset_tools.synth.postures import draw_postures, swap_fingers
 from dataset_tools.synth.recipe import GRID_POSES, MANO_POSES, Recipe
+from hoi_core.biomechanics import anatomical_angles, clip_to_limits
 from hoi_core.types import F64
 
 _HELD_OUT_EVERY = 20
@@ -24,7 +25,7 @@ class PoseSet:
     def __init__(self, recipe: Recipe, capsules: Capsules) -> None:
         n = GRID_POSES if recipe.preset == "grid" else MANO_POSES
         self._capsules = capsules
-        self.angles, self._segments = draw_postures(n, capsules, np.random.default_rng([recipe.seed, n]))
+        self.angles, self._segments = _postures(n, capsules, np.random.default_rng([recipe.seed, n]))
         """(P, 15, 3) rad."""
         tested = np.array([held_out(p) for p in range(n)])
         self._donors = {flag: np.flatnonzero(tested == flag) for flag in (False, True)}
@@ -45,3 +46,19 @@ class PoseSet:
             if self._capsules.free(segments[None])[0]:
                 return angles
         return self.angles[pose]
+
+
+def _postures(n: int, capsules: Capsules, rng: np.random.Generator) -> tuple[F64, F64]:
+    """The poses of the hand file's own scans as far as they go, then invented ones. As `draw_postures`."""
+    invented = draw_postures(n, capsules, rng)
+    model = capsules.layer.model
+    if model.coefficients is None:
+        return invented
+    pose = model.hands_mean + rng.permutation(model.coefficients)[:n] @ model.components
+    angles = clip_to_limits(anatomical_angles(pose, capsules.layer.joint_frames))
+    segments = capsules.segments_m(angles)
+    free = capsules.free(segments)
+    return (
+        np.concatenate([angles[free], invented[0]])[:n],
+        np.concatenate([segments[free], invented[1]])[:n],
+    )

@@ -52,6 +52,8 @@ class ManoModel:
     """(45,) rad, the mean pose as axis-angle."""
     source: str
     """`stand-in`, or the SHA-256 of the file."""
+    coefficients: F64 | None = None
+    """(P, 45) the poses of MANO's own scans in its components, where the file holds them."""
     shapedirs_fixed: bool = False
     """Whether the sign of the first shape axis was corrected on load (left hands of MANO 1.2)."""
 
@@ -83,7 +85,16 @@ def from_arrays(arrays: Mapping[str, NDArray[np.generic]], side: Side, source: s
         components=checked["hands_components"],
         hands_mean=checked["hands_mean"],
         source=source,
+        coefficients=_scans(arrays),
     )
+
+
+def _scans(arrays: Mapping[str, NDArray[np.generic]]) -> F64 | None:
+    """Coefficients of the scans, which nothing else depends on: without them, or with odd ones, the hand is whole."""
+    found = np.asarray(arrays.get("hands_coeffs", np.zeros(0)))
+    if found.dtype.kind not in "fiu" or found.ndim != 2 or found.shape[1] != N_POSE or not np.isfinite(found).all():
+        return None
+    return found.astype(np.float64)
 
 
 def _checked(array: NDArray[np.generic], key: str, where: str) -> F64:

@@ -9,7 +9,8 @@ from pathlib import Path
 from hoi_core import user_cache
 from hoi_core.mano.model import ManoModel
 
-_ARRAYS = tuple(field.name for field in fields(ManoModel) if field.name not in ("side", "source", "shapedirs_fixed"))
+_NO_ARRAYS = ("side", "source", "coefficients", "shapedirs_fixed")
+_ARRAYS = tuple(field.name for field in fields(ManoModel) if field.name not in _NO_ARRAYS)
 _WHAT = ("conventions.py", "biomechanics.py", "rotation.py", "mano/topology.py", "mano/model.py")
 
 
