@@ -25,6 +25,21 @@ _SHADOW_LIFT_M = 0.003
 _SAME_SURFACE_M = 0.004
 
 
+@njit(cache=True, nogil=True)
+def facing(xy: F64, inverse_z: F64, faces: np.ndarray) -> np.ndarray:
+    """Numbers of the faces whose front is seen and that lie before the camera. `(N, 2), (N,), (F, 3) -> (K,)`."""
+    out = np.empty(faces.shape[0], np.int64)
+    n = 0
+    for t in range(faces.shape[0]):
+        a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
+        area = (xy[b, 0] - xy[a, 0]) * (xy[c, 1] - xy[a, 1]) - (xy[b, 1] - xy[a, 1]) * (xy[c, 0] - xy[a, 0])
+        # Seen from outside corners run counter-clockwise, which is clockwise where y points down.
+        if area < 0.0 and min(inverse_z[a], inverse_z[b], inverse_z[c]) > 0.0:
+            out[n] = t
+            n += 1
+    return out[:n]
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def openness(attributes: F64, starts: F64, ends: F64, radii: F64, first: int, skip: np.ndarray) -> None:
     """Darken the room's light where capsules are near: each hides what a ball at its nearest point would.

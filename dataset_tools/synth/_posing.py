@@ -39,6 +39,36 @@ def _times(a: F64, b: F64, out: F64) -> None:
 
 
 @njit(cache=True, nogil=True)
+def axis_angles(R: F64) -> F64:
+    """Axis-angle of rotation matrices, stable for every angle. `(N, 3, 3) -> (N, 3) rad`."""
+    out, q = np.empty((R.shape[0], 3)), np.empty(4)
+    for n in range(R.shape[0]):
+        M = R[n]
+        # Four times the outer product of the quaternion (w, x, y, z) with itself: its longest row is stable.
+        squares = (
+            1.0 + M[0, 0] + M[1, 1] + M[2, 2],
+            1.0 + M[0, 0] - M[1, 1] - M[2, 2],
+            1.0 - M[0, 0] + M[1, 1] - M[2, 2],
+            1.0 - M[0, 0] - M[1, 1] + M[2, 2],
+        )
+        wx, wy, wz = M[2, 1] - M[1, 2], M[0, 2] - M[2, 0], M[1, 0] - M[0, 1]
+        xy, xz, yz = M[0, 1] + M[1, 0], M[0, 2] + M[2, 0], M[1, 2] + M[2, 1]
+        if squares[0] >= max(squares[1], squares[2], squares[3]):
+            q[0], q[1], q[2], q[3] = squares[0], wx, wy, wz
+        elif squares[1] >= max(squares[2], squares[3]):
+            q[0], q[1], q[2], q[3] = wx, squares[1], xy, xz
+        elif squares[2] >= squares[3]:
+            q[0], q[1], q[2], q[3] = wy, xy, squares[2], yz
+        else:
+            q[0], q[1], q[2], q[3] = wz, xz, yz, squares[3]
+        q /= np.sqrt((q * q).sum()) * (1.0 if q[0] >= 0.0 else -1.0)
+        sine = np.sqrt(q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
+        factor = 2.0 if sine < 1e-9 else 2.0 * np.arctan2(sine, q[0]) / sine
+        out[n] = factor * q[1:]
+    return out
+
+
+@njit(cache=True, nogil=True)
 def rotations_of_angles(angles: F64, frames: F64) -> F64:
     """Joint rotations of flexion, abduction and twist. `(15, 3) rad, (15, 3, 3) -> (15, 3, 3)`."""
     out = np.empty((15, 3, 3))

@@ -11,7 +11,6 @@ from dataset_tools.synth.arms import Arm, ArmBuilder, ArmShape
 from dataset_tools.synth.capsules import Capsules
 from dataset_tools.synth.studio import Capsule, Material, Picture, Surface
 from dataset_tools.synth.types import ARM, LEFT_HAND, RIGHT_HAND
-from hoi_core import rotation
 from hoi_core.conventions import (
     FINGERS,
     MANO_FINGERS,
@@ -80,7 +79,7 @@ class HandKit:
         joints = np.concatenate([frames[1], vertices[list(fingertips())]])[_TO_OPENPOSE]
         # The layer turns about the shaped wrist joint, so that is where the wrist is before the shift.
         shift = wrist_m - rest_joints[0]
-        pose = rotation.log_so3(rotations).reshape(-1)
+        pose = posing.axis_angles(rotations).reshape(-1)
         return PosedHand(pose, betas, R, vertices + shift, joints + shift, rest_joints[0])
 
     def surfaces(self, hand: PosedHand, shape: ArmShape, coefficients: F64, cloth: Surface | None) -> list[Surface]:
@@ -143,7 +142,7 @@ def params(hand: PosedHand, camera: Camera) -> HandParams:
     """The hand's parameters in a camera's frame."""
     to_camera = camera.T_cam_world
     wrist = to_camera[:3, :3] @ hand.joints_m[0] + to_camera[:3, 3]
-    orient = rotation.log_so3(to_camera[:3, :3] @ hand.R)
+    orient = posing.axis_angles((to_camera[:3, :3] @ hand.R)[None])[0]
     return HandParams(orient, hand.pose, hand.betas, wrist - hand.shaped_wrist_m, flat_hand_mean=True)
 
 

@@ -230,14 +230,8 @@ class Stage:
     @staticmethod
     def _facing(xy: F64, inverse_z: F64, faces: NDArray[np.int32]) -> tuple[NDArray[np.int32], I64]:
         """Faces that show their front and lie before the camera, and their numbers. All surfaces are closed."""
-        a, b, c = xy[faces[:, 0]], xy[faces[:, 1]], xy[faces[:, 2]]
-        u, v = b - a, c - a
-        # Seen from outside corners run counter-clockwise, which is clockwise where y points down.
-        front = u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0] < 0.0
         # What crosses the plane of the camera is left out: nothing that belongs in the picture comes so near.
-        if not inverse_z.all():
-            front &= (inverse_z[faces] > 0.0).all(axis=1)
-        kept = np.flatnonzero(front)
+        kept = kernels.facing(xy, inverse_z, faces)
         return faces[kept], kept
 
     def _light_rows(self, camera: Camera) -> F64:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dataset_tools.synth import Generator, Recipe, cameras, contact_sheet, held_out
+from dataset_tools.synth._posing import axis_angles
 from dataset_tools.synth.capsules import capsules_of
 from dataset_tools.synth.pose_sets import PoseSet
 from dataset_tools.synth.types import BACKGROUND, LEFT_HAND, OBJECT, OCCLUDER, RIGHT_HAND
@@ -301,3 +302,11 @@ def test_poses_of_a_mano_file_come_first():
         assert np.abs(poses.angles[:3] - angles[k]).max((1, 2)).min() < 1e-6
     assert limit_violation(poses.angles).max() < 1e-9
     assert np.ptp(poses.angles[3:], axis=0).max() > 0.5
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-10, 1e-4, 1.0, 3.0, np.pi - 1e-7])
+def test_axis_angles_are_those_that_turned(angle):
+    axes = np.random.default_rng(2).normal(0.0, 1.0, (20, 3))
+    turns = angle * axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    # Close to half a turn the sign is free and the angle is known to the root of the rounding only.
+    np.testing.assert_allclose(axis_angles(rotation.exp_so3(turns)), turns, atol=1e-7)
