@@ -4,6 +4,10 @@ No number of moments averages such errors away, so they must not count as noise.
 what the fit leaves over of them: with `Q` what the evidence says of an offset once the fit has followed it, the slope
 of the cost by the offsets is normal with covariance `Q + tau^2 Q^2`, and the likelihood of that slope tells `tau`
 (restricted maximum likelihood). Where the hand is the model's own, `tau` comes out as nearly nothing by itself.
+
+Which way joints err is taken from that slope, too. Of the skin, only the size is: depth points find other triangles as
+the fit moves, so less is left over of an error than `Q` says (about half on simulated takes), and a slope of nearly
+nothing does not say that the skin lies where the model has it.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from annotate.state import add_slopes, eye, geman_mcclure
 from annotate.terms import depth, keypoints2d
 from hoi_core import rotation
 from hoi_core.conventions import N_BETAS, N_JOINTS, N_VERTICES
-from hoi_core.types import F64
+from hoi_core.types import F64, Bool
 
 _REGIONS = 40
 _TAU_M = np.geomspace(1e-5, 1e-2, 121)
@@ -84,7 +88,10 @@ def lasting_covariance(
         errors = len(offsets.own)
         direct = offsets.by_moment.reshape(-1, errors).T @ moved.reshape(-1, errors)
         known = offsets.own - direct - offsets.by_shared.T @ shared
-        spread = expected_products(known, offsets.slope)
+        if turned is None:
+            spread = expected_square(known, offsets.slope) * np.eye(errors)
+        else:
+            spread = expected_products(known, offsets.slope)
         through = times(slopes, moved)
         through += by_shape @ shared[:N_BETAS]
         if turned is not None:
@@ -119,19 +126,32 @@ def followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
 
 def expected_products(known: F64, slope: F64) -> F64:
     """(E, E) m^2 expected products of the errors, given what the fit leaves over of them. `(E, E), (E,)`."""
-    values, vectors = np.linalg.eigh((known + known.T) / 2.0)
-    values = np.maximum(values, 0.0)
-    told = values * _VISIBLE_M**2 > 1.0
-    if not told.any():
+    values, vectors, told = _told(known)
+    tau2 = expected_square(known, slope)
+    if tau2 == 0.0:
         return np.zeros_like(known)
+    left = (vectors / (values + 1.0 / tau2)) @ vectors.T
+    mean = vectors[:, told] @ ((vectors[:, told].T @ slope) / (values[told] + 1.0 / tau2))
+    return np.asarray(left + np.outer(mean, mean))
+
+
+def expected_square(known: F64, slope: F64) -> float:
+    """m^2 expected square of an error, by the likelihood of the slope; 0 where none would stand out. `(E, E), (E,)`."""
+    values, vectors, told = _told(known)
+    if not told.any():
+        return 0.0
     information, seen = values[told], vectors[:, told].T @ slope
     variance = information[:, None] + (information[:, None] * _TAU_M) ** 2
     likelihood = -0.5 * (np.log(variance) + seen[:, None] ** 2 / variance).sum(0)
     share = np.exp(likelihood - likelihood.max())
-    tau2 = float((share * _TAU_M**2).sum() / share.sum())
-    left = (vectors / (values + 1.0 / tau2)) @ vectors.T
-    mean = vectors[:, told] @ (seen / (information + 1.0 / tau2))
-    return np.asarray(left + np.outer(mean, mean))
+    return float((share * _TAU_M**2).sum() / share.sum())
+
+
+def _told(known: F64) -> tuple[F64, F64, Bool]:
+    """Eigenvalues `(E,)`, eigenvectors `(E, E)` in columns, and in which of them an error would stand out `(E,)`."""
+    values, vectors = np.linalg.eigh((known + known.T) / 2.0)
+    values = np.maximum(values, 0.0)
+    return values, vectors, np.asarray(values * _VISIBLE_M**2 > 1.0)
 
 
 def joint_offsets(

@@ -78,6 +78,36 @@ def test_what_only_priors_hold_says_nothing_of_the_model() -> None:
     assert sizes_m[1] == pytest.approx(1e-3 * np.sqrt((quiet**2).mean()), rel=0.1)
 
 
+def test_size_of_a_lasting_error_that_priors_and_other_errors_hide() -> None:
+    """Slopes drawn from `Q + tau^2 Q^2` tell tau; those of a hand of the model's own, from `Q`, say next to nothing."""
+    rng = np.random.default_rng(0)
+    q, _ = np.linalg.qr(rng.normal(size=(40, 40)))
+    values = np.geomspace(1e5, 2e8, 40)
+    known = (q * values) @ q.T
+    for tau_m, least, most in ((0.8e-3, 0.6e-3, 1.05e-3), (0.0, 0.0, 1e-4)):
+        slopes = rng.normal(size=(20, 40)) * np.sqrt(values + (tau_m * values) ** 2)
+        found_m = [np.sqrt(lasting.expected_square(known, q @ slope)) for slope in slopes]
+        assert least < np.median(found_m) <= most
+    assert lasting.expected_square(np.eye(40), np.ones(40)) == 0.0
+
+
+def test_skin_that_the_evidence_cannot_place_is_as_unsure_as_its_errors_are_large(scene, unkind) -> None:
+    """With errors of the size found, a hand moved by them lies where the stated spread has it."""
+    made = scene(1, MOMENTS, replace(unkind, pixels=0.0, surface_m=0.003, tips_m=0.003))
+    evidence, terms, result = fitted(made, 1, 1.0)
+    offsets = lasting.skin_offsets(result, evidence, terms["depth"].config)
+    ((moved, shared),) = lasting.followed(result, [offsets])
+    known = offsets.own - np.einsum("mue,muf->ef", offsets.by_moment, moved) - offsets.by_shared.T @ shared
+    slopes, by_shape = joint_slopes(result.state.hands)
+    drawn_m = np.random.default_rng(0).normal(size=(len(known), 2000))
+    drawn_m *= np.sqrt(lasting.expected_square(known, offsets.slope))
+    through = np.einsum("mjau,mue->mjae", slopes, moved) + by_shape @ shared[:N_BETAS]
+    expected = ((through @ drawn_m) ** 2).mean(-1).sum(-1)
+    without = {**terms, "keypoints2d": replace(terms["keypoints2d"], config=keypoints2d.Config(weight=0.0))}
+    stated = lasting.lasting_covariance(result, evidence, without, slopes, by_shape)
+    np.testing.assert_allclose(np.trace(stated, axis1=-2, axis2=-1), expected, rtol=0.2)
+
+
 def test_normal_errors_tell_more_than_their_robust_weights(scene) -> None:
     """With `w = (1 + s/16)^-2` and `s` the squared length of two normal numbers, integrals by hand give 1.164."""
     made = scene(0, MOMENTS)
