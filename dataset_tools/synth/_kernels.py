@@ -40,6 +40,92 @@ def facing(xy: F64, inverse_z: F64, faces: np.ndarray) -> np.ndarray:
     return out[:n]
 
 
+@njit(cache=True, nogil=True)
+def projected(T_cam_world: F64, intrinsics: F64, points: F64, near_m: float) -> tuple[F64, F64]:
+    """Pinhole image of points.
+
+    Args:
+        T_cam_world: `(4, 4)`.
+        intrinsics: `(4,)` fx, fy, cx, cy px.
+        points: `(N, 3+)`, the first three columns m.
+        near_m: what lies nearer gets the inverse depth 0.
+
+    Returns:
+        `(N, 2)` px and `(N,)` inverse depth 1/m.
+    """
+    n, T = points.shape[0], T_cam_world
+    xy, inverse_z = np.empty((n, 2)), np.empty(n)
+    for i in range(n):
+        p0, p1, p2 = points[i, 0], points[i, 1], points[i, 2]
+        z = T[2, 0] * p0 + T[2, 1] * p1 + T[2, 2] * p2 + T[2, 3]
+        inverse = 1.0 / max(z, 1e-6)
+        xy[i, 0] = (T[0, 0] * p0 + T[0, 1] * p1 + T[0, 2] * p2 + T[0, 3]) * inverse * intrinsics[0] + intrinsics[2]
+        xy[i, 1] = (T[1, 0] * p0 + T[1, 1] * p1 + T[1, 2] * p2 + T[1, 3]) * inverse * intrinsics[1] + intrinsics[3]
+        inverse_z[i] = 0.0 if z < near_m else inverse
+    return xy, inverse_z
+
+
+@njit(cache=True, nogil=True)
+def bounds_seen(T_world_cam: F64, points: F64) -> tuple[F64, F64]:
+    """Least and greatest x / z and y / z of points before a camera. `(4, 4), (N, 3) m -> (2,), (2,)`."""
+    low, high = np.full(2, np.inf), np.full(2, -np.inf)
+    T = T_world_cam
+    for i in range(points.shape[0]):
+        d0, d1, d2 = points[i, 0] - T[0, 3], points[i, 1] - T[1, 3], points[i, 2] - T[2, 3]
+        z = T[0, 2] * d0 + T[1, 2] * d1 + T[2, 2] * d2
+        for k in range(2):
+            value = (T[0, k] * d0 + T[1, k] * d1 + T[2, k] * d2) / z
+            low[k], high[k] = min(low[k], value), max(high[k], value)
+    return low, high
+
+
+@njit(cache=True, nogil=True)
+def lamp_view(points: F64, axes: F64, texels: int) -> tuple[F64, F64, F64]:
+    """What a lamp's map of heights is drawn from.
+
+    Args:
+        points: `(N, 3+)`, the first three columns m.
+        axes: `(3, 3)` rows are the map's x, y and the way to the lamp.
+        texels: edge of the map; the points fill it but for a border.
+
+    Returns:
+        `(3, 4)` the lamp's frame, `(N, 2)` texels, and `(N,)` heights m above the lowest, plus one.
+    """
+    n = points.shape[0]
+    xy, height, frame = np.empty((n, 2)), np.empty(n), np.empty((3, 4))
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for i in range(n):
+        for k in range(3):
+            value = axes[k, 0] * points[i, 0] + axes[k, 1] * points[i, 1] + axes[k, 2] * points[i, 2]
+            low[k], high[k] = min(low[k], value), max(high[k], value)
+            if k < 2:
+                xy[i, k] = value
+            else:
+                height[i] = value
+    scale = (texels - 3) / max(high[0] - low[0], high[1] - low[1], 1e-6)
+    for k in range(3):
+        factor = scale if k < 2 else 1.0
+        for i in range(3):
+            frame[k, i] = factor * axes[k, i]
+        # Heights start at one, for zero means that nothing lies there.
+        frame[k, 3] = 1.0 - factor * low[k]
+    for i in range(n):
+        xy[i, 0], xy[i, 1] = xy[i, 0] * scale + frame[0, 3], xy[i, 1] * scale + frame[1, 3]
+        height[i] += frame[2, 3]
+    return frame, xy, height
+
+
+@njit(cache=True, nogil=True)
+def nearest_m(points: F64, others: F64, offset: F64) -> float:
+    """Least distance between `points (N, 3)` m and `others (M, 3)` m moved by `offset (3,)`."""
+    best = np.inf
+    for i in range(points.shape[0]):
+        p0, p1, p2 = points[i, 0] - offset[0], points[i, 1] - offset[1], points[i, 2] - offset[2]
+        for j in range(others.shape[0]):
+            best = min(best, (others[j, 0] - p0) ** 2 + (others[j, 1] - p1) ** 2 + (others[j, 2] - p2) ** 2)
+    return np.sqrt(best)
+
+
 @njit(cache=True, nogil=True, fastmath=True)
 def openness(attributes: F64, starts: F64, ends: F64, radii: F64, first: int, skip: np.ndarray) -> None:
     """Darken the room's light where capsules are near: each hides what a ball at its nearest point would.

@@ -32,6 +32,14 @@ def _turn(x: float, y: float, z: float, out: F64) -> None:
 
 
 @njit(cache=True, nogil=True)
+def turned(axis_angle: F64) -> F64:
+    """Rotation matrix of one axis-angle vector. `(3,) rad -> (3, 3)`."""
+    out = np.empty((3, 3))
+    _turn(axis_angle[0], axis_angle[1], axis_angle[2], out)
+    return out
+
+
+@njit(cache=True, nogil=True)
 def _times(a: F64, b: F64, out: F64) -> None:
     for i in range(3):
         for j in range(3):

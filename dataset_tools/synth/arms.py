@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dataset_tools.synth._posing import arm_rings
-from hoi_core import rotation
+from dataset_tools.synth._posing import arm_rings, turned
 from hoi_core.conventions import N_VERTICES
 from hoi_core.mano import ManoLayer
 from hoi_core.mano.topology import boundary_loop
@@ -60,17 +59,18 @@ class Arm:
 
 def random_shape(frame: HandFrame, rng: np.random.Generator) -> ArmShape:
     """Any arm that fits a hand."""
-    flexion, sideways = rng.uniform(-1.0, 1.0, 2) * BEND_RAD
+    # Single numbers: several arms are tried for each image, and arrays of two cost more than the arm.
+    draw = rng.random
+    flexion, sideways = (2.0 * draw() - 1.0) * BEND_RAD[0], (2.0 * draw() - 1.0) * BEND_RAD[1]
     bend = flexion * frame.axes[:, 0] + sideways * frame.palm
-    length = rng.uniform(*_LENGTHS_M)
-    sleeve = rng.uniform(0.01, 0.12) if rng.random() < 0.55 else 2.0 * length
-    return ArmShape(bend, float(length), float(sleeve), float(rng.uniform(0.003, 0.008)))
+    length = _LENGTHS_M[0] + (_LENGTHS_M[1] - _LENGTHS_M[0]) * draw()
+    sleeve = 0.01 + 0.11 * draw() if draw() < 0.55 else 2.0 * length
+    return ArmShape(bend, length, sleeve, 0.003 + 0.005 * draw())
 
 
 def directions(shapes: Sequence[ArmShape], frame: HandFrame, R: F64) -> F64:
     """Where the elbows lie. `-> (N, 3)` unit vectors, world; `R` is the hand's rotation."""
-    bends = rotation.exp_so3(np.stack([shape.bend_rad for shape in shapes]))
-    return -(bends @ frame.forward) @ R.T
+    return -np.array([turned(shape.bend_rad) @ frame.forward for shape in shapes]) @ R.T
 
 
 class ArmBuilder:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import cos, sin
 
 import numpy as np
 
+from dataset_tools.synth._kernels import bounds_seen
+from dataset_tools.synth._posing import turned
 from hoi_core import camera as cam
-from hoi_core import rotation
 from hoi_core.types import F64, Camera
 
 ELEVATIONS = 31
@@ -34,16 +36,16 @@ class Standpoint:
     @property
     def direction(self) -> F64:
         """(3,) unit vector from the hand to the camera."""
-        level = np.cos(self.elevation_rad)
-        return np.array(
-            [level * np.cos(self.azimuth_rad), level * np.sin(self.azimuth_rad), np.sin(self.elevation_rad)]
-        )
+        level = cos(self.elevation_rad)
+        return np.array([level * cos(self.azimuth_rad), level * sin(self.azimuth_rad), sin(self.elevation_rad)])
 
     def axes(self) -> F64:
         """(3, 3), columns are the camera's x, y and z in the world; defined at the poles too."""
-        z = -self.direction
-        x = np.array([-np.sin(self.azimuth_rad), np.cos(self.azimuth_rad), 0.0])
-        return np.stack([x, np.cross(z, x), z], axis=-1) @ rotation.exp_so3(np.array([0.0, 0.0, self.roll_rad]))
+        ca, sa = cos(self.azimuth_rad), sin(self.azimuth_rad)
+        ce, se = cos(self.elevation_rad), sin(self.elevation_rad)
+        level = np.array([[-sa, se * ca, -ce * ca], [ca, se * sa, -ce * sa], [0.0, -ce, -se]])
+        cr, sr = cos(self.roll_rad), sin(self.roll_rad)
+        return level @ np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]])
 
 
 def ang_render(position: int, rng: np.random.Generator) -> Standpoint:
@@ -69,7 +71,7 @@ def beside(first: Standpoint, rng: np.random.Generator) -> Standpoint:
     away = rng.uniform(np.deg2rad(30.0), np.deg2rad(90.0))
     turn = rng.uniform(-np.pi, np.pi)
     axis = first.axes() @ np.array([np.cos(turn), np.sin(turn), 0.0])
-    x, y, z = rotation.exp_so3(axis * away) @ first.direction
+    x, y, z = turned(axis * away) @ first.direction
     return Standpoint(float(np.arctan2(y, x)), float(np.arcsin(np.clip(z, -1.0, 1.0))), float(rng.normal(0.0, 0.4)))
 
 
@@ -84,13 +86,10 @@ def aim(standpoint: Standpoint, points_m: F64, size_px: int, rng: np.random.Gene
     """
     centre = 0.5 * (points_m.min(0) + points_m.max(0))
     eye = centre + standpoint.direction * rng.uniform(*_DISTANCE_M)
-    off_axis = rotation.exp_so3(
-        np.append(rng.normal(0.0, 0.5 * _OFF_AXIS_RAD, 2).clip(-_OFF_AXIS_RAD, _OFF_AXIS_RAD), 0.0)
-    )
-    T_world_cam = cam.rigid(standpoint.axes() @ off_axis, eye)
-    local = cam.transform(cam.inverse_rigid(T_world_cam), points_m)
-    flat = local[:, :2] / local[:, 2:]
-    low, high = flat.min(0), flat.max(0)
+    off_axis = np.zeros(3)
+    off_axis[:2] = rng.normal(0.0, 0.5 * _OFF_AXIS_RAD, 2).clip(-_OFF_AXIS_RAD, _OFF_AXIS_RAD)
+    T_world_cam = cam.rigid(standpoint.axes() @ turned(off_axis), eye)
+    low, high = bounds_seen(T_world_cam, points_m)
     margin = rng.uniform(*(_TIGHT_MARGIN if rng.random() < _TIGHT_SHARE else _MARGIN))
     focal_px = size_px / (margin * float((high - low).max()))
     # What the margin leaves free is shared out at random, so that the hand is not always in the middle.

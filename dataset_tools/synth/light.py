@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from dataset_tools.synth.studio import Lamps
@@ -23,7 +24,7 @@ def random_lamps(view: F64, background: U8, rng: np.random.Generator) -> Lamps:
         towards = _unit(rng.normal(0.0, 1.0, 3))
     warm = rng.uniform(-0.10, 0.14)
     tint = np.array([1.0 + warm, 1.0, 1.0 - 1.2 * warm])
-    mean = (background.reshape(-1, 3)[::7].mean(0) / 255.0) ** 2
+    mean = (np.array(cv2.mean(background)[:3]) / 255.0) ** 2
     shade = mean / max(float(mean.max()), 0.05)
     # Strong lamps throw hard shadows, in a bright room they hardly show.
     share = rng.uniform(0.25, 0.8)

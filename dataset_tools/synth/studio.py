@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_tools.synth import _kernels as kernels
-from hoi_core import camera as cam
 from hoi_core._raster import cover, vertex_normals
 from hoi_core.render import NEAR_M, grain_noise
 from hoi_core.types import F32, F64, I64, U8, Camera
@@ -20,6 +19,8 @@ from hoi_core.types import F32, F64, I64, U8, Camera
 SAMPLES = 3
 """Colour samples per pixel and axis: odd, so that one of them is the pixel's centre, which depth and labels take."""
 _LAMP_TEXELS = 176
+# A lamp that is nearly overhead: its height along the world's z.
+_STEEP = 0.9
 
 
 @dataclass(frozen=True)
@@ -167,24 +168,16 @@ class Stage:
     @cached_property
     def _lamp(self) -> tuple[F64, F32]:
         """The lamp's frame `(3, 4)` (texels and height m of a point) and its map of heights."""
-        z = self._lamps.towards
-        x = np.cross(z, [0.0, 0.0, 1.0] if abs(z[2]) < 0.9 else [1.0, 0.0, 0.0])
-        x = x / np.linalg.norm(x)
-        axes = np.stack([x, np.cross(z, x), z])
-        seen = self._attributes[:, :3] @ axes.T
-        low, high = seen.min(0), seen.max(0)
-        scale = (_LAMP_TEXELS - 3) / max(float((high - low)[:2].max()), 1e-6)
-        frame = np.concatenate([axes, -low[:, None]], axis=1)
-        frame[:2] *= scale
-        frame[:2, 3] += 1.0
-        # Heights start at one, for zero means that nothing lies there.
-        frame[2, 3] += 1.0
-        xyz = self._attributes[:, :3] @ frame[:, :3].T + frame[:, 3]
+        z0, z1, z2 = self._lamps.towards.tolist()
+        across = np.array([z1, -z0, 0.0] if abs(z2) < _STEEP else [0.0, z2, -z1])
+        x0, x1, x2 = (across / np.linalg.norm(across)).tolist()
+        axes = np.array([[x0, x1, x2], [z1 * x2 - z2 * x1, z2 * x0 - z0 * x2, z0 * x1 - z1 * x0], [z0, z1, z2]])
+        frame, xy, height = kernels.lamp_view(self._attributes, axes, _LAMP_TEXELS)
         heights = np.zeros((_LAMP_TEXELS, _LAMP_TEXELS), np.float32)
         unused = np.full(heights.shape, -1, np.int32)
         # From the lamp y runs upward: what faces it appears turned round, so its back sides are drawn; the same shadow.
-        faces, _ = self._facing(xyz, xyz[:, 2], self.faces)
-        cover(np.ascontiguousarray(xyz[:, :2]), xyz[:, 2].copy(), faces, heights, unused)
+        faces, _ = self._facing(xy, height, self.faces)
+        cover(xy, height, faces, heights, unused)
         return frame, heights
 
     def photograph(self, camera: Camera, background: U8) -> Picture:
@@ -222,10 +215,8 @@ class Stage:
 
     def _project(self, camera: Camera) -> tuple[F64, F64]:
         """Pixels `(N, 2)` and inverse depth `(N,)` 1/m of all vertices; 0 for those that lie behind the camera."""
-        local = cam.transform(camera.T_cam_world, self._attributes[:, :3])
-        inverse_z = 1.0 / np.maximum(local[:, 2], 1e-6)
-        xy = local[:, :2] * inverse_z[:, None] * [camera.fx, camera.fy] + [camera.cx, camera.cy]
-        return xy, np.where(local[:, 2] < NEAR_M, 0.0, inverse_z)
+        intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+        return kernels.projected(camera.T_cam_world, intrinsics, self._attributes, NEAR_M)
 
     @staticmethod
     def _facing(xy: F64, inverse_z: F64, faces: NDArray[np.int32]) -> tuple[NDArray[np.int32], I64]:
