@@ -47,13 +47,17 @@ def cover(xy: F64, inverse_z: F64, faces: np.ndarray, nearest: F64, face_of: np.
         for y in range(int(y0), int(y1) + 1):
             wa = ((xb - x0) * (yc - y) - (xc - x0) * (yb - y)) * scale
             wb = ((xc - x0) * (ya - y) - (xa - x0) * (yc - y)) * scale
+            entered = False
             for x in range(int(x0), int(x1) + 1):
                 wc = 1.0 - wa - wb
                 if wa >= -1e-9 and wb >= -1e-9 and wc >= -1e-9:
+                    entered = True
                     value = wa * ia + wb * ib + wc * ic
                     if value > nearest[y, x]:
                         nearest[y, x] = value
                         face_of[y, x] = t
+                elif entered:
+                    break  # a row of a triangle is one piece
                 wa += step_a
                 wb += step_b
 

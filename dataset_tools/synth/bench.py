@@ -20,7 +20,7 @@ from dataset_tools.synth.shard_pack import Packer
 PARTS = {
     "encode": ("shard_pack.py", "shard_layout.py", "codec.py", "_prediction.py"),
     "background": ("backdrops.py", "background.py"),
-    "render": ("render.py", "_raster.py", "studio.py", "_kernels.py", "light.py"),
+    "render": ("render.py", "_raster.py", "studio.py", "_kernels.py", "_shading.py", "light.py"),
 }
 """Which files do what; all others make poses, meshes and labels."""
 _PROBE = 64

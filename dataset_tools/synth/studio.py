@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataset_tools.synth import _kernels as kernels
+from dataset_tools.synth import _shading as shading
+from dataset_tools.synth._shading import SAMPLES
 from hoi_core._raster import cover, vertex_normals
 from hoi_core.render import NEAR_M, grain_noise
 from hoi_core.types import F32, F64, I64, U8, Camera
 
-SAMPLES = 3
-"""Colour samples per pixel and axis: odd, so that one of them is the pixel's centre, which depth and labels take."""
 _LAMP_TEXELS = 176
 # A lamp that is nearly overhead: its height along the world's z.
 _STEEP = 0.9
@@ -131,6 +131,12 @@ class Film:
     def __init__(self, size_px: int) -> None:
         self._nearest = np.empty((size_px * SAMPLES,) * 2, np.float32)
         self._face_of = np.empty(self._nearest.shape, np.int32)
+        self.points = np.empty((2 * size_px**2, shading.N_POINT), np.int32)
+        """(2 S S, 5) what is lit, as in `_shading`."""
+        self.values = np.empty((len(self.points), kernels.N_ATTRIBUTES), np.float32)
+        """(2 S S, 14) its attributes."""
+        self.linear = np.empty((len(self.points), 3), np.float32)
+        """(2 S S, 3) its colours."""
 
     def blank(self) -> tuple[F32, NDArray[np.int32]]:
         """Inverse depth, and the face at every sample; what they held before is lost."""
@@ -187,21 +193,24 @@ class Stage:
         xy = (xy + 0.5) * SAMPLES - 0.5
         nearest, face_of = self._film.blank()
         cover(xy, inverse_z, faces, nearest, face_of)
-        color = np.empty((camera.height, camera.width, 3), np.uint8)
-        kernels.shade_scene(
-            (xy, inverse_z, faces, face_of, nearest),
-            (self._attributes, self._material_of[kept], self._materials),
-            (self._light_rows(camera), *self._lamp, grain_noise()),
-            (self._skin.atlas, self._skin.frame, self._skin.ink),
-            background,
-            color,
-        )
-        middle = (slice(SAMPLES // 2, None, SAMPLES),) * 2
+        depth, face = np.empty(background.shape[:2], np.float32), np.empty(background.shape[:2], np.int32)
+        shading.centres(face_of, nearest, face, depth)
         # Index -1, where nothing lies, finds the entry appended at the end.
-        face = np.append(kept, -1)[face_of[middle]].astype(np.int32)
-        value = nearest[middle]
-        depth = np.divide(1.0, value, out=np.zeros_like(value), where=face >= 0)
+        face = np.append(kept, -1).astype(np.int32)[face]
+        color = background.copy()
+        points = self._film.points[
+            : shading.resolve(face_of, nearest, self._material_of[kept], len(face), self._film.points)
+        ]
+        shading.interpolate(points, len(face_of), faces, xy, inverse_z, self._attributes, self._film.values)
+        self._light(points, camera, color)
         return Picture(color, depth, np.append(self._labels, np.uint8(0))[face], face)
+
+    def _light(self, points: NDArray[np.int32], camera: Camera, color: U8) -> None:
+        """Light points whose attributes are on the film, and put them on the picture `(S, S, 3)`."""
+        values, linear, skin = self._film.values, self._film.linear, self._skin
+        shading.texture(points, self._materials, grain_noise(), skin.atlas, skin.frame, skin.ink, values)
+        shading.radiance(points, values, self._materials, self._light_rows(camera), *self._lamp, linear)
+        shading.develop(points, linear, color.reshape(-1, 3))
 
     def share_seen(self, camera: Camera, picture: Picture, label: int) -> float:
         """Share of a thing's pixels that nothing hides, of those that lie in the image; NaN where it is outside."""
