@@ -14,18 +14,27 @@ N_ATTRIBUTES = 14
 
 
 @njit(cache=True, nogil=True)
-def facing(xy: F64, inverse_z: F64, faces: np.ndarray) -> np.ndarray:
-    """Numbers of the faces whose front is seen and that lie before the camera. `(N, 2), (N,), (F, 3) -> (K,)`."""
-    out = np.empty(faces.shape[0], np.int64)
+def facing(xy: F64, inverse_z: F64, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Faces whose front is seen and that lie before the camera.
+
+    Args:
+        xy: `(N, 2)` px.
+        inverse_z: `(N,)` 1/m, 0 for what is not before the camera.
+        faces: `(F, 3)` int32.
+
+    Returns:
+        `(K, 3)` int32, and their `(K,)` numbers int32.
+    """
+    kept, numbers = np.empty_like(faces), np.empty(faces.shape[0], np.int32)
     n = 0
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]
         area = (xy[b, 0] - xy[a, 0]) * (xy[c, 1] - xy[a, 1]) - (xy[b, 1] - xy[a, 1]) * (xy[c, 0] - xy[a, 0])
         # Seen from outside corners run counter-clockwise, which is clockwise where y points down.
         if area < 0.0 and min(inverse_z[a], inverse_z[b], inverse_z[c]) > 0.0:
-            out[n] = t
+            kept[n, 0], kept[n, 1], kept[n, 2], numbers[n] = a, b, c, t
             n += 1
-    return out[:n]
+    return kept[:n], numbers[:n]
 
 
 @njit(cache=True, nogil=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import radians
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,13 @@ from hoi_core.mano.topology import boundary_loop
 from hoi_core.scene.anatomy import HandFrame, hand_frame
 from hoi_core.types import F64, I64
 
-BEND_RAD = np.deg2rad([50.0, 18.0])
-"""Greatest flexion and sideways turn of the wrist."""
+# Greatest flexion and sideways turn of the wrist.
+_FLEXION_RAD, _SIDEWAYS_RAD = radians(50.0), radians(18.0)
 _LENGTHS_M = (0.12, 0.26)
 # Half axes of the forearm, thumb to little side and palm to back, close to the wrist and 22 cm up.
 _HALF_AXES_M = np.array([[0.029, 0.0205], [0.042, 0.038]])
 _BENT_STATIONS_M = np.arange(1, 11) * 0.006
-_STRAIGHT = 5
+_STRAIGHT_SHARES = np.arange(1, 6) / 5.0
 _HEM_M = -0.002
 
 
@@ -48,7 +49,7 @@ class Arm:
     faces: NDArray[np.int32]
     """(F, 3) into the hand's vertices and these."""
     along_m: F64
-    """(N,) distance from the wrist's end."""
+    """(S,) distance of each ring from the wrist's end; N = 16 S."""
     loop: I64
     """(16,) vertices of the hand's open end; row k of each ring hangs on loop vertex k."""
     sleeve_m: F64
@@ -57,15 +58,18 @@ class Arm:
     """(G, 3)."""
 
 
-def random_shape(frame: HandFrame, rng: np.random.Generator) -> ArmShape:
-    """Any arm that fits a hand."""
-    # Single numbers: several arms are tried for each image, and arrays of two cost more than the arm.
+def random_shapes(n: int, frame: HandFrame, rng: np.random.Generator) -> list[ArmShape]:
+    """Any `n` arms that fit a hand."""
+    # Single numbers, joined once: small arrays would cost more than the arm that is built in the end.
     draw = rng.random
-    flexion, sideways = (2.0 * draw() - 1.0) * BEND_RAD[0], (2.0 * draw() - 1.0) * BEND_RAD[1]
-    bend = flexion * frame.axes[:, 0] + sideways * frame.palm
-    length = _LENGTHS_M[0] + (_LENGTHS_M[1] - _LENGTHS_M[0]) * draw()
-    sleeve = 0.01 + 0.11 * draw() if draw() < 0.55 else 2.0 * length
-    return ArmShape(bend, length, sleeve, 0.003 + 0.005 * draw())
+    turns, rest = [], []
+    for _ in range(n):
+        turns.append([(2.0 * draw() - 1.0) * _FLEXION_RAD, (2.0 * draw() - 1.0) * _SIDEWAYS_RAD])
+        length = _LENGTHS_M[0] + (_LENGTHS_M[1] - _LENGTHS_M[0]) * draw()
+        sleeve = 0.01 + 0.11 * draw() if draw() < 0.55 else 2.0 * length
+        rest.append((length, sleeve, 0.003 + 0.005 * draw()))
+    bends = np.array(turns) @ np.array([frame.axes[:, 0], frame.palm])
+    return [ArmShape(bend, *numbers) for bend, numbers in zip(bends, rest, strict=True)]
 
 
 def directions(shapes: Sequence[ArmShape], frame: HandFrame, R: F64) -> F64:
@@ -87,7 +91,8 @@ class ArmBuilder:
         start = vertices_m[self.loop]
         centre = start.mean(0)
         offsets = np.ascontiguousarray((start - centre) @ R)
-        stations = np.append(_BENT_STATIONS_M, np.linspace(_BENT_STATIONS_M[-1], shape.length_m, _STRAIGHT + 1)[1:])
+        bent_m = float(_BENT_STATIONS_M[-1])
+        stations = np.concatenate([_BENT_STATIONS_M, bent_m + _STRAIGHT_SHARES * (shape.length_m - bent_m)])
         arm = self._rings(offsets, stations, shape, np.zeros(len(stations)))
         kept = stations[stations >= shape.sleeve_from_m]
         sleeve, sleeve_faces = np.zeros((0, 3)), np.zeros((0, 3), np.int32)
@@ -101,7 +106,7 @@ class ArmBuilder:
         return Arm(
             centre + arm @ R.T,
             self._tube(len(stations), N_VERTICES, self.loop),
-            np.repeat(stations, len(self.loop)),
+            stations,
             self.loop,
             sleeve,
             sleeve_faces,

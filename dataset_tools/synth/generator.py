@@ -149,7 +149,7 @@ def _upright(kit: HandKit) -> F64:
 def _arm_beside(subject: _Subject, stands: list[cameras.Standpoint], rng: np.random.Generator) -> arms.ArmShape:
     """An arm that reaches neither into a camera nor into the object: of several, the one that keeps the clearest."""
     frame, hand = subject.kit.frame, subject.hand
-    tried = [arms.random_shape(frame, rng) for _ in range(_ARMS_TRIED)]
+    tried = arms.random_shapes(_ARMS_TRIED, frame, rng)
     away = arms.directions(tried, frame, hand.R)
     trouble = np.maximum((away @ np.stack([stand.direction for stand in stands]).T).max(1) - _TOWARDS_CAMERA, 0.0)
     if subject.thing is not None:
@@ -180,6 +180,6 @@ def _view(subject: _Subject, stage: Stage, camera: Camera, background: U8) -> Sy
         joints,
         visible,
         cam.transform(to_camera, hand.vertices_m),
-        params(hand, camera),
+        params(hand, to_camera),
         objects,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dataset_tools.synth import _posing as posing
 from dataset_tools.synth.arms import Arm, ArmBuilder, ArmShape
@@ -24,10 +25,11 @@ from hoi_core.mano import ManoLayer
 from hoi_core.scene.anatomy import hand_frame, phalanx_of_vertices
 from hoi_core.scene.skin_model import skin_model
 from hoi_core.scene.skin_print import skin_print
-from hoi_core.types import F64, I64, Bool, Camera, HandParams
+from hoi_core.types import F64, I64, U8, Bool, HandParams
 
 _PARENTS = np.array(MANO_PARENTS)
 _TO_OPENPOSE = permutation("mano21", "openpose21")
+_BONES = np.array([1 + 4 * FINGERS.index(finger) + k for finger in MANO_FINGERS for k in range(3)])
 # No joint lies deeper below the skin.
 _FLESH_M = 0.03
 
@@ -67,6 +69,7 @@ class HandKit:
         self._faces = np.ascontiguousarray(layer.faces, np.int32)
         # A face shows the flesh that its first vertex belongs to: faces are small.
         self._shown = _shown_joints()[:, phalanx[self._faces[:, 0]]]
+        self._joined: tuple[NDArray[np.int32], U8, F64] | None = None
 
     def pose(self, angles: F64, betas: F64, R: F64, wrist_m: F64) -> PosedHand:
         """A hand with anatomical angles `(15, 3)` rad whose wrist joint lies at `wrist_m (3,)`."""
@@ -87,19 +90,18 @@ class HandKit:
         arm = self.arms.build(hand.vertices_m, hand.R, shape)
         albedo = self.skin.albedo(coefficients)
         around = albedo[arm.loop]
-        fade = np.minimum(arm.along_m / 0.05, 1.0)[:, None]
-        on_arm = (1.0 - fade) * np.tile(around, (len(arm.vertices_m) // len(around), 1)) + fade * around.mean(0)
-        template = self.layer.model.v_template
-        rest = np.concatenate([template, self._arm_rest(arm, template)])
-        dorsal = np.concatenate([self.skin.dorsal, np.tile(self.skin.dorsal[arm.loop], len(fade) // len(around))])
-        labels = np.concatenate([np.full(len(self._faces), self.label), np.full(len(arm.faces), ARM)]).astype(np.uint8)
+        fade = np.minimum(arm.along_m.reshape(-1, 1, 1) / 0.05, 1.0)
+        on_arm = (around + fade * (around.mean(0) - around)).reshape(-1, 3)
+        # Texture of the forearm is looked up straight behind the template's wrist.
+        behind = self.layer.model.v_template[arm.loop] - arm.along_m.reshape(-1, 1, 1) * self.frame.forward
+        faces, labels, dorsal = self._with_arm(arm)
         skin = Surface(
             np.concatenate([hand.vertices_m, arm.vertices_m]),
-            np.concatenate([self._faces, arm.faces]),
+            faces,
             np.concatenate([albedo, on_arm]),
             labels,
             Material(gloss=0.035, shininess=18.0, bleed=0.3, printed=True),
-            rest,
+            np.concatenate([self.layer.model.v_template, behind.reshape(-1, 3)]),
             dorsal,
         )
         if cloth is None or not len(arm.sleeve_m):
@@ -108,15 +110,18 @@ class HandKit:
         look = np.tile(cloth.albedo[:1], (n, 1))
         return [skin, Surface(arm.sleeve_m, arm.sleeve_faces, look, cloth.labels, cloth.material, arm.sleeve_m)]
 
-    def _arm_rest(self, arm: Arm, template: F64) -> F64:
-        """Where texture of the forearm is looked up: straight behind the template's wrist."""
-        ring = np.tile(template[arm.loop], (len(arm.along_m) // len(arm.loop), 1))
-        return ring - arm.along_m[:, None] * self.frame.forward
+    def _with_arm(self, arm: Arm) -> tuple[NDArray[np.int32], U8, F64]:
+        """Faces of hand and forearm, their labels, and how far each vertex is of the back; the same for all arms."""
+        if self._joined is None:
+            faces = np.concatenate([self._faces, arm.faces])
+            labels = np.repeat(np.array([self.label, ARM], np.uint8), [len(self._faces), len(arm.faces)])
+            along = np.tile(self.skin.dorsal[arm.loop], len(arm.along_m))
+            self._joined = faces, labels, np.concatenate([self.skin.dorsal, along])
+        return self._joined
 
     def capsules(self, hand: PosedHand) -> Capsule:
         """The posed hand's bones as what darkens its surroundings."""
-        rows = [1 + 4 * FINGERS.index(finger) + k for finger in MANO_FINGERS for k in range(3)]
-        starts, ends = hand.joints_m[rows], hand.joints_m[np.array(rows) + 1]
+        starts, ends = hand.joints_m[_BONES], hand.joints_m[_BONES + 1]
         knuckles, wrist = starts[[0, 3, 6, 9]], hand.joints_m[0]
         starts = np.concatenate([starts, wrist + 0.25 * (knuckles - wrist)])
         return Capsule(starts, np.concatenate([ends, wrist + 0.92 * (knuckles - wrist)]), self._radii_m, self._own)
@@ -138,9 +143,8 @@ class HandKit:
         return own & near & self._shown[np.arange(21), np.where(own, face, 0)]
 
 
-def params(hand: PosedHand, camera: Camera) -> HandParams:
-    """The hand's parameters in a camera's frame."""
-    to_camera = camera.T_cam_world
+def params(hand: PosedHand, to_camera: F64) -> HandParams:
+    """The hand's parameters in a camera's frame; `to_camera (4, 4)` is its `T_cam_world`."""
     wrist = to_camera[:3, :3] @ hand.joints_m[0] + to_camera[:3, 3]
     orient = posing.axis_angles((to_camera[:3, :3] @ hand.R)[None])[0]
     return HandParams(orient, hand.pose, hand.betas, wrist - hand.shaped_wrist_m, flat_hand_mean=True)

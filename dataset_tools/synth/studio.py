@@ -16,7 +16,7 @@ from dataset_tools.synth import _shading as shading
 from dataset_tools.synth._shading import SAMPLES
 from hoi_core._raster import cover, vertex_normals
 from hoi_core.render import NEAR_M, grain_noise
-from hoi_core.types import F32, F64, I64, U8, Camera
+from hoi_core.types import F32, F64, U8, Camera
 
 _LAMP_TEXELS = 176
 # A lamp that is nearly overhead: its height along the world's z.
@@ -146,7 +146,7 @@ class Film:
 
 
 class Stage:
-    """Surfaces under lamps, ready to be seen from anywhere. The first surface is the hand."""
+    """Surfaces under lamps, all of them closed, ready to be seen from anywhere. The first surface is the hand."""
 
     def __init__(self, surfaces: list[Surface], lamps: Lamps, skin: PrintedSkin, near: Capsule, film: Film) -> None:
         self._lamps, self._skin, self._film = lamps, skin, film
@@ -165,11 +165,10 @@ class Stage:
 
     def _fill(self, surface: Surface, rows: slice) -> None:
         block = self._attributes[rows]
-        normals = np.zeros((len(block), 3))
-        vertex_normals(np.ascontiguousarray(surface.vertices_m), surface.faces, normals)
-        block[:, :3], block[:, 3:6] = surface.vertices_m, normals
-        block[:, 6:9], block[:, 9:12] = surface.albedo, surface.rest_m
-        block[:, 13] = 0.0 if surface.dorsal is None else surface.dorsal
+        vertex_normals(np.ascontiguousarray(surface.vertices_m), surface.faces, block[:, 3:6])
+        block[:, :3], block[:, 6:9], block[:, 9:12] = surface.vertices_m, surface.albedo, surface.rest_m
+        if surface.dorsal is not None:
+            block[:, kernels.DORSAL] = surface.dorsal
 
     @cached_property
     def _lamp(self) -> tuple[F64, F32]:
@@ -182,21 +181,22 @@ class Stage:
         heights = np.zeros((_LAMP_TEXELS, _LAMP_TEXELS), np.float32)
         unused = np.full(heights.shape, -1, np.int32)
         # From the lamp y runs upward: what faces it appears turned round, so its back sides are drawn; the same shadow.
-        faces, _ = self._facing(xy, height, self.faces)
+        faces, _ = kernels.facing(xy, height, self.faces)
         cover(xy, height, faces, heights, unused)
         return frame, heights
 
     def photograph(self, camera: Camera, background: U8) -> Picture:
         """The scene through a camera without distortion. `background (S, S, 3)` lies behind everything."""
         xy, inverse_z = self._project(camera)
-        faces, kept = self._facing(xy, inverse_z, self.faces)
+        # What crosses the plane of the camera is left out: nothing that belongs in the picture comes so near.
+        faces, kept = kernels.facing(xy, inverse_z, self.faces)
         xy = (xy + 0.5) * SAMPLES - 0.5
         nearest, face_of = self._film.blank()
         cover(xy, inverse_z, faces, nearest, face_of)
         depth, face = np.empty(background.shape[:2], np.float32), np.empty(background.shape[:2], np.int32)
         shading.centres(face_of, nearest, face, depth)
         # Index -1, where nothing lies, finds the entry appended at the end.
-        face = np.append(kept, -1).astype(np.int32)[face]
+        face = np.append(kept, np.int32(-1))[face]
         color = background.copy()
         points = self._film.points[
             : shading.resolve(face_of, nearest, self._material_of[kept], len(face), self._film.points)
@@ -216,7 +216,7 @@ class Stage:
         """Share of a thing's pixels that nothing hides, of those that lie in the image; NaN where it is outside."""
         faces = np.ascontiguousarray(self.faces[self._labels == label])
         xy, inverse_z = self._project(camera)
-        faces, _ = self._facing(xy, inverse_z, faces)
+        faces, _ = kernels.facing(xy, inverse_z, faces)
         alone = np.full(picture.face_of.shape, -1, np.int32)
         cover(xy, inverse_z, faces, np.zeros(alone.shape, np.float32), alone)
         whole = int((alone >= 0).sum())
@@ -226,13 +226,6 @@ class Stage:
         """Pixels `(N, 2)` and inverse depth `(N,)` 1/m of all vertices; 0 for those that lie behind the camera."""
         intrinsics = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
         return kernels.projected(camera.T_cam_world, intrinsics, self._attributes, NEAR_M)
-
-    @staticmethod
-    def _facing(xy: F64, inverse_z: F64, faces: NDArray[np.int32]) -> tuple[NDArray[np.int32], I64]:
-        """Faces that show their front and lie before the camera, and their numbers. All surfaces are closed."""
-        # What crosses the plane of the camera is left out: nothing that belongs in the picture comes so near.
-        kept = kernels.facing(xy, inverse_z, faces)
-        return faces[kept], kept
 
     def _light_rows(self, camera: Camera) -> F64:
         lamps = self._lamps
