@@ -113,13 +113,9 @@ def _gradient(image: U8, params: EdgeParams) -> tuple[I16, I16]:
 
 
 def _sobel(dx: I16, dy: I16, params: EdgeParams) -> U8:
-    # Sums of squared whole numbers are exact here; cv2.magnitude rounds by where its arrays happen to lie in memory.
-    x, y = dx.astype(np.float32), dy.astype(np.float32)
-    strength = np.sqrt(x * x + y * y)
-    strength *= np.float32(0.25)
-    edges = np.minimum(np.rint(strength, out=strength), np.float32(255.0)).astype(np.uint8)
-    edges[edges < params.threshold_sobel] = 0
-    return edges
+    from hoi_core._strength import strength
+
+    return np.asarray(strength(dx, dy, params.threshold_sobel), np.uint8)
 
 
 def _canny(dx: I16, dy: I16, params: EdgeParams) -> U8:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
@@ -71,6 +72,25 @@ def test_mirroring_flips_the_crop_left_to_right():
     plain = crops.warp(image, CAMERA, crops.around(CAMERA, box, 64))
     mirrored = crops.warp(image, CAMERA, crops.around(CAMERA, box, 64, crops.Placement(mirror=True)))
     assert np.abs(plain[:, ::-1].astype(int) - mirrored).max() <= 2
+
+
+@pytest.mark.parametrize("size", [64, 65])
+@pytest.mark.parametrize("box", [(250, 180, 390, 320), (560, 400, 700, 520)])
+def test_a_pixel_is_the_mean_of_four_samples_and_the_border_goes_on(box, size):
+    rng = np.random.default_rng(0)
+    image = ndimage.gaussian_filter(rng.uniform(0, 255, (480, 640, 3)), (3, 3, 0)) * 4.0 - 382.0
+    image = np.clip(np.rint(image), 0, 255).astype(np.uint8)
+    crop = crops.around(CAMERA, box, size, crops.Placement(roll_rad=0.7, mirror=True))
+    fine = (np.arange(2 * size) + 0.5) / 2 - 0.5
+    rays = cameras.rays(crop.camera, np.stack(np.meshgrid(fine, fine), axis=-1))
+    u, v = np.moveaxis(cameras.project(CAMERA, crops.from_crop(crop, rays)), -1, 0)
+    assert (u.max() > 639) == (box[2] > 640)
+    for k in range(3):
+        samples = ndimage.map_coordinates(image[..., k].astype(float), [v, u], order=1, mode="nearest")
+        expected = samples.reshape(size, 2, size, 2).mean((1, 3))
+        assert np.abs(crops.warp(image, CAMERA, crop)[..., k] - expected).max() < 1.5
+        assert np.abs(crops.warp(image[..., k], CAMERA, crop) - expected).max() < 1.5
+        assert abs((crops.warp(image, CAMERA, crop)[..., k] - expected).mean()) < 0.05  # rounded without a bias
 
 
 def test_camera_space_inverts_projection_for_numpy_and_torch():
