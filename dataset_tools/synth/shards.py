@@ -72,6 +72,7 @@ class Shard:
             self._mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         self.labels = self._table("labels", LABELS)
         """(rows,) of `LABELS`, in the file: not checked."""
+        self._checked_rows = bytearray(self.head.rows)
         self._vertices = self._table("vertices_m", np.dtype("<f4"), (N_VERTICES, 3))
         count = int(self.labels["objects"].sum())
         self._objects = self._table("objects", OBJECTS, rows=count) if count else np.zeros(0, OBJECTS)
@@ -161,10 +162,13 @@ class Shard:
         self.close()
 
     def _sound(self, row: int) -> np.void:
-        """A row of the labels, checked."""
+        """A row of the labels, checked when it is first asked for."""
         labels = self.labels[row]
+        if self._checked_rows[row]:
+            return labels
         objects = self._objects[labels["first_object"] :][: labels["objects"]]
         self._expect(checksum(labels, objects) == labels["crc32"] and labels["side"] < len(SIDES), row, "labels")
+        self._checked_rows[row] = True
         return labels
 
     def _pixels(self, name: str, row: int) -> NDArray[np.unsignedinteger]:
