@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
 
@@ -290,17 +291,17 @@ def around_hand(sample: Sample, augment: Augment | None) -> Sample:
         )
     x0, y0, x1, y1 = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
     jitter = augment or Augment(0.0, 0.0, 0.0, 0.0)
-    reach = crops.SCALE * (1.0 + jitter.scale_jitter) * (np.sqrt(2.0) if jitter.roll_deg else 1.0)
+    reach = crops.SCALE * (1.0 + jitter.scale_jitter) * (math.sqrt(2.0) if jitter.roll_deg else 1.0)
     half = _CACHE_MARGIN * max(x1 - x0, y1 - y0) * (reach / 2 + jitter.shift_jitter)
     cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
     h, w = sample.image.shape[:2]
-    left, right = (int(np.clip(v, 0, w)) for v in (cx - half, cx + half + 1))
-    top, bottom = (int(np.clip(v, 0, h)) for v in (cy - half, cy + half + 1))
+    left, right = (int(min(max(v, 0), w)) for v in (cx - half, cx + half + 1))
+    top, bottom = (int(min(max(v, 0), h)) for v in (cy - half, cy + half + 1))
     if right - left < 2 or bottom - top < 2:
         return sample
     image: U8 = np.ascontiguousarray(sample.image[top:bottom, left:right])
     camera: Camera = cameras.crop(sample.camera, left, top, right - left, bottom - top)
-    return Sample(**{**{f.name: getattr(sample, f.name) for f in fields(sample)}, "image": image, "camera": camera})
+    return replace(sample, image=image, camera=camera)
 
 
 @dataclass(frozen=True)
