@@ -7,7 +7,6 @@ so a sequence never counts twice, however often it is fitted.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from annotate.fit import FitResult, Term
 from hoi_core.conventions import N_BETAS, Side
 from hoi_core.errors import DatasetError
 from hoi_core.types import F64
+from hoi_core.whole_file import write_whole
 
 _FORMAT = "hoi-participant 1.0"
 _LASTING = 0.2
@@ -94,10 +94,7 @@ def remember_shape(root: Path, participant: str, side: Side, source: str, share:
         {"content": s.content, "sequence": s.sequence, "mean": s.mean.tolist(), "information": s.information.tolist()}
         for s in sorted([*shares, share], key=lambda s: (s.sequence, s.content))
     ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps({"format": _FORMAT, "source": source, "sequences": entries}) + "\n", encoding="utf8")
-    os.replace(draft, path)
+    write_whole(path, json.dumps({"format": _FORMAT, "source": source, "sequences": entries}) + "\n")
 
 
 def shape_prior(root: Path, participant: str, side: Side, source: str, without: str = "") -> tuple[F64, F64] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ import yaml
 from hoi_core import plugins
 from hoi_core.config import from_dict, read_yaml
 from hoi_core.errors import ConfigError, DeviceError, HoiError, StorageError
+from hoi_core.whole_file import write_whole
 
 DEVICES = "capture.devices"
 """Folder of the device types, and the entry-point group under which other packages add theirs."""
@@ -138,9 +138,7 @@ def attach_calibration(path: Path, identifier: str) -> None:
         values = yaml.safe_load(changed)
         if not isinstance(values, dict) or str(values.get("calibration")) != identifier:
             raise ConfigError(f"{path} is not a rig file.", f"Write this line into it yourself: {line}")
-        draft = path.with_name(f".{path.name}.part")
-        draft.write_text(changed, encoding="utf8")
-        os.replace(draft, path)
+        write_whole(path, changed)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path} is not YAML: {error}.", f"Write this line into it yourself: {line}") from error
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +22,7 @@ from dataset_tools.writers.webdataset import Shard
 from hoi_core import plugins
 from hoi_core import sequence as sequences
 from hoi_core.errors import DatasetError
+from hoi_core.whole_file import whole_file, write_whole
 from hoi_core.workers import end_with_parent
 
 INDEX = "shards.json"
@@ -161,21 +161,16 @@ def _begin(out: Path, index: dict[str, object], notices: Mapping[str, str]) -> N
     for name, text in notices.items():
         (out / name).write_text(text, encoding="utf8")
     # Last: a folder with an index is one that can be gone on with.
-    draft = out / f"{INDEX}.part"
-    draft.write_text(json.dumps(index, indent=1) + "\n", encoding="utf8")
-    draft.replace(path)
+    write_whole(path, json.dumps(index, indent=1) + "\n")
 
 
 def _write(home: Path, plan: Plan, keys: list[str], path: Path) -> None:
     """One shard, in a worker."""
     reader = plugins.load("dataset_tools.readers", plan.dataset)
-    # The workers of a run that was killed may live on for a while: no two processes write the same draft.
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with sequences.storage_errors(path):
+    with sequences.storage_errors(path), whole_file(path) as draft:
         shard = Shard(draft)
         for number, key in enumerate(keys):
             sample = reader.read(home, key)
             shown = cut_out(sample, plan.size_px) if plan.size_px else sample
             shard.add(f"{number:06d}", shown, Extras(reader.group(key), reader.INFO.camera_known))
         shard.close()
-        draft.replace(path)

@@ -17,6 +17,7 @@ import numpy as np
 from hoi_core import sequence as sequences
 from hoi_core.errors import DatasetError
 from hoi_core.names import natural_key
+from hoi_core.whole_file import write_whole
 
 By = Literal["sequence", "participant", "object", "scenario", "view"]
 RULES: tuple[By, ...] = get_args(By)
@@ -244,9 +245,7 @@ def write_splits(root: Path, name: str, by: By, parts: Mapping[str, Sequence[str
     rules = {**values.get(_RULES, {}), name: {"by": by, "seed": seed}}
     path = root / "dataset.json"
     with sequences.storage_errors(path):
-        draft = path.with_suffix(".json.part")
-        draft.write_text(json.dumps({**values, _SPLITS: {**kept, **made}, _RULES: rules}, indent=2) + "\n", "utf8")
-        draft.replace(path)
+        write_whole(path, json.dumps({**values, _SPLITS: {**kept, **made}, _RULES: rules}, indent=2) + "\n")
 
 
 def _described(root: Path) -> dict[str, Any]:

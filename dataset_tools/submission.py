@@ -7,10 +7,8 @@ FreiHAND's joints are ours; HO-3D's are in MANO's order and OpenGL's axes.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -28,6 +26,7 @@ from hoi_core.conventions import N_JOINTS, N_VERTICES, reorder
 from hoi_core.errors import ConfigError, DatasetError, StorageError
 from hoi_core.runtime import HandModel
 from hoi_core.types import F64
+from hoi_core.whole_file import whole_file
 
 Protocol = Literal["freihand", "ho3d"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -111,10 +110,8 @@ def write(path: Path, protocol: Protocol, hands: Iterator[tuple[F64, F64]]) -> i
         native = reorder(joints_m, "openpose21", _ORDER[protocol]) * _AXES[protocol]
         joints.append(_text(native))
         meshes.append(_text(vertices_m * _AXES[protocol]))
-    draft = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as file:
+        with whole_file(path) as draft, zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as file:
             entry = zipfile.ZipInfo(_NAME)  # without a time: the same predictions give the same bytes
             entry.compress_type = zipfile.ZIP_DEFLATED
             with file.open(entry, "w", force_zip64=True) as out:
@@ -122,12 +119,7 @@ def write(path: Path, protocol: Protocol, hands: Iterator[tuple[F64, F64]]) -> i
                 for n, mesh in enumerate(meshes):
                     out.write((b", " if n else b"") + mesh)
                 out.write(b"]]")
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
         reason = error.strerror or str(error)
         raise StorageError(f"cannot write {path}: {reason}.", "Free some space, or name another file.") from error
     return len(joints)

@@ -7,7 +7,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union
@@ -17,6 +16,7 @@ import tyro
 from hoi_core import log
 from hoi_core.errors import HoiError, StorageError
 from hoi_core.plain import plain
+from hoi_core.whole_file import write_whole
 
 C = TypeVar("C")
 Verbose = Annotated[bool, tyro.conf.arg(aliases=["-v"])]
@@ -125,12 +125,7 @@ def write_json(path: Path | None, figures: Mapping[str, object] | Sequence[Mappi
     """
     if path is None:
         return
-    draft = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_text(json.dumps(plain(figures), indent=2) + "\n", encoding="utf8")
-        draft.replace(path)
+        write_whole(path, json.dumps(plain(figures), indent=2) + "\n")
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
         raise StorageError(f"cannot write {path}: {error.strerror}.", "Name another file with --json.") from error

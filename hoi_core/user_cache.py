@@ -7,12 +7,13 @@ import logging
 import os
 import zipfile
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from hoi_core.whole_file import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -30,20 +31,10 @@ def recall(name: str) -> dict[str, Any] | None:
 def keep(name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Keep arrays under a name, for this user; whatever goes wrong, they are merely not kept."""
     try:
-        path = _path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}.part")
-    except (OSError, RuntimeError) as error:
-        log.debug("no folder to keep %s in: %s", name, error)
-        return
-    try:
-        with draft.open("wb") as file:
+        with whole_file(_path(name), durable=False) as draft, draft.open("wb") as file:
             np.savez(file, allow_pickle=False, **dict(arrays))
-        draft.replace(path)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:
         log.debug("%s is not kept: %s", name, error)
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
 
 
 def code_version(sources: Iterable[Path]) -> str:

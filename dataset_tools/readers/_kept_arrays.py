@@ -7,7 +7,6 @@ made from: of anything else they are made anew.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.user_cache import cache_folder
+from hoi_core.whole_file import whole_file
 
 
 def load(path: Path, tag: str, make: Callable[[], NDArray[np.generic]]) -> NDArray[np.generic]:
@@ -62,15 +62,10 @@ def folders(path: Path) -> tuple[Path, ...]:
 def _kept(path: Path, name: str, arrays: NDArray[np.generic]) -> NDArray[np.generic]:
     """The arrays from the disk, if some place takes them; else as they are."""
     for folder in folders(path):
-        draft = folder / f"{name}.{os.getpid()}.part"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
+            with whole_file(folder / name, durable=False) as draft, draft.open("wb") as file:
                 np.save(file, arrays, allow_pickle=False)
-            draft.replace(folder / name)
         except OSError:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
             continue
         kept: NDArray[np.generic] = np.load(folder / name, mmap_mode="r", allow_pickle=False)
         return kept

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import hoi_core
 from dataset_tools.readers._kept_arrays import folders
+from hoi_core.whole_file import write_whole
 
 _FILE = "keys.json"
 Keys = dict[str, tuple[list[int], list[str]]]
@@ -56,16 +56,9 @@ class KeptKeys:
         newest = {name: entry for kept in reversed(self._kept) for name, entry in kept.items()}
         text = json.dumps({"meaning": self._meaning, "sequences": newest})
         for place in self._places:
-            draft = place.with_name(f"{place.name}.{os.getpid()}.part")
-            try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                draft.write_text(text, encoding="utf8")
-                draft.replace(place)
-            except OSError:
-                with suppress(OSError):
-                    draft.unlink(missing_ok=True)
-                continue
-            return
+            with suppress(OSError):
+                write_whole(place, text, durable=False)
+                return
 
 
 def _stamp(file: Path) -> tuple[int, int]:

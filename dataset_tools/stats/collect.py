@@ -27,6 +27,7 @@ from hoi_core.edges import EdgeParams
 from hoi_core.errors import DatasetError
 from hoi_core.types import F64
 from hoi_core.user_cache import cache_folder, code_version
+from hoi_core.whole_file import whole_file
 from hoi_core.workers import end_with_parent
 
 if TYPE_CHECKING:
@@ -261,20 +262,15 @@ class _Kept:
         """Keep a piece; a full disk merely keeps nothing."""
         if self._folder is None:
             return
-        draft = self._folder / f"{number}.{os.getpid()}.part"
-        try:
-            with draft.open("wb") as file:
-                np.savez(
-                    file,
-                    keys=np.array(piece.keys, np.str_),
-                    values=piece.values,
-                    objects=np.array(piece.objects, np.str_),
-                    failed=np.array(piece.failed, np.str_).reshape(-1, 2),
-                )
-            draft.replace(self._folder / f"{number}.npz")
-        except OSError:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
+        path = self._folder / f"{number}.npz"
+        with suppress(OSError), whole_file(path, durable=False) as draft, draft.open("wb") as file:
+            np.savez(
+                file,
+                keys=np.array(piece.keys, np.str_),
+                values=piece.values,
+                objects=np.array(piece.objects, np.str_),
+                failed=np.array(piece.failed, np.str_).reshape(-1, 2),
+            )
 
 
 def _texts(array: np.ndarray) -> tuple[str, ...]:

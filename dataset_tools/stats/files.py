@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hoi_core.sequence import storage_errors
+from hoi_core.whole_file import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,9 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
         StorageError: the folder cannot be written.
     """
     for name, table in tables.items():
-        _write(folder / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        path = folder / f"{name}.csv"
+        with storage_errors(path):
+            write_whole(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def write_page(path: Path, text: str) -> None:
@@ -29,17 +31,5 @@ def write_page(path: Path, text: str) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    _write(path, text)
-
-
-def _write(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.part")
     with storage_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf8")
-            draft.replace(path)
-        except OSError:
-            with suppress(OSError):
-                draft.unlink(missing_ok=True)
-            raise
+        write_whole(path, text)

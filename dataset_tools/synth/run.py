@@ -21,6 +21,7 @@ from dataset_tools.synth import sets
 from dataset_tools.synth.generator import Generator
 from dataset_tools.synth.shard_pack import Packer
 from hoi_core.errors import DatasetError, HoiError, StorageError
+from hoi_core.whole_file import write_whole
 
 Progress = Callable[[int, int], None]
 """Called with (images on disk or in work, of how many)."""
@@ -279,7 +280,7 @@ def _make_shard(line: Connection, generator: Generator, wanted: sets.SynthSet, f
     path = sets.shard_path(folder, number)
     packed_s = time.process_time()
     try:
-        sets.write_whole(path, content)
+        write_whole(path, content)
     except OSError as error:
         raise StorageError(
             f"cannot write {path}: {error.strerror}; what is finished is kept.", f"Free some space, then {_GO_ON}"

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +18,7 @@ from dataset_tools.synth.shard_layout import Head
 from dataset_tools.synth.shards import Shard
 from hoi_core.errors import ConfigError, DatasetError, StorageError
 from hoi_core.user_cache import code_version
+from hoi_core.whole_file import write_whole
 
 SET_FILE = "set.json"
 FORMAT = "hoi-synth"
@@ -147,30 +146,6 @@ def missing(folder: Path, wanted: SynthSet) -> tuple[list[int], list[int]]:
         if not sound:
             damaged.append(number)
     return absent, damaged
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is there in full or not at all, whatever happens meanwhile.
-
-    Raises:
-        OSError: the disk is full or not writable; nothing is left behind.
-    """
-    draft = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
-        raise
 
 
 def _same(folder: Path, there: SynthSet, wanted: SynthSet) -> None:

@@ -113,13 +113,11 @@ def write_texts(folder: Path, texts: dict[str, str]) -> None:
         StorageError: the disk is full or not writable.
     """
     from hoi_core.sequence import storage_errors
+    from hoi_core.whole_file import write_whole
 
     with storage_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            draft = folder / f"{name}.part"
-            draft.write_text(text, encoding="utf8")
-            draft.replace(folder / name)
+            write_whole(folder / name, text)
 
 
 def _json(changed: Changes | None) -> dict[str, object]:

@@ -111,15 +111,14 @@ def _show(command: Config, generator: Generator, path: Path) -> None:
     import cv2
 
     from dataset_tools.synth import contact_sheet
-    from dataset_tools.synth.sets import write_whole
     from hoi_core import log
     from hoi_core.errors import ConfigError, StorageError
+    from hoi_core.whole_file import write_whole
 
     if path.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise ConfigError(f"expected a picture as --contact-sheet, got {path}.", "End its name with .png.")
     _, coded = cv2.imencode(path.suffix, contact_sheet(generator)[..., ::-1])
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, coded.tobytes())
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}.", "Name another --contact-sheet.") from error

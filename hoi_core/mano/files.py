@@ -14,6 +14,7 @@ from hoi_core.errors import AssetError, StorageError
 from hoi_core.mano.model import ManoModel, from_arrays, to_arrays
 from hoi_core.mano.restricted import read_arrays, read_bytes
 from hoi_core.types import F64
+from hoi_core.whole_file import write_whole
 
 # Sum of |left - right| over the x row of the first shape axis, in m: the axes of MANO 1.2's two files are equal there,
 # where a mirrored pair would have opposite signs (smplx issue 48; HOT3D applies the same test).
@@ -50,11 +51,8 @@ def save_model(model: ManoModel, path: Path) -> Path:
     """
     if path.suffix != ".pkl":
         path = path / file_name(model.side)
-    temporary = path.with_name(path.name + ".part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(pickle.dumps(to_arrays(model), protocol=2))
-        temporary.replace(path)
+        write_whole(path, pickle.dumps(to_arrays(model), protocol=2))
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}.", "Choose another folder or free space.") from error
     return path

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +18,7 @@ from hoi_core.errors import SequenceError
 from hoi_core.sequence import _table_text
 from hoi_core.sequence._files import alone, storage_errors
 from hoi_core.sequence.writer import CaptureHeader
+from hoi_core.whole_file import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ def edit_table(root: Path, table: Table, change: Callable[[pd.DataFrame], pd.Dat
 
 def replace_table(root: Path, table: Table, frame: pd.DataFrame) -> None:
     """Write a whole table, for callers that hold the dataset's lock."""
-    _replace(Path(root) / f"{table}.csv", frame.fillna("").to_csv(index=False))
+    write_whole(Path(root) / f"{table}.csv", frame.fillna("").to_csv(index=False))
 
 
 def set_row(root: Path, table: Table, values: Mapping[str, str]) -> None:
@@ -204,7 +204,7 @@ def make_dataset(root: Path) -> None:
     with storage_errors(root):
         root.mkdir(parents=True, exist_ok=True)
         if not (root / "dataset.json").exists():
-            _replace(root / "dataset.json", json.dumps({**_FORMAT, "name": root.resolve().name}, indent=2) + "\n")
+            write_whole(root / "dataset.json", json.dumps({**_FORMAT, "name": root.resolve().name}, indent=2) + "\n")
 
 
 def _entered(frame: pd.DataFrame, row: Mapping[str, str]) -> pd.DataFrame:
@@ -228,9 +228,3 @@ def _matches(cell: Mapping[str, str], row: Mapping[str, str]) -> bool:
     if set(cell["objects"].split()) != set(row["objects"].split()):
         return False
     return all(not cell[name] or not row[name] or cell[name] == row[name] for name in ("scenario", "action"))
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf8")
-    os.replace(draft, path)

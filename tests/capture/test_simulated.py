@@ -319,9 +319,9 @@ def test_rewinding_a_running_preview_shows_the_play_from_its_start():
             continue
         numbers = np.array([sensor.read(2.0)[0].frame_number for _ in range(4)])
         slots = rig._slots(numbers)
-        # On a busy machine a few frames may have gone by.
+        # On a busy machine a few frames may have gone by, and between them too.
         assert slots[0] < 10
-        np.testing.assert_array_equal(np.diff(slots), 1)
+        assert (np.diff(slots) >= 1).all()
         began = int(numbers[0] - slots[0])
         assert rig._slots(np.array([began]))[0] == 0
         assert rig._slots(np.array([began - 1]))[0] > 3

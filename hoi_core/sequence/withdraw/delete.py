@@ -18,6 +18,7 @@ from hoi_core.sequence.withdraw.in_use import opened
 from hoi_core.sequence.withdraw.journal import JOURNAL, Journal
 from hoi_core.sequence.withdraw.mentions import Words, mentioned
 from hoi_core.sequence.withdraw.tables import cells_for, own_objects, without_objects
+from hoi_core.whole_file import write_whole
 
 _LAST = ("objects.csv", "protocol.csv", "participants.csv")
 
@@ -200,9 +201,7 @@ def _edit(path: Path, words: Words, journal: Journal) -> None:
     if not left.text.strip():
         path.unlink()
         return
-    draft = path.with_name(path.name + ".part")
-    draft.write_bytes(content)
-    os.replace(draft, path)
+    write_whole(path, content)
 
 
 def _verify(root: Path, found: Holdings, journal: Journal, keep: Sequence[str]) -> Certificate:
