@@ -1,6 +1,7 @@
 """Files for evaluation servers: what is written is what the formats say, and damaged files are refused."""
 
 import json
+import os
 import zipfile
 from dataclasses import dataclass
 
@@ -157,7 +158,7 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(submission.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(StorageError, match="No space left"):
         submission.write(path, "freihand", iter(HANDS))
     assert path.read_bytes() == before
