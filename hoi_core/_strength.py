@@ -10,9 +10,8 @@ from hoi_core.types import U8
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def strength(dx: NDArray[np.int16], dy: NDArray[np.int16], threshold: int) -> U8:
-    """A quarter of the gradient's length, rounded, at most 255, and zero below the threshold. `(H, W), (H, W) ->`."""
-    out = np.empty(dx.shape, np.uint8)
+def strength(dx: NDArray[np.int16], dy: NDArray[np.int16], threshold: int, out: U8) -> None:
+    """A quarter of the gradient's length, rounded, at most 255, and zero below the threshold: three times `(H, W)`."""
     least, most = np.float32(threshold), np.float32(255.0)
     for row in range(dx.shape[0]):
         for column in range(dx.shape[1]):
@@ -20,4 +19,3 @@ def strength(dx: NDArray[np.int16], dy: NDArray[np.int16], threshold: int) -> U8
             x, y = np.float32(dx[row, column]), np.float32(dy[row, column])
             length = np.rint(np.float32(np.sqrt(x * x + y * y)) * np.float32(0.25))
             out[row, column] = np.uint8(min(length, most)) if length >= least else np.uint8(0)
-    return out

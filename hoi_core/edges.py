@@ -115,7 +115,9 @@ def _gradient(image: U8, params: EdgeParams) -> tuple[I16, I16]:
 def _sobel(dx: I16, dy: I16, params: EdgeParams) -> U8:
     from hoi_core._strength import strength
 
-    return np.asarray(strength(dx, dy, params.threshold_sobel), np.uint8)
+    out = np.empty(dx.shape, np.uint8)  # numba's own arrays do not own their memory, as frames must
+    strength(dx, dy, params.threshold_sobel, out)
+    return out
 
 
 def _canny(dx: I16, dy: I16, params: EdgeParams) -> U8:

@@ -207,9 +207,8 @@ def radiance(
         v0, v1, v2 = e0 - values[p, 0], e1 - values[p, 1], e2 - values[p, 2]
         n = 1.0 / max(np.sqrt(n0 * n0 + n1 * n1 + n2 * n2), 1e-12)
         v = 1.0 / max(np.sqrt(v0 * v0 + v1 * v1 + v2 * v2), 1e-12)
-        facing = (n0 * v0 + n1 * v1 + n2 * v2) * n * v
-        if facing < 0:
-            n, facing = -n, -facing
+        # At a silhouette the interpolated normal may look away a little, though the surface does not.
+        facing = max((n0 * v0 + n1 * v1 + n2 * v2) * n * v, 0.0)
         n0, n1, n2 = n0 * n, n1 * n, n2 * n
         cosine = n0 * l0 + n1 * l1 + n2 * l2
         bleed = materials[kind, BLEED]

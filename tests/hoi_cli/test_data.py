@@ -69,12 +69,12 @@ def test_figures_that_cannot_be_written_leave_the_old_ones(tmp_path, monkeypatch
     out = tmp_path / "figures.json"
     _run.write_json(out, {"n": 1})
 
-    def full(self: Path, text: str, **_: object) -> int:
-        with self.open("w") as file:
-            file.write(text[:3])
+    def full(self: Path, content: bytes) -> int:
+        with self.open("wb") as file:
+            file.write(content[:3])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(StorageError, match=r"figures\.json: No space left"):
         _run.write_json(out, {"n": 2})
     assert json.loads(out.read_text()) == {"n": 1}
