@@ -17,7 +17,7 @@ class Config:
     """Which images."""
     sizes: tuple[int, ...] = (128, 256)
     """Edges of the images, px."""
-    images: int = 400
+    images: int = 2000
     """How many of each size."""
     workers: int = 2
     """Processes."""
