@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,9 +18,9 @@ from dataset_tools.writers import Extras
 from dataset_tools.writers.webdataset import Shard
 from hoi_core import plugins
 from hoi_core import sequence as sequences
+from hoi_core import workers as workers_of
 from hoi_core.errors import DatasetError
 from hoi_core.whole_file import whole_file, write_whole
-from hoi_core.workers import end_with_parent
 
 INDEX = "shards.json"
 """Says what the shards are, and lists them as WebDataset's own index does."""
@@ -103,34 +100,10 @@ def make_shards(
     missing = [n for n, name in enumerate(names) if not (out / name).exists()]
     before = len(names) - len(missing)
     jobs = [partial(_write, home, plan, parts[n], out / names[n]) for n in missing]
-    for done in _each_done(jobs, workers):
+    for count, _ in enumerate(workers_of.done(jobs, workers), start=before + 1):
         if on_progress:
-            on_progress(before + done, len(names))
+            on_progress(count, len(names))
     return Sharded(len(keys), len(names), before)
-
-
-def _each_done(jobs: Sequence[Callable[[], None]], workers: int) -> Iterator[int]:
-    """Do every job, in other processes if there are several workers; how many are done, after each."""
-    if workers == 1 or len(jobs) < 2:
-        for done, job in enumerate(jobs, start=1):
-            job()
-            yield done
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), spawn, initializer=end_with_parent) as pool:
-        waiting = [pool.submit(job) for job in jobs]
-        try:
-            for done, finished in enumerate(as_completed(waiting), start=1):
-                finished.result()
-                yield done
-        except BrokenProcessPool as error:
-            raise DatasetError(
-                "a worker process was killed; finished shards are kept.",
-                "If memory ran out take fewer --workers; type the same command again.",
-            ) from error
-        finally:
-            for left in waiting:
-                left.cancel()
 
 
 def _content(root: Path, dataset: str, keys: list[str]) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 import shutil
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -22,13 +20,12 @@ from dataset_tools import readers
 from dataset_tools.readers import OURS
 from dataset_tools.stats.measure import COLUMNS, Measured, measure
 from dataset_tools.stats.sensor import sensor_sparsity
-from hoi_core import plugins
+from hoi_core import plugins, workers
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import DatasetError
 from hoi_core.types import F64
 from hoi_core.user_cache import cache_folder, code_version
 from hoi_core.whole_file import whole_file
-from hoi_core.workers import end_with_parent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -173,28 +170,10 @@ def _measured(
             yield number, known
         else:
             left.append(number)
-    if min(options.workers, len(left)) < 2:
-        for number in left:
-            measured = _piece(name, home, pieces[number], options.edges)
-            kept.save(number, measured)
-            yield number, measured
-        return
-    # A forked process would share our open HDF5 files.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(options.workers, spawn, initializer=end_with_parent) as pool:
-        try:
-            jobs = {pool.submit(_piece, name, home, pieces[number], options.edges): number for number in left}
-            for job in as_completed(jobs):
-                kept.save(jobs[job], job.result())
-                yield jobs[job], job.result()
-        except BrokenProcessPool as error:
-            raise DatasetError(
-                "a worker process was ended from outside, perhaps for want of memory.",
-                "Type the same command again, with --workers 1: it goes on where it was.",
-            ) from error
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    jobs = [partial(_piece, name, home, pieces[number], options.edges) for number in left]
+    for job, measured in workers.done(jobs, options.workers):
+        kept.save(left[job], measured)
+        yield left[job], measured
 
 
 def _piece(name: str, home: Path, keys: list[str], edges: EdgeParams) -> Measured:

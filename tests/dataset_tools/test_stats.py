@@ -20,6 +20,7 @@ from dataset_tools.stats.sensor import sensor_sparsity
 from dataset_tools.stats.visibility import Surface, visibility
 from hoi_core import camera as cameras
 from hoi_core import sequence as sequences
+from hoi_core import workers
 from hoi_core.biomechanics import DOF_MASK, LIMITS_RAD, pose_from_angles
 from hoi_core.conventions import JOINT_PARENTS
 from hoi_core.edges import EdgeParams, fused_input
@@ -28,7 +29,6 @@ from hoi_core.mano import ManoLayer
 from hoi_core.render import Mesh, render_depth
 from hoi_core.rotation import exp_so3
 from hoi_core.types import Camera, Frame, Sample, StreamInfo
-from hoi_core.workers import end_with_parent
 
 CAMERA = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)
 
@@ -301,9 +301,9 @@ def test_counts_tell_who_what_and_where(root):
 class LastFirst(ThreadPoolExecutor):
     """Stands for worker processes, which take seconds to start: all is pickled, and the last is done first."""
 
-    def __init__(self, workers, context, initializer):
-        super().__init__(workers)
-        assert initializer is end_with_parent
+    def __init__(self, count, context, initializer):
+        super().__init__(count)
+        assert initializer is workers.end_with_parent
         assert context.get_start_method() == "spawn"
         self.waiting = []
 
@@ -319,7 +319,7 @@ class LastFirst(ThreadPoolExecutor):
 
 def test_a_sample_of_a_dataset_is_the_same_each_time_and_for_any_number_of_workers(root, monkeypatch):
     monkeypatch.setattr(collecting, "CHUNK", 2)
-    monkeypatch.setattr(collecting, "ProcessPoolExecutor", LastFirst)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", LastFirst)
     some = collect(root, "freihand", Options(sample=5))
     assert len(some.rows) == 5
     assert len(some.key_parts) == len(freihand.index(root / "freihand", "all"))

@@ -5,7 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+
+import pytest
+
+from hoi_core.errors import DatasetError
+from hoi_core.workers import done
 
 POOL = """
 import multiprocessing, os, time
@@ -36,6 +42,16 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
         time.sleep(0.05)
     os.kill(worker, signal.SIGKILL)
     raise AssertionError("the worker outlived its parent")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_job_is_done_once_and_told_by_its_number(workers: int) -> None:
+    assert dict(done([partial(abs, -n) for n in range(5)], workers)) == {n: n for n in range(5)}
+
+
+def test_a_worker_that_dies_is_an_error_in_words() -> None:
+    with pytest.raises(DatasetError, match="ended from outside"):
+        list(done([partial(os._exit, 1), partial(abs, -1)], 2))
 
 
 def _runs(process: int) -> bool:
