@@ -23,6 +23,7 @@ from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
 from learning.augment import Augment, changed, random_placement, silhouette
 
 _FEWEST_JOINTS = 4  # the fingertips alone tell where the hand is, the wrist alone does not
+_FACES_LOOKED_AT, _LONGEST_EDGE_M = 128, 0.03  # a hand's edges measure 10 mm; vertices in another order lie 80 mm apart
 _CACHE_MARGIN = 1.2  # of the largest augmented crop, kept around the box in memory
 
 
@@ -94,7 +95,7 @@ def make_item(
     frame = framed(sample, config.size, augment, rng)
     image = crops.warp(sample.image, sample.camera, frame.crop)
     if augment:
-        other_ground = frame.vertices_m is not None and rng.random() < augment.background
+        other_ground = rng.random() < augment.background and outlined(frame, sample.side)
         image = changed(image, covered_by(frame, sample.side) if other_ground else None, augment, rng)
     vertices = np.full((N_VERTICES, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
     mirrored = sample.side == "left"
@@ -133,6 +134,18 @@ def framed(sample: Sample, size: int, augment: Augment | None, rng: np.random.Ge
     known = sample.joints_valid & np.isfinite(sample.joints_m).all(-1)
     joints = np.where(known[:, None], crops.to_crop(crop, sample.joints_m), 0.0)
     return Framed(crop, joints, known, None if sample.vertices_m is None else crops.to_crop(crop, sample.vertices_m))
+
+
+def outlined(frame: Framed, side: Side) -> bool:
+    """Whether the mesh is there, and is one of the hand model in use: another model's has other triangles.
+
+    Public datasets come with meshes of MANO; without the user's MANO files the stand-in hand is in use.
+    """
+    if frame.vertices_m is None:
+        return False
+    corners = frame.vertices_m[_closed_faces(side)[:_FACES_LOOKED_AT]]
+    edges_m = np.sqrt(((corners[:, 1:] - corners[:, :-1]) ** 2).sum(-1))
+    return bool(edges_m.mean() < _LONGEST_EDGE_M)
 
 
 def covered_by(frame: Framed, side: Side) -> Bool:

@@ -168,3 +168,17 @@ def test_the_network_sees_in_training_what_it_sees_at_run_time(root):
         seen = fused_input(crops.warp(dataset.sample(number).image, dataset.sample(number).camera, crop))
         np.testing.assert_array_equal(image, seen)
         np.testing.assert_array_equal(dataset[number, 0].image, seen)
+
+
+def test_the_ground_stays_behind_a_mesh_whose_triangles_are_not_known(root):
+    """As MANO's are where only the stand-in hand is at hand: its triangles over them would cut the hand to pieces."""
+    sample = ours.read(root, ours.index(root, "all")[0])
+    stranger = replace(sample, vertices_m=sample.vertices_m[np.random.default_rng(0).permutation(778)])
+    always = Augment(background=1.0)
+
+    def seen(of):
+        return make_item(of, DataConfig(), always, np.random.default_rng(7)).maps
+
+    without = seen(replace(sample, vertices_m=None))
+    np.testing.assert_array_equal(seen(stranger), without)
+    assert (seen(sample) != without).any()
