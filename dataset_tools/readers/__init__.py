@@ -14,7 +14,10 @@ and, where the dataset has them,
 - `depth_m(root, key) -> (H, W)` float32 m, registered to the image; NaN where unknown;
 - `segmentation(root, key) -> (H, W)` uint8: 0 background, 1 hand, 2 object;
 - `hand_models(root) -> set[str]`: the hand models behind the labels, where your own tools made them;
-- `box_px(root, key) -> Box | None`, where its evaluation says where the hand is.
+- `box_px(root, key) -> Box | None`, where its evaluation says where the hand is;
+- `visible(root, key) -> (21,)` bool: joints that nothing hides;
+- `other_view(root, key) -> str | None`, the key of the same instant seen by a second camera;
+- `about(root) -> str`: which version of the dataset lies there, to be named beside figures.
 
 `root` is the folder of that dataset alone; `home` finds it.
 """

@@ -23,7 +23,7 @@ from dataset_tools.synth.types import LEFT_HAND, OBJECT, RIGHT_HAND
 from hoi_core.conventions import N_JOINTS
 from hoi_core.errors import DatasetError
 from hoi_core.plugins import unknown_name
-from hoi_core.types import F32, U8, ObjectPose, Sample
+from hoi_core.types import F32, U8, Bool, ObjectPose, Sample
 
 INFO = ReaderInfo(
     name="synth",
@@ -128,6 +128,16 @@ def segmentation(root: Path, key: str) -> U8:
     meaning = np.zeros(256, np.uint8)
     meaning[[RIGHT_HAND, LEFT_HAND]], meaning[OBJECT:] = 1, 2
     return meaning[shard.segmentation(row)]
+
+
+def visible(root: Path, key: str) -> Bool:
+    """Joints around which the image shows the hand's skin. `(21,)`.
+
+    Raises:
+        DatasetError: no such key, or a damaged file.
+    """
+    shard, row = _find(Path(root), key)
+    return shard.joints_visible(row)
 
 
 def hand_models(root: Path) -> set[str]:
