@@ -10,21 +10,21 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar, get_args
 
 import numpy as np
 
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core.conventions import SIDES, Side
-from hoi_core.edges import EdgeParams, fused_input
+from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError, ConfigError
+from hoi_core.network_input import Input, network_input, pixels_of
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, F64, U8, Camera, Prediction
 
 FORMAT = "hoi-model"
 FORMAT_VERSION = "1.0"
-OUTPUTS = ("uv", "depth", "vertices", "confidence")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,10 @@ class Sidecar:
     """Run, steps, dataset, commit."""
     parity: dict[str, Any] = field(default_factory=dict)
     """Difference between the exported file and the trained model."""
+    task: str = "hand"
+    """What its outputs mean: a file of `learning/tasks`."""
+    input: Input = "edges"
+    """What it is shown."""
     sparsity: str = "sites: pixels whose fused edge value is not zero; the mask is inside the graph"
     """How the sites are found."""
 
@@ -106,32 +110,69 @@ class Sidecar:
         ):
             if getattr(self, name) != ours:
                 raise ValueError(f"{name} must be {ours!r}, got {getattr(self, name)!r}")
-        if self.side not in SIDES:
-            raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
+        for name, value, known in (("side", self.side, SIDES), ("input", self.input, get_args(Input))):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
 
 
-class HandModel:
-    """An exported network and its sidecar.
+class ExportedModel:
+    """An exported network and its sidecar; one subclass per task."""
+
+    TASK: ClassVar[str]
+    """What the outputs mean: a file of `learning/tasks`."""
+    OUTPUTS: ClassVar[tuple[str, ...]]
+    """Names of the network's outputs, in their order."""
+
+    def __init__(self, session: Any, sidecar: Sidecar) -> None:
+        self.session = session
+        self.sidecar = sidecar
+
+    def run(self, image: F32) -> tuple[F64, ...]:
+        """The network alone: `(B, 3, S, S)` of `hoi_core.network_input` -> its `OUTPUTS`, as float64."""
+        found = self.session.run(list(self.OUTPUTS), {"image": image})
+        return tuple(np.asarray(x, dtype=np.float64) for x in found)
+
+    def cut(self, rgb: U8, camera: Camera, box: crops.Box | None, side: Side | None) -> tuple[F32, crops.HandCrop]:
+        """What the network is shown of an image.
+
+        Args:
+            rgb: `(H, W, 3)`.
+            camera: camera of `rgb`.
+            box: x0, y0, x1, y1 px around the hand's joints, or None for the whole image.
+            side: which hand it is; None for the one the model knows.
+
+        Returns:
+            `(1, 3, S, S)` input, and where it was cut.
+        """
+        if rgb.shape != (camera.height, camera.width, 3) or rgb.dtype != np.uint8:
+            raise ValueError(
+                f"rgb must be ({camera.height}, {camera.width}, 3) uint8 as its camera says, "
+                f"got {rgb.shape} {rgb.dtype}"
+            )
+        about = self.sidecar
+        whole = (-0.5, -0.5, camera.width - 0.5, camera.height - 0.5)
+        place = crops.Placement(scale=about.crop_scale if box else 1.0, mirror=side is not None and side != about.side)
+        crop = crops.around(camera, box or whole, about.size, place)
+        pixels = pixels_of(crops.warp(rgb, camera, crop), about.input, about.edges)
+        return network_input(pixels[None], about.input), crop
+
+
+class HandModel(ExportedModel):
+    """Joints and mesh in space.
 
     Example:
         >>> model = load(Path("splite_int8.onnx"))  # doctest: +SKIP
         >>> hand = model.predict(rgb, camera, box=(200, 120, 420, 330))  # doctest: +SKIP
     """
 
-    def __init__(self, session: Any, sidecar: Sidecar) -> None:
-        self.session = session
-        self.sidecar = sidecar
-
-    def run(self, image: F32) -> tuple[F64, F64, F64, F64]:
-        """The network alone: `(B, 3, S, S)` fused edges -> the four `OUTPUTS`, as float64."""
-        uv, depth, vertices, confidence = self.session.run(list(OUTPUTS), {"image": image})
-        return tuple(np.asarray(x, dtype=np.float64) for x in (uv, depth, vertices, confidence))  # type: ignore[return-value]
+    TASK = "hand"
+    OUTPUTS = ("uv", "depth", "vertices", "confidence")
 
     def hands(self, image: F32, focal_px: F64) -> tuple[F64, F64, F64]:
         """Hands in the crops' frames.
 
         Args:
-            image: `(B, 3, S, S)` fused edges.
+            image: `(B, 3, S, S)` of `hoi_core.network_input`.
             focal_px: `(B,)` px, of the crops.
 
         Returns:
@@ -153,17 +194,7 @@ class HandModel:
         Returns:
             Joints and mesh in the frame of `camera`.
         """
-        if rgb.shape != (camera.height, camera.width, 3) or rgb.dtype != np.uint8:
-            raise ValueError(
-                f"rgb must be ({camera.height}, {camera.width}, 3) uint8 as its camera says, "
-                f"got {rgb.shape} {rgb.dtype}"
-            )
-        whole = (-0.5, -0.5, camera.width - 0.5, camera.height - 0.5)
-        place = crops.Placement(
-            scale=self.sidecar.crop_scale if box else 1.0, mirror=side is not None and side != self.sidecar.side
-        )
-        crop = crops.around(camera, box or whole, self.sidecar.size, place)
-        image = fused_input(crops.warp(rgb, camera, crop), self.sidecar.edges)[None]
+        image, crop = self.cut(rgb, camera, box, side)
         joints, vertices, confidence = self.hands(image, np.array([crop.focal_px]))
         joints_m = crops.from_crop(crop, joints[0])
         return Prediction(
@@ -174,8 +205,11 @@ class HandModel:
         )
 
 
+M = TypeVar("M", bound=ExportedModel)
+
+
 def load(path: Path | str, *, threads: int = 0) -> HandModel:
-    """Load an exported model and its sidecar.
+    """Load an exported model of joints and mesh, and its sidecar.
 
     Args:
         path: the `.onnx` file; the sidecar is the `.json` beside it.
@@ -184,13 +218,33 @@ def load(path: Path | str, *, threads: int = 0) -> HandModel:
     Raises:
         AssetError: a file is missing, foreign, damaged, or they do not belong together.
     """
+    return load_as(HandModel, path, threads=threads)
+
+
+def load_as(kind: type[M], path: Path | str, *, threads: int = 0) -> M:
+    """Load an exported model of one task.
+
+    Args:
+        kind: class of the task's models.
+        path: the `.onnx` file; the sidecar is the `.json` beside it.
+        threads: of ONNX Runtime; 0 for one per core.
+
+    Raises:
+        AssetError: a file is missing, foreign, damaged, of another task, or they do not belong together.
+    """
     path = Path(path)
     sidecar = read_sidecar(path)
+    if sidecar.task != kind.TASK:
+        raise AssetError(
+            f"expected a model of the task {kind.TASK}, {path} is one of {sidecar.task}.", "Give another file."
+        )
     session = onnx_session(path, threads)
     got = tuple(o.name for o in session.get_outputs())
-    if got != OUTPUTS:
-        raise AssetError(f"expected the outputs {', '.join(OUTPUTS)}, {path} has {', '.join(got)}.", "Export it again.")
-    return HandModel(session, sidecar)
+    if got != kind.OUTPUTS:
+        raise AssetError(
+            f"expected the outputs {', '.join(kind.OUTPUTS)}, {path} has {', '.join(got)}.", "Export it again."
+        )
+    return kind(session, sidecar)
 
 
 def read_sidecar(path: Path) -> Sidecar:

@@ -309,7 +309,7 @@ class Batch:
     """Network input and targets; missing labels are masked, never faked. Left hands are mirrored."""
 
     image: Tensor
-    """(B, 3, S, S) fused edge input in [0, 1], zero off the sites."""
+    """(B, 3, S, S) of `hoi_core.network_input`: fused edges in [0, 1], zero off the sites, or colours in [-1, 1]."""
     K: Tensor
     """(B, 3, 3) intrinsics of the crop, px."""
     joints_m: Tensor
@@ -320,6 +320,10 @@ class Batch:
     """(B, 778, 3) m; NaN where `vertices_valid` is False."""
     vertices_valid: Tensor
     """(B,) bool."""
+    joints_px: Tensor
+    """(B, 21, 2) px of the crop."""
+    pixels_valid: Tensor
+    """(B, 21) bool: whether `joints_px` is known; of datasets that label pixels only, nothing else is."""
     mirrored: Tensor
     """(B,) bool: a left hand shown as a right one."""
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from hoi_core import runtime
 from hoi_core.errors import ConfigError
+from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32
 
 
@@ -69,26 +70,27 @@ def time_models(
             f"expected --threads >= 1, 0 <= --sparsity <= 1 and --seed >= 0, got {threads}, {sparsity} and {seed}.",
             "Correct the flag.",
         )
-    models = [runtime.load(file, threads=threads) for file in files]
-    inputs = [random_edges(m.sidecar.size, sparsity, seed) for m in models]
-    seconds: list[list[float]] = [[] for _ in models]
+    about = [runtime.read_sidecar(Path(file)) for file in files]
+    sessions = [onnx_session(Path(file), threads) for file in files]
+    inputs = [random_edges(sidecar.size, sparsity, seed) for sidecar in about]
+    seconds: list[list[float]] = [[] for _ in files]
     warm_up = min(5, repeats)
     for turn in range(repeats + warm_up):
-        for model, image, times in zip(models, inputs, seconds, strict=True):
+        for session, image, times in zip(sessions, inputs, seconds, strict=True):
             start = time.perf_counter()
-            model.run(image)
+            session.run(None, {"image": image})
             if turn >= warm_up:
                 times.append(time.perf_counter() - start)
     return [
         Timing(
             file=Path(file),
-            net=model.sidecar.model,
-            engine=f"ort_{model.sidecar.precision}",
-            input=model.sidecar.size,
+            net=sidecar.model,
+            engine=f"ort_{sidecar.precision}",
+            input=sidecar.size,
             sparsity=sparsity,
             threads=threads,
             median_ms=float(np.median(times) * 1e3),
             megabytes=Path(file).stat().st_size / 1e6,
         )
-        for file, model, times in zip(files, models, seconds, strict=True)
+        for file, sidecar, times in zip(files, about, seconds, strict=True)
     ]

@@ -16,9 +16,10 @@ from dataset_tools import mix, readers
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import plugins
-from hoi_core.conventions import N_VERTICES, Side
-from hoi_core.edges import EdgeParams, edge_maps
+from hoi_core.conventions import N_JOINTS, N_VERTICES, Side
+from hoi_core.edges import EdgeParams
 from hoi_core.errors import ConfigError, DatasetError
+from hoi_core.network_input import Input, network_input, pixels_of
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
 from learning.augment import Augment, changed, random_placement, silhouette
 
@@ -35,6 +36,10 @@ class DataConfig:
     """Side of the crop, px."""
     edges: EdgeParams = field(default_factory=EdgeParams)
     """How edges are made from the crop."""
+    input: Input = "edges"
+    """What is made of the crop."""
+    space: bool = True
+    """Whether joints in space are needed; else datasets that label pixels only will do."""
     cache_mb: int = 1500
     """Memory for decoded images, MB per loading process; 0 reads every image anew."""
 
@@ -43,8 +48,8 @@ class DataConfig:
 class Item:
     """One row of a batch."""
 
-    maps: U8
-    """(2, S, S) Sobel strength and Canny edges."""
+    pixels: U8
+    """(C, S, S) of `hoi_core.network_input.pixels_of`."""
     K: F64
     """(3, 3) px."""
     joints_m: F64
@@ -53,21 +58,20 @@ class Item:
     """(21,)."""
     vertices_m: F64
     """(778, 3) m, crop frame; NaN where unknown."""
+    joints_px: F64
+    """(21, 2) px of the crop; 0 where not valid."""
+    pixels_valid: Bool
+    """(21,)."""
     mirrored: bool
     """A left hand shown as a right one."""
-
-    @property
-    def image(self) -> F32:
-        """(3, S, S) fused edges in [0, 1]: what the network eats."""
-        return collate([self]).image[0].numpy()
 
 
 @dataclass(frozen=True)
 class Stacked:
     """The items of a batch as a loading process sends them; tensors in shared memory cost four times as much."""
 
-    maps: U8
-    """(B, 2, S, S) of 255."""
+    pixels: U8
+    """(B, C, S, S) of `hoi_core.network_input.pixels_of`."""
     K: F32
     """(B, 3, 3) px."""
     joints_m: F32
@@ -76,6 +80,10 @@ class Stacked:
     """(B, 21)."""
     vertices_m: F32
     """(B, 778, 3) m; NaN where unknown."""
+    joints_px: F32
+    """(B, 21, 2) px."""
+    pixels_valid: Bool
+    """(B, 21)."""
     mirrored: Bool
     """(B,)."""
 
@@ -87,7 +95,7 @@ def make_item(
 
     Args:
         sample: image and labels in the camera frame.
-        config: size of the crop, edges.
+        config: what the network is shown.
         augment: random changes, or None for the crop of evaluation.
         rng: randomness for `augment`.
     """
@@ -98,9 +106,15 @@ def make_item(
         other_ground = rng.random() < augment.background and outlined(frame, sample.side)
         image = changed(image, covered_by(frame, sample.side) if other_ground else None, augment, rng)
     vertices = np.full((N_VERTICES, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
-    mirrored = sample.side == "left"
     return Item(
-        edge_maps(image, config.edges), frame.crop.camera.K, frame.joints_m, frame.joints_valid, vertices, mirrored
+        pixels=pixels_of(image, config.input, config.edges),
+        K=frame.crop.camera.K,
+        joints_m=frame.joints_m,
+        joints_valid=frame.joints_valid,
+        vertices_m=vertices,
+        joints_px=frame.joints_px,
+        pixels_valid=frame.pixels_valid,
+        mirrored=sample.side == "left",
     )
 
 
@@ -116,6 +130,10 @@ class Framed:
     """(21,)."""
     vertices_m: F64 | None
     """(778, 3) m."""
+    joints_px: F64
+    """(21, 2) px; 0 where not valid."""
+    pixels_valid: Bool
+    """(21,)."""
 
 
 def framed(sample: Sample, size: int, augment: Augment | None, rng: np.random.Generator) -> Framed:
@@ -128,12 +146,33 @@ def framed(sample: Sample, size: int, augment: Augment | None, rng: np.random.Ge
         rng: randomness.
     """
     mirror = sample.side == "left"
-    box = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
+    pixels, seen = pixel_labels(sample)
+    box = crops.box_of(pixels, seen)
     place = random_placement(augment, rng, mirror=mirror) if augment else crops.Placement(mirror=mirror)
     crop = crops.around(sample.camera, box, size, place)
     known = sample.joints_valid & np.isfinite(sample.joints_m).all(-1)
-    joints = np.where(known[:, None], crops.to_crop(crop, sample.joints_m), 0.0)
-    return Framed(crop, joints, known, None if sample.vertices_m is None else crops.to_crop(crop, sample.vertices_m))
+    joints = crops.to_crop(crop, sample.joints_m)
+    # Of a joint known in the image only, the ray to it is as good as the joint.
+    toward = joints if known.all() else crops.to_crop(crop, cameras.rays(sample.camera, np.nan_to_num(pixels)))
+    return Framed(
+        crop=crop,
+        joints_m=np.where(known[:, None], joints, 0.0),
+        joints_valid=known,
+        vertices_m=None if sample.vertices_m is None else crops.to_crop(crop, sample.vertices_m),
+        joints_px=np.where(seen[:, None], cameras.project(crop.camera, toward), 0.0),
+        pixels_valid=seen,
+    )
+
+
+def pixel_labels(sample: Sample) -> tuple[F64, Bool]:
+    """Where the joints are in the image: projected from space, and as labelled in the image where space is unknown.
+
+    Returns:
+        `(21, 2)` px, and `(21,)` whether it is known.
+    """
+    labelled = np.full((N_JOINTS, 2), np.nan) if sample.joints_px is None else sample.joints_px
+    pixels = np.where(sample.joints_valid[:, None], cameras.project(sample.camera, sample.joints_m), labelled)
+    return pixels, np.asarray(np.isfinite(pixels).all(-1))
 
 
 def outlined(frame: Framed, side: Side) -> bool:
@@ -167,9 +206,9 @@ def _closed_faces(side: Side) -> I64:
     return np.asarray(ManoLayer.from_env(side).closed_faces, dtype=np.int64)
 
 
-def collate(items: list[Item]) -> Batch:
-    """Stack items into a batch of float32 tensors."""
-    return as_batch(stack(items))
+def collate(items: list[Item], kind: Input = "edges") -> Batch:
+    """Stack items into a batch of float32 tensors, their images of one kind."""
+    return as_batch(stack(items), kind)
 
 
 def stack(items: list[Item]) -> Stacked:
@@ -179,28 +218,29 @@ def stack(items: list[Item]) -> Stacked:
         return np.stack(arrays, dtype=np.float32, casting="same_kind")
 
     return Stacked(
-        maps=np.stack([i.maps for i in items]),
+        pixels=np.stack([i.pixels for i in items]),
         K=numbers([i.K for i in items]),
         joints_m=numbers([i.joints_m for i in items]),
         joints_valid=np.stack([i.joints_valid for i in items]),
         vertices_m=numbers([i.vertices_m for i in items]),
+        joints_px=numbers([i.joints_px for i in items]),
+        pixels_valid=np.stack([i.pixels_valid for i in items]),
         mirrored=np.array([i.mirrored for i in items]),
     )
 
 
-def as_batch(stacked: Stacked) -> Batch:
-    """The same as tensors, the edges fused as `hoi_core.edges.fused_input` does."""
-    maps, vertices = torch.from_numpy(stacked.maps), torch.from_numpy(stacked.vertices_m)
-    image = torch.empty((len(maps), 3, *maps.shape[2:]))
-    torch.div(maps, 255.0, out=image[:, :2])
-    image[:, 2] = image[:, 0]
+def as_batch(stacked: Stacked, kind: Input) -> Batch:
+    """The same as tensors, the pixels as the network's input."""
+    vertices = torch.from_numpy(stacked.vertices_m)
     return Batch(
-        image=image,
+        image=torch.from_numpy(network_input(stacked.pixels, kind)),
         K=torch.from_numpy(stacked.K),
         joints_m=torch.from_numpy(stacked.joints_m),
         joints_valid=torch.from_numpy(stacked.joints_valid),
         vertices_m=vertices,
         vertices_valid=vertices.isfinite().flatten(1).all(1),
+        joints_px=torch.from_numpy(stacked.joints_px),
+        pixels_valid=torch.from_numpy(stacked.pixels_valid),
         mirrored=torch.from_numpy(stacked.mirrored),
     )
 
@@ -238,10 +278,10 @@ class HandDataset(Dataset[Item]):
         """
         self.parts = mix.parse(datasets)
         for part in self.parts:
-            if not self._reader(part.name).INFO.camera_known:
+            if config.space and not self._reader(part.name).INFO.camera_known:
                 raise ConfigError(
                     f"{part.name} labels pixels only; the network learns joints in space.",
-                    "Leave it out of --dataset; hoi-data convert can still read it.",
+                    "Leave it out of --dataset, or train a network of joints in the image.",
                 )
         self.config, self.augment, self.seed, self.root = config, augment, seed, Path(root)
         self._keys = [self._reader(p.name).index(readers.home(self.root, p.name), split) for p in self.parts]
@@ -278,7 +318,7 @@ class HandDataset(Dataset[Item]):
         """Read one sample, cut to the part of the image that any crop can reach."""
         if number in self._cache:
             return self._cache[number]
-        found = around_hand(self.read(number), self.augment)
+        found = around_hand(self.read(number), self.augment, in_space=self.config.space)
         if self._cached_bytes + found.image.nbytes <= self.config.cache_mb * 1_000_000:
             self._cache[number] = found
             self._cached_bytes += found.image.nbytes
@@ -290,19 +330,26 @@ class HandDataset(Dataset[Item]):
         return make_item(self.sample(number), self.config, self.augment, rng)
 
 
-def around_hand(sample: Sample, augment: Augment | None) -> Sample:
-    """The sample with its image cut to what any crop of its hand can reach; the camera moves along.
+def around_hand(sample: Sample, augment: Augment | None, *, in_space: bool = True) -> Sample:
+    """The sample with its image cut to what any crop of its hand can reach; camera and labels move along.
+
+    Args:
+        sample: as its dataset has it.
+        augment: how far the crop may vary.
+        in_space: whether the joints must be known in space, not only in the image.
 
     Raises:
         DatasetError: so few joints are known that nothing tells where the hand is.
     """
-    if sample.joints_valid.sum() < _FEWEST_JOINTS:
+    pixels, seen = pixel_labels(sample)
+    known = sample.joints_valid if in_space else seen
+    if known.sum() < _FEWEST_JOINTS:
         raise DatasetError(
-            f"{sample.key} of {sample.dataset} has {sample.joints_valid.sum()} joints in space; a crop of the hand "
-            f"needs {_FEWEST_JOINTS}.",
+            f"{sample.key} of {sample.dataset} has {known.sum()} joints in {'space' if in_space else 'the image'}; a "
+            f"crop of the hand needs {_FEWEST_JOINTS}.",
             "Choose a split whose labels are published.",
         )
-    x0, y0, x1, y1 = crops.box_of(cameras.project(sample.camera, sample.joints_m), sample.joints_valid)
+    x0, y0, x1, y1 = crops.box_of(pixels, seen)
     jitter = augment or Augment(0.0, 0.0, 0.0, 0.0)
     reach = crops.SCALE * (1.0 + jitter.scale_jitter) * (math.sqrt(2.0) if jitter.roll_deg else 1.0)
     half = _CACHE_MARGIN * max(x1 - x0, y1 - y0) * (reach / 2 + jitter.shift_jitter)
@@ -314,7 +361,8 @@ def around_hand(sample: Sample, augment: Augment | None) -> Sample:
         return sample
     image: U8 = np.ascontiguousarray(sample.image[top:bottom, left:right])
     camera: Camera = cameras.crop(sample.camera, left, top, right - left, bottom - top)
-    return replace(sample, image=image, camera=camera)
+    joints_px = None if sample.joints_px is None else sample.joints_px - (left, top)
+    return replace(sample, image=image, camera=camera, joints_px=joints_px)
 
 
 @dataclass(frozen=True)
@@ -375,9 +423,10 @@ class InOrder:
 def loader(dataset: HandDataset, batches: StepSampler | InOrder, workers: int) -> Iterable[Batch]:
     """A loader of batches; each worker opens the files it reads by itself."""
     _one_thread()
-    return _Batches(
-        DataLoader(dataset, batch_sampler=batches, num_workers=workers, collate_fn=stack, worker_init_fn=_one_thread)
+    stacked = DataLoader(
+        dataset, batch_sampler=batches, num_workers=workers, collate_fn=stack, worker_init_fn=_one_thread
     )
+    return _Batches(stacked, dataset.config.input)
 
 
 @dataclass(frozen=True)
@@ -385,9 +434,10 @@ class _Batches:
     """Batches of what loading processes send."""
 
     stacked: Iterable[Stacked]
+    kind: Input
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(as_batch, self.stacked)
+        return (as_batch(stacked, self.kind) for stacked in self.stacked)
 
 
 def _one_thread(worker: int = 0) -> None:

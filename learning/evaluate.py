@@ -14,6 +14,7 @@ from hoi_core import metrics, runtime
 from hoi_core.conventions import N_VERTICES
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import ConfigError, DatasetError
+from hoi_core.network_input import Input
 from hoi_core.types import F64, Batch
 from learning import runs
 from learning.data import DataConfig, HandDataset, InOrder, loader
@@ -35,6 +36,8 @@ class Evaluated:
     """Side of the crop, px."""
     edges: EdgeParams
     """How edges are made."""
+    input: Input
+    """What it is shown."""
     dataset: str
     """What it was trained on."""
     int8: bool
@@ -64,7 +67,7 @@ def _from_run(loaded: runs.LoadedRun) -> Evaluated:
         out = interpret(loaded.model(batch.image), batch.K, settings.size)
         return out.joints_m.double().numpy(), (out.joints_m[:, :1] + out.vertices_m).double().numpy()
 
-    return Evaluated(predict, settings.size, settings.edges, settings.dataset, settings.qat)
+    return Evaluated(predict, settings.size, settings.edges, settings.net.input, settings.dataset, settings.qat)
 
 
 def _from_file(model: runtime.HandModel) -> Evaluated:
@@ -73,7 +76,8 @@ def _from_file(model: runtime.HandModel) -> Evaluated:
         return joints, vertices
 
     side = model.sidecar
-    return Evaluated(predict, side.size, side.edges, str(side.training.get("dataset", "")), side.precision == "int8")
+    trained_on = str(side.training.get("dataset", ""))
+    return Evaluated(predict, side.size, side.edges, side.input, trained_on, side.precision == "int8")
 
 
 def evaluate(
@@ -92,7 +96,7 @@ def evaluate(
     Returns:
         The figures of `hand_figures`.
     """
-    samples = HandDataset(dataset, root, split, DataConfig(model.size, model.edges, cache_mb=0))
+    samples = HandDataset(dataset, root, split, DataConfig(model.size, model.edges, model.input, cache_mb=0))
     found: list[tuple[np.ndarray, ...]] = []
     for batch in loader(samples, InOrder(len(samples), 16), workers):
         joints, vertices = model.predict(batch)

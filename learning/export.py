@@ -15,17 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from hoi_core import crop as crops
-from hoi_core import runtime
+from hoi_core import plugins, runtime
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import ExportError, StorageError
 from learning import quantize, runs
-from learning.data import DataConfig, HandDataset
+from learning.data import DataConfig, HandDataset, collate
 from learning.layers.sparse import fold_batch_norms
-from learning.output import interpret
-
-_LARGEST_MEAN_MM = {"fp32": 0.01, "int8": 5.0}
-"""Largest mean difference between the exported file and the model that is no defect. Rounding in int8 flips last bits
-layer by layer, 1 to 2 mm in all on images unlike the training ones; a wrong scheme is off by the size of a hand."""
+from learning.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -62,17 +58,18 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
         raise ExportError(f"expected a file name that ends in .onnx, got {out}.", "Correct --out.")
     if samples < 1:
         raise ExportError(f"expected --samples >= 1 to compare on, got {samples}.", "Correct the flag.")
+    task = task_of(loaded.settings.model)
     network = quantize.convert(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         # Both files are made elsewhere first: half an export must not take the place of a whole one.
         with TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
             draft = Path(folder) / out.name
-            write_onnx(network, draft, loaded.settings.size)
+            write_onnx(network, draft, loaded.settings.size, task.EXPORTED.OUTPUTS)
             sidecar = _sidecar(loaded, draft, int8=int8)
             beside = draft.with_suffix(".json")
             _write_sidecar(sidecar, beside)
-            report = parity(loaded, runtime.load(draft, threads=1), data, samples)
+            report = parity(loaded, runtime.load_as(task.EXPORTED, draft, threads=1), data, samples)
             sidecar = replace(sidecar, parity=report)
             _write_sidecar(sidecar, beside)
             draft.replace(out)
@@ -80,23 +77,22 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
     except OSError as error:
         reason = error.strerror or str(error)
         raise StorageError(f"cannot write {out}: {reason}.", "Free some space or choose another --out.") from error
-    limit = _LARGEST_MEAN_MM[sidecar.precision]
-    if max(report["joints_mean_mm"], report["vertices_mean_mm"]) > limit:
+    limit = task.LARGEST_MEAN[sidecar.precision]
+    if max(report[name] for name in task.JUDGED) > limit:
+        found = ", ".join(f"{name} {report[name]:.2f}" for name in task.JUDGED)
         raise ExportError(
-            f"the exported file differs from the model by {report['joints_mean_mm']:.2f} mm (joints) and "
-            f"{report['vertices_mean_mm']:.2f} mm (vertices) on average, more than {limit} mm.",
+            f"the exported file differs from the model by {found}; at most {limit} is rounding.",
             "Train longer with --qat, or look at the parity report in the sidecar.",
         )
     return Exported(out, sidecar, out.stat().st_size / 1e6)
 
 
-def write_onnx(network: nn.Module, out: Path, size: int) -> None:
-    """Write a network with a free batch size.
+def write_onnx(network: nn.Module, out: Path, size: int, outputs: tuple[str, ...]) -> None:
+    """Write a network with a free batch size and named outputs.
 
     Raises:
         ExportError: an operator that ONNX does not have.
     """
-    names = list(runtime.OUTPUTS)
     exporter_log = logging.getLogger("torch.onnx")
     exporter_log.setLevel(logging.ERROR)
     try:
@@ -109,8 +105,8 @@ def write_onnx(network: nn.Module, out: Path, size: int) -> None:
                 dynamo=False,
                 opset_version=17,
                 input_names=["image"],
-                output_names=names,
-                dynamic_axes={name: {0: "batch"} for name in ("image", *names)},
+                output_names=list(outputs),
+                dynamic_axes={name: {0: "batch"} for name in ("image", *outputs)},
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         raise ExportError(f"the network cannot be exported: {str(error).splitlines()[0]}.", "Report this.") from error
@@ -138,6 +134,8 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
         tips=DEFAULT_TIPS,
         side="right",
         hand_model=hand,
+        task=plugins.load("learning.models", loaded.settings.model).TASK,
+        input=loaded.settings.net.input,
         licence="Made with the stand-in hand: no MANO data inside." if hand == "stand-in" else mano,
         training={
             "run": loaded.folder.name,
@@ -150,8 +148,8 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
 
 
 @torch.no_grad()
-def parity(loaded: runs.LoadedRun, exported: runtime.HandModel, data: Path, samples: int) -> dict[str, float | int]:
-    """Differences between the exported file and the trained model, in the crop's camera frame.
+def parity(loaded: runs.LoadedRun, exported: runtime.ExportedModel, data: Path, samples: int) -> dict[str, float | int]:
+    """Differences between the exported file and the trained model.
 
     Args:
         loaded: the run, after --qat with fake quantisation.
@@ -160,33 +158,25 @@ def parity(loaded: runs.LoadedRun, exported: runtime.HandModel, data: Path, samp
         samples: of the test split, evenly spaced.
 
     Returns:
-        `joints_mean_mm`, `joints_max_mm` (relative to the wrist), `root_mean_mm`, `vertices_mean_mm`,
-        `vertices_max_mm`, `samples`.
+        Mean and largest of the task's `differences`, such as `joints_mean_mm` and `joints_max_mm`; `samples`.
     """
     settings = loaded.settings
-    dataset = HandDataset(settings.dataset, data, "test", DataConfig(settings.size, settings.edges))
+    task = task_of(settings.model)
+    shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
+    dataset = HandDataset(settings.dataset, data, "test", shown)
     numbers = np.unique(np.linspace(0, len(dataset) - 1, min(samples, len(dataset))).round().astype(int))
-    joints, roots, vertices = [], [], []
+    found: dict[str, list[np.ndarray]] = {}
     for n in numbers:
-        item = dataset[int(n), 0]
-        image = item.image[None]
-        out = interpret(
-            loaded.model(torch.from_numpy(image)), torch.as_tensor(item.K[None], dtype=torch.float64), settings.size
-        )
-        ours, mesh, _ = exported.hands(image, item.K[None, 0, 0])
-        theirs = _array(out.joints_m)
-        roots.append(np.linalg.norm(ours[:, 0] - theirs[:, 0], axis=-1))
-        joints.append(np.linalg.norm((ours - ours[:, :1]) - (theirs - theirs[:, :1]), axis=-1))
-        vertices.append(np.linalg.norm(mesh - ours[:, :1] - _array(out.vertices_m), axis=-1))
-    j, r, v = (np.concatenate(x) * 1000.0 for x in (joints, roots, vertices))
-    return {
-        "joints_mean_mm": float(j.mean()),
-        "joints_max_mm": float(j.max()),
-        "root_mean_mm": float(r.mean()),
-        "vertices_mean_mm": float(v.mean()),
-        "vertices_max_mm": float(v.max()),
-        "samples": len(numbers),
-    }
+        batch = collate([dataset[int(n), 0]], shown.input)
+        ours = tuple(_array(x) for x in loaded.model(batch.image))
+        for name, values in task.differences(ours, exported.run(batch.image.numpy()), batch).items():
+            found.setdefault(name, []).append(values)
+    report: dict[str, float | int] = {}
+    for name, parts in found.items():
+        what, unit = name.rsplit("_", 1)
+        values = np.concatenate([part.ravel() for part in parts])
+        report |= {f"{what}_mean_{unit}": float(values.mean()), f"{what}_max_{unit}": float(values.max())}
+    return report | {"samples": len(numbers)}
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -33,6 +33,10 @@ class Mesh:
         pairs = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).sort(dim=1).values
         return cls(faces, pairs.unique(dim=0))
 
+    def to(self, device: torch.device) -> Mesh:
+        """The same on a device."""
+        return Mesh(self.faces.to(device), self.edges.to(device))
+
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of `values` where `mask` (leading axes) holds; 0 where nowhere."""

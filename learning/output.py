@@ -21,11 +21,11 @@ class HandOutput:
     """(B, 21) in [0, 1]."""
 
 
-def interpret(raw: tuple[Tensor, Tensor, Tensor, Tensor], K: Tensor, size: int) -> HandOutput:
+def interpret(raw: tuple[Tensor, ...], K: Tensor, size: int) -> HandOutput:
     """Raw outputs to metres.
 
     Args:
-        raw: `hoi_core.runtime.OUTPUTS` of a network, in the units of `hoi_core.crop.camera_space`.
+        raw: `hoi_core.runtime.HandModel.OUTPUTS` of a network, in the units of `hoi_core.crop.camera_space`.
         K: `(B, 3, 3)` px, intrinsics of the crops.
         size: side of the crops, px.
     """

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from hoi_core import config, log
 from hoi_core.errors import ConfigError, FitError
 from hoi_core.types import Batch
-from learning import losses, quantize, runs
+from learning import quantize, runs
 from learning.config import TrainConfig
 from learning.data import DataConfig, HandDataset, StepSampler, loader, to_device
-from learning.output import interpret
+from learning.tasks import Loss, task_of
 from learning.track import Track, track
 
 logger = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class _Run:
     wrapped: nn.Module
     """The model as Fabric runs it: over all processes, in the chosen arithmetic."""
     optimizer: torch.optim.Optimizer
-    mesh: losses.Mesh
+    losses: Loss
     step: int = 0
 
 
@@ -82,32 +82,25 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     """
     root = config.data_root(settings.data)
     # Some machines' name servers answer slowly: index before any process group starts.
-    dataset = HandDataset(
-        settings.dataset,
-        root,
-        "train",
-        DataConfig(settings.size, settings.edges),
-        augment=settings.augment,
-        seed=settings.seed,
-    )
+    task = task_of(settings.model)
+    shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
+    dataset = HandDataset(settings.dataset, root, "train", shown, augment=settings.augment, seed=settings.seed)
     fabric = Fabric(accelerator=settings.device, devices=settings.processes, precision=settings.precision)
     fabric.launch()
     fabric.seed_everything(settings.seed, verbose=False)
     folder = _folder(fabric, settings)
     model = _starting_model(settings)
-    mesh, hand_source = _hand()
     if settings.dry_run:
         logger.info("would train %s on %d samples into %s", settings.model, len(dataset), folder)
         return None
     trainable = [p for p in model.parameters() if p.requires_grad]
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     wrapped, optimizer = fabric.setup(model, torch.optim.Adam(trainable, lr=settings.peak_lr))
-    mesh = losses.Mesh(mesh.faces.to(fabric.device), mesh.edges.to(fabric.device))
-    run = _Run(fabric, settings, folder, model, wrapped, optimizer, mesh)
+    run = _Run(fabric, settings, folder, model, wrapped, optimizer, task.losses(settings, fabric.device))
     if settings.resume:
         _resume(run)
     elif fabric.is_global_zero:
-        runs.describe(folder, replace(settings, out=folder), {"hand_model": hand_source, "samples": len(dataset)})
+        runs.describe(folder, replace(settings, out=folder), {"hand_model": _hand_source(), "samples": len(dataset)})
     with _logged(run) as figures:
         history, seconds = _fit(run, loader(dataset, _sampler(run, dataset), settings.workers), figures)
     if not history:
@@ -151,12 +144,11 @@ def _starting_model(settings: TrainConfig[Any]) -> nn.Module:
     return model
 
 
-def _hand() -> tuple[losses.Mesh, str]:
-    """Connectivity of the right hand, and where it comes from."""
+def _hand_source() -> str:
+    """Where the right hand's model comes from."""
     from hoi_core.mano import ManoLayer
 
-    layer = ManoLayer.from_env("right")
-    return losses.Mesh.of(torch.as_tensor(layer.faces.astype("int64"))), layer.model.source
+    return ManoLayer.from_env("right").model.source
 
 
 def _resume(run: _Run) -> None:
@@ -239,8 +231,7 @@ def _step(run: _Run, batch: Batch) -> tuple[float, dict[str, Tensor]]:
     if settings.qat and run.step == int(settings.freeze * settings.steps):
         quantize.freeze_observers(run.model)
     image = batch.image.contiguous(memory_format=torch.channels_last)
-    out = interpret(run.wrapped(image), batch.K, settings.size)
-    loss, parts = losses.total(out, batch, run.mesh, settings.loss)
+    loss, parts = run.losses(run.wrapped(image), batch)
     run.optimizer.zero_grad(set_to_none=True)
     run.fabric.backward(loss)
     run.fabric.clip_gradients(run.wrapped, run.optimizer, max_norm=settings.clip, error_if_nonfinite=False)

@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hoi_core.errors import ConfigError
+from hoi_core.network_input import Input
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+TASK = "hand"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,11 @@ class Config:
     """`keep`: untouched channels are mixed back in; `drop`: the literal count of the paper's Table 3."""
     part: float = 0.25
     """Share of the channels that the spiral convolution reads."""
+
+    @property
+    def input(self) -> Input:
+        """What the network is shown."""
+        return "edges"
 
     def __post_init__(self) -> None:
         """Refuse widths that cannot be built."""

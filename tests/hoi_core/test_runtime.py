@@ -18,7 +18,7 @@ CAMERA = Camera(640, 480, 600.0, 605.0, 322.0, 238.0, (0.05, -0.1, 0.001, 0.0, 0
 SIDE = (200.0, 150.0, 300.0, 290.0)
 
 
-def write(folder, outputs=runtime.OUTPUTS, *, uv=0.0, root=1.0, offset=(0.1, 0.2, 0.3)):
+def write(folder, outputs=runtime.HandModel.OUTPUTS, *, uv=0.0, root=1.0, offset=(0.1, 0.2, 0.3)):
     """A network that says the same of every image: all joints at `uv`, all vertices at `offset` from the wrist."""
     depth = np.zeros((1, 22), np.float32)
     depth[0, 21] = root
@@ -94,6 +94,22 @@ def test_foreign_outputs_are_refused(tmp_path):
         runtime.load(write(tmp_path, ("a", "b", "c", "d")))
 
 
+def test_a_model_of_another_task_is_refused(tmp_path):
+    path = write(tmp_path)
+    beside = path.with_suffix(".json")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"task": "keypoints"}))
+    with pytest.raises(AssetError, match="one of keypoints"):
+        runtime.load(path)
+
+
+def test_a_network_of_colours_is_shown_colours(tmp_path):
+    path = write(tmp_path)
+    beside = path.with_suffix(".json")
+    beside.write_text(json.dumps(json.loads(beside.read_text()) | {"input": "rgb"}))
+    shown, _ = runtime.load(path).cut(np.full_like(image(), (0, 51, 255)), CAMERA, SIDE, None)
+    np.testing.assert_allclose(shown[0, :, 60, 60], [-1.0, -0.6, 1.0], atol=1e-6)
+
+
 def test_sidecar_round_trip_and_versions(tmp_path):
     described = sidecar(write(tmp_path))
     assert runtime.Sidecar.from_dict(json.loads(json.dumps(described.to_dict())), "here") == described
@@ -106,7 +122,15 @@ def test_sidecar_round_trip_and_versions(tmp_path):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"size": -5}, {"size": "x"}, {"length_unit_m": "a"}, {"crop_scale": None}, {"side": "up"}, {"edges": 3}],
+    [
+        {"input": "sound"},
+        {"size": -5},
+        {"size": "x"},
+        {"length_unit_m": "a"},
+        {"crop_scale": None},
+        {"side": "up"},
+        {"edges": 3},
+    ],
     ids=str,
 )
 def test_a_sidecar_whose_values_make_no_sense_is_refused(tmp_path, bad):

@@ -101,15 +101,15 @@ def test_the_cached_cut_gives_the_same_crop(root):
         a, b = (make_item(s, DataConfig(), Augment(), np.random.default_rng(seed)) for s in (sample, cut))
         np.testing.assert_allclose(a.K, b.K)
         np.testing.assert_allclose(a.joints_m, b.joints_m)
-        assert np.abs(a.image - b.image).mean() < 2e-3
+        assert np.abs(a.pixels.astype(float) - b.pixels).mean() < 0.5
 
 
 def test_evaluation_is_deterministic_and_training_reproducible(root):
     plain = HandDataset("ours", root, "train", DataConfig())
-    np.testing.assert_array_equal(plain[0, 1].image, plain[0, 2].image)
+    np.testing.assert_array_equal(plain[0, 1].pixels, plain[0, 2].pixels)
     trained = HandDataset("ours", root, "train", DataConfig(), augment=Augment(), seed=3)
-    np.testing.assert_array_equal(trained[0, 7].image, trained[0, 7].image)
-    assert not np.array_equal(trained[0, 7].image, trained[0, 8].image)
+    np.testing.assert_array_equal(trained[0, 7].pixels, trained[0, 7].pixels)
+    assert not np.array_equal(trained[0, 7].pixels, trained[0, 8].pixels)
 
 
 def test_steps_resume_exactly_and_split_over_processes():
@@ -155,6 +155,7 @@ def test_the_network_sees_in_training_what_it_sees_at_run_time(root):
     """The whole way, pixel by pixel: crop, edges, fusion."""
     from hoi_core import crop as crops
     from hoi_core.edges import fused_input
+    from hoi_core.network_input import network_input
 
     dataset = HandDataset("ours", root, "all", DataConfig())
     batches = list(loader(dataset, InOrder(len(dataset), 3), 2))
@@ -167,7 +168,7 @@ def test_the_network_sees_in_training_what_it_sees_at_run_time(root):
         crop = crops.around(sample.camera, box, 128, place)
         seen = fused_input(crops.warp(dataset.sample(number).image, dataset.sample(number).camera, crop))
         np.testing.assert_array_equal(image, seen)
-        np.testing.assert_array_equal(dataset[number, 0].image, seen)
+        np.testing.assert_array_equal(network_input(dataset[number, 0].pixels[None], "edges")[0], seen)
 
 
 def test_the_ground_stays_behind_a_mesh_whose_triangles_are_not_known(root):
@@ -177,8 +178,39 @@ def test_the_ground_stays_behind_a_mesh_whose_triangles_are_not_known(root):
     always = Augment(background=1.0)
 
     def seen(of):
-        return make_item(of, DataConfig(), always, np.random.default_rng(7)).maps
+        return make_item(of, DataConfig(), always, np.random.default_rng(7)).pixels
 
     without = seen(replace(sample, vertices_m=None))
     np.testing.assert_array_equal(seen(stranger), without)
     assert (seen(sample) != without).any()
+
+
+def test_colours_go_in_from_minus_one_to_one_and_every_joint_lies_where_it_projects(root):
+    batch = next(iter(loader(HandDataset("ours", root, "all", DataConfig(input="rgb")), InOrder(2, 2), 0)))
+    assert batch.image.shape == (2, 3, 128, 128)
+    assert -1 <= batch.image.min() < 0 < batch.image.max() <= 1
+    h = batch.joints_m @ batch.K.transpose(1, 2)
+    assert batch.pixels_valid.all()
+    torch.testing.assert_close(h[..., :2] / h[..., 2:], batch.joints_px, atol=1e-3, rtol=0)
+
+
+def test_joints_that_are_labelled_in_the_image_only_follow_the_crop(tmp_path):
+    from dataset_tools.readers import cmu
+    from hoi_core import camera as cameras
+    from hoi_core import crop as crops
+
+    cmu.tiny(tmp_path / "cmu")
+    dataset = HandDataset("cmu", tmp_path, "train", DataConfig(input="rgb", space=False))
+    for number in range(len(dataset)):
+        sample, item = dataset.read(number), dataset[number, 0]
+        assert not item.joints_valid.any()
+        np.testing.assert_array_equal(item.pixels_valid, np.isfinite(sample.joints_px).all(-1))
+        crop = crops.around(
+            sample.camera,
+            crops.box_of(sample.joints_px),
+            128,
+            crops.Placement(mirror=sample.side == "left"),
+        )
+        rays = np.c_[(item.joints_px - 63.5) / crop.focal_px, np.ones(21)] @ crop.R_cam_crop.T
+        back = cameras.project(sample.camera, rays)[item.pixels_valid]
+        np.testing.assert_allclose(back, sample.joints_px[item.pixels_valid], atol=1e-6)

@@ -146,11 +146,11 @@ def test_runtime_predicts_in_the_frame_of_the_whole_image(made):
         box = crops.box_of(cameras.project(sample.camera, sample.joints_m))
         hand = model.predict(sample.image, sample.camera, box, side=sample.side)
         np.testing.assert_allclose(cameras.project(sample.camera, hand.joints_m), hand.joints_px)
-        from learning.data import DataConfig, make_item
+        from learning.data import DataConfig, collate, make_item
 
-        item = make_item(sample, DataConfig())
+        image = collate([make_item(sample, DataConfig())]).image
         with torch.no_grad():
-            uv, depth, _, _ = (x.double().numpy() for x in network(torch.from_numpy(item.image[None])))
+            uv, depth, _, _ = (x.double().numpy() for x in network(image))
         crop = crops.around(sample.camera, box, 128, crops.Placement(mirror=sample.side == "left"))
         expected = crops.from_crop(crop, crops.camera_space(uv, depth, np.array([crop.focal_px]), 128)[0])
         np.testing.assert_allclose(hand.joints_m, expected, atol=2e-5)
@@ -289,9 +289,9 @@ def test_a_full_disk_keeps_the_checkpoint_before(made, monkeypatch):
 
 
 def test_ctrl_c_saves(made, monkeypatch):
-    from learning import train as module
+    from learning import losses
 
-    real, calls = module.losses.total, []
+    real, calls = losses.total, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -299,7 +299,7 @@ def test_ctrl_c_saves(made, monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(module.losses, "total", interrupted)
+    monkeypatch.setattr(losses, "total", interrupted)
     settings = replace(made["settings"], out=made["base"] / "stopped", steps=6)
     with pytest.raises(KeyboardInterrupt):
         train(settings)
@@ -349,9 +349,9 @@ class HandItem:
 
     @staticmethod
     def first(root):
-        from learning.data import DataConfig, make_item
+        from learning.data import DataConfig, collate, make_item
 
-        return make_item(ours.read(root, ours.index(root, "all")[0]), DataConfig()).image[None]
+        return collate([make_item(ours.read(root, ours.index(root, "all")[0]), DataConfig())]).image.numpy()
 
 
 def test_bench_rows(made):

@@ -1,0 +1,51 @@
+"""What a network is shown of a crop: training and `hoi_core.runtime` share this code."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from hoi_core.edges import EdgeParams, edge_maps
+from hoi_core.types import F32, U8
+
+Input = Literal["edges", "rgb"]
+"""`edges`: fused edge maps in 0 to 1, zero off the sites. `rgb`: colours from -1 to 1."""
+
+_MIDDLE = np.float32(127.5)
+
+
+def pixels_of(rgb_crop: U8, kind: Input, params: EdgeParams) -> U8:
+    """What is kept of a crop in memory and sent between processes.
+
+    Args:
+        rgb_crop: `(S, S, 3)`.
+        kind: what the network eats.
+        params: how edges are made.
+
+    Returns:
+        `(2, S, S)` edge maps or `(3, S, S)` colours.
+    """
+    if kind == "edges":
+        return edge_maps(rgb_crop, params)
+    return np.ascontiguousarray(rgb_crop.transpose(2, 0, 1))
+
+
+def network_input(pixels: U8, kind: Input) -> F32:
+    """The input of a network.
+
+    Args:
+        pixels: `(B, C, S, S)` of `pixels_of`.
+        kind: what the network eats.
+
+    Returns:
+        `(B, 3, S, S)`.
+    """
+    out = np.empty((len(pixels), 3, *pixels.shape[2:]), np.float32)
+    if kind == "edges":
+        np.divide(pixels, np.float32(255.0), out=out[:, :2])
+        out[:, 2] = out[:, 0]
+    else:
+        np.divide(pixels, _MIDDLE, out=out)
+        out -= 1.0
+    return out

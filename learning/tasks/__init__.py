@@ -1,0 +1,32 @@
+"""What a network is trained to say: one file per task, found by file name.
+
+Training, export and evaluation know no model: the file of a model names its task (`TASK`), and its `Config.input` what
+it is shown.
+
+A task offers `EXPORTED` (the class of `hoi_core` that runs its files and names its outputs), `IN_SPACE` (whether it
+needs joints in space), `losses`, and `differences` between two networks with the largest that are no defect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from torch import Tensor
+
+from hoi_core import plugins
+from hoi_core.types import Batch
+
+Raw = tuple[Tensor, ...]
+"""What a network gives, in the order of its task's outputs."""
+Loss = Callable[[Raw, Batch], tuple[Tensor, dict[str, Tensor]]]
+"""Weighted sum of the losses of a batch, and its parts."""
+
+
+def task_of(model: str) -> ModuleType:
+    """The task of a model.
+
+    Raises:
+        ConfigError: no such model.
+    """
+    return plugins.load("learning.tasks", plugins.load("learning.models", model).TASK)

@@ -1,0 +1,62 @@
+"""Joints and mesh of one hand in space."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hoi_core import runtime
+from hoi_core.crop import LENGTH_UNIT_M, camera_space
+from hoi_core.mano import ManoLayer
+from hoi_core.types import F64, Batch
+from learning import losses as terms
+from learning.config import TrainConfig
+from learning.output import interpret
+from learning.tasks import Loss, Raw
+
+EXPORTED = runtime.HandModel
+IN_SPACE = True
+
+LARGEST_MEAN = {"fp32": 0.01, "int8": 5.0}
+"""Largest mean difference in joints and vertices, mm, that is no defect. Rounding in int8 flips last bits layer by
+layer, 1 to 2 mm in all on images unlike the training ones; a wrong scheme is off by the size of a hand."""
+JUDGED = ("joints_mean_mm", "vertices_mean_mm")
+
+
+def losses(settings: TrainConfig[Any], device: torch.device) -> Loss:
+    """The losses that the weights of a run ask for."""
+    faces = ManoLayer.from_env("right").faces.astype("int64")
+    mesh = terms.Mesh.of(torch.as_tensor(faces)).to(device)
+
+    def loss(raw: Raw, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        return terms.total(interpret(raw, batch.K, settings.size), batch, mesh, settings.loss)
+
+    return loss
+
+
+def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: Batch) -> dict[str, F64]:
+    """Distances between what two networks say of the same images, in the crops' frames.
+
+    Args:
+        mine: raw outputs of one.
+        other: raw outputs of the other.
+        batch: what both were shown.
+
+    Returns:
+        `joints`, `vertices` (relative to the wrist) and `root`, mm, any shape.
+    """
+    focal, size = batch.K[:, 0, 0].double().numpy(), batch.image.shape[-1]
+    a, b = (camera_space(raw[0], raw[1], focal, size) * 1e3 for raw in (mine, other))
+    return {
+        "joints_mm": _distance((a - a[:, :1]) - (b - b[:, :1])),
+        "vertices_mm": _distance(mine[2] - other[2]) * LENGTH_UNIT_M * 1e3,
+        "root_mm": _distance(a[:, 0] - b[:, 0]),
+    }
+
+
+def _distance(difference: F64) -> F64:
+    """(..., 3) -> (...)."""
+    length: F64 = (difference**2).sum(-1) ** 0.5
+    return length
