@@ -26,6 +26,11 @@ def site_mask(image: Tensor, stride: int) -> Tensor:
     return F.max_pool2d(image.amax(dim=1, keepdim=True), stride, stride).sign()
 
 
+def on_sites(x: Tensor, mask: Tensor | None) -> Tensor:
+    """`x` with zeros off the sites; as it is where every pixel is one (None)."""
+    return x if mask is None else x * mask
+
+
 def _over_processes(sums: Tensor) -> Tensor:
     """Add up the sums of all training processes, in place; with one process they are what they were."""
     if distributed.is_available() and distributed.is_initialized():
@@ -80,8 +85,9 @@ class MaskedBatchNorm2d(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Normalise `(B, C, H, W)`; `mask (B, 1, H, W)` marks the sites, all where there is none.
+        """Normalise `(B, C, H, W)`; `mask (B, 1, H, W)` marks the sites, None makes every pixel one.
 
+        In training y = (x - m) / sqrt(v + eps) * weight + bias, with mean m and variance v over the sites of the batch.
         Values off the sites are meaningless.
         """
         if not self.training:
@@ -110,14 +116,16 @@ class SparseConv2d(nn.Module):
         self.norm: MaskedBatchNorm2d | None = MaskedBatchNorm2d(c_out)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """`(B, C_in, H, W)`, sites of the output `(B, 1, H / stride, W / stride)` -> `(B, C_out, ...)`."""
         y = self.conv(x)
         return y if self.norm is None else self.norm(y, mask)
 
 
 class SparseBlock(nn.Module):
-    """Residual block of ResNet-18 on sites."""
+    """Residual block of ResNet-18 on sites: two 3x3 convolutions."""
+
+    EXPANSION = 1
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
         super().__init__()
@@ -125,12 +133,38 @@ class SparseBlock(nn.Module):
         self.conv2 = SparseConv2d(c_out, c_out, 3)
         self.shortcut = SparseConv2d(c_in, c_out, 1, stride) if stride != 1 or c_in != c_out else None
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """`(B, C_in, H, W)`, sites of the output -> `(B, C_out, H / stride, W / stride)`, zero off the sites."""
-        y = F.relu(self.conv1(x, mask)) * mask
+    def forward(self, x: Tensor, before: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Features, sites of the input (not needed here) and of the output; None makes every pixel a site.
+
+        `(B, C_in, H, W)`, `(B, 1, H, W)`, `(B, 1, H / stride, W / stride)` -> `(B, C_out, H / stride, W / stride)`,
+        zero off the sites.
+        """
+        y = on_sites(F.relu(self.conv1(x, mask)), mask)
         y = self.conv2(y, mask)
         kept = x if self.shortcut is None else self.shortcut(x, mask)
-        return F.relu(y + kept) * mask
+        return on_sites(F.relu(y + kept), mask)
+
+
+class SparseBottleneck(nn.Module):
+    """Residual block of ResNet-50 on sites: 1x1 to a quarter of the channels, 3x3 (which strides), 1x1 back."""
+
+    EXPANSION = 4
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1) -> None:
+        super().__init__()
+        narrow = c_out // self.EXPANSION
+        self.conv1 = SparseConv2d(c_in, narrow, 1)
+        self.conv2 = SparseConv2d(narrow, narrow, 3, stride)
+        self.conv3 = SparseConv2d(narrow, c_out, 1)
+        self.shortcut = SparseConv2d(c_in, c_out, 1, stride) if stride != 1 or c_in != c_out else None
+
+    def forward(self, x: Tensor, before: Tensor | None, mask: Tensor | None) -> Tensor:
+        """As `SparseBlock`; the first convolution computes on the sites of the input, the others on the output's."""
+        y = on_sites(F.relu(self.conv1(x, before)), before)
+        y = on_sites(F.relu(self.conv2(y, mask)), mask)
+        y = self.conv3(y, mask)
+        kept = x if self.shortcut is None else self.shortcut(x, mask)
+        return on_sites(F.relu(y + kept), mask)
 
 
 class DenseConv2d(nn.Module):

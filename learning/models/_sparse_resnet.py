@@ -1,37 +1,60 @@
-"""ResNet-18 on sites: the encoder that sparse models share."""
+"""ResNet-18 and ResNet-50 on sites: the encoders that models share, sparse or (with every pixel a site) dense."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from learning.layers.sparse import SparseBlock, SparseConv2d, site_mask
+from learning.layers.sparse import SparseBlock, SparseBottleneck, SparseConv2d, on_sites, site_mask
+
+Backbone = Literal["resnet18", "resnet50"]
+
+_BLOCKS: dict[Backbone, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 
 
 class SparseStage(nn.Module):
-    """Two residual blocks on the same sites."""
+    """Residual blocks on the same sites, the first of which may go over to a coarser grid."""
 
-    def __init__(self, first: SparseBlock, second: SparseBlock) -> None:
+    def __init__(self, blocks: Sequence[SparseBlock | SparseBottleneck]) -> None:
         super().__init__()
-        self.first, self.second = first, second
+        self.blocks = nn.ModuleList(blocks)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """`(B, C_in, H, W)`, sites of the output `(B, 1, ...)` -> `(B, C_out, ...)`."""
-        return self.second(self.first(x, mask), mask)
+    def forward(self, x: Tensor, before: Tensor | None, mask: Tensor | None) -> Tensor:
+        """Features `(B, C_in, H, W)`, sites of the input and of the output -> `(B, C_out, ...)`."""
+        for block in self.blocks:
+            x = block(x, before, mask)
+            before = mask
+        return x
 
 
-class SparseResNet18(nn.Module):
-    """7x7 stem and four stages of two blocks; 11.2 M parameters at width 64."""
+class SparseResNet(nn.Module):
+    """7x7 stem, max-pool and four stages (He et al. 2016); at width 64 the bodies have 11.2 and 23.5 M parameters.
 
-    def __init__(self, width: int = 64, c_in: int = 3) -> None:
+    The 50 layers stride in their 3x3 convolutions, as the common implementations do.
+    """
+
+    def __init__(self, width: int = 64, c_in: int = 3, backbone: Backbone = "resnet18", *, sparse: bool = True) -> None:
+        """Fresh weights; they are the same, and fit each other, whether it is sparse or not.
+
+        Args:
+            width: channels of the stem.
+            c_in: channels of the image.
+            backbone: kind and number of blocks.
+            sparse: compute on sites; else every pixel is one, and no mask is in the network.
+        """
         super().__init__()
-        self.channels = (width, 2 * width, 4 * width, 8 * width)
+        self.sparse = sparse
+        kind: type[SparseBlock | SparseBottleneck] = SparseBlock if backbone == "resnet18" else SparseBottleneck
+        self.channels = tuple(kind.EXPANSION * width * 2**i for i in range(4))
         self.stem = SparseConv2d(c_in, width, 7, 2)
         stages = []
         previous = width
-        for i, channels in enumerate(self.channels):
-            first = SparseBlock(previous, channels, 1 if i == 0 else 2)
-            stages.append(SparseStage(first, SparseBlock(channels, channels)))
+        for i, (channels, count) in enumerate(zip(self.channels, _BLOCKS[backbone], strict=True)):
+            first = kind(previous, channels, 1 if i == 0 else 2)
+            stages.append(SparseStage([first, *(kind(channels, channels) for _ in range(count - 1))]))
             previous = channels
         self.stages = nn.ModuleList(stages)
 
@@ -39,17 +62,23 @@ class SparseResNet18(nn.Module):
         """Features at strides 4, 8, 16 and 32, zero off their sites.
 
         Args:
-            image: `(B, 3, S, S)`, non-negative, zero off the sites; S a multiple of 32.
+            image: `(B, C, S, S)`; S a multiple of 32. If sparse: non-negative, zero off the sites.
         """
-        mask = site_mask(image, 2)
-        x = F.relu(self.stem(image, mask)) * mask
-        mask = F.max_pool2d(mask, 2, 2)
+        mask = site_mask(image, 2) if self.sparse else None
+        x = on_sites(F.relu(self.stem(image, mask)), mask)
+        mask = _coarser(mask)
         # Over non-negative values with zeros off the sites this is the sparse max-pool; the mask drops its overhang.
-        x = F.max_pool2d(x, 3, 2, 1) * mask
-        out = []
+        x = on_sites(F.max_pool2d(x, 3, 2, 1), mask)
+        before, out = mask, []
         for i, stage in enumerate(self.stages):
             if i > 0:
-                mask = F.max_pool2d(mask, 2, 2)
-            x = stage(x, mask)
+                mask = _coarser(before)
+            x = stage(x, before, mask)
+            before = mask
             out.append(x)
         return out
+
+
+def _coarser(mask: Tensor | None) -> Tensor | None:
+    """Sites at twice the stride."""
+    return None if mask is None else F.max_pool2d(mask, 2, 2)

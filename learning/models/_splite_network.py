@@ -14,7 +14,7 @@ from hoi_core.crop import LENGTH_UNIT_M
 from learning.layers.mesh import SpliteDecoder
 from learning.layers.mesh_hierarchy import MeshHierarchy, build_hierarchy
 from learning.layers.sparse import DenseConv2d
-from learning.models._sparse_resnet import SparseResNet18
+from learning.models._sparse_resnet import SparseResNet
 from learning.models.splite import Config
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SpliteNetwork(nn.Module):
-    """Sparse encoder, dense heads, mesh decoder."""
+    """Sparse encoder (or the same, dense), dense heads, mesh decoder."""
 
     FLOAT_LAYERS = ("heatmap", "depth_out", "soft_argmax", "gather", "decoder.head")
     """Stay in float when the rest is quantised: soft-argmax, grid sampling, and the layers that give the outputs."""
@@ -31,18 +31,19 @@ class SpliteNetwork(nn.Module):
         super().__init__()
         self.config = config
         mesh = hierarchy or hand_hierarchy(config.spiral_length)
-        w, c = config.width, config.head_channels
-        self.encoder = SparseResNet18(w)
-        self.lateral32 = DenseConv2d(8 * w, c, 1)
-        self.lateral16 = DenseConv2d(4 * w, c, 1)
+        c = config.head_channels
+        self.encoder = SparseResNet(config.width, backbone=config.backbone, sparse=config.encoder == "sparse")
+        _, c8, c16, c32 = self.encoder.channels
+        self.lateral32 = DenseConv2d(c32, c, 1)
+        self.lateral16 = DenseConv2d(c16, c, 1)
         self.smooth16 = DenseConv2d(c, c, 3)
         self.reduce16 = DenseConv2d(c, c // 2, 1)
-        self.lateral8 = DenseConv2d(2 * w, c // 2, 1)
+        self.lateral8 = DenseConv2d(c8, c // 2, 1)
         self.smooth8 = DenseConv2d(c // 2, c // 2, 3)
         self.heatmap = nn.Conv2d(c // 2, N_JOINTS, 1)
         self.soft_argmax = SoftArgmax()
         self.gather = GridSample()
-        self.depth_hidden = nn.Linear(8 * w, c)
+        self.depth_hidden = nn.Linear(c32, c)
         self.depth_out = nn.Linear(c, N_JOINTS + 1)
         self.decoder = SpliteDecoder(
             tuple(reversed(mesh.upsampling)),

@@ -24,7 +24,11 @@ class Config:
     """Options of SPLite."""
 
     width: int = 64
-    """Channels of the first stage; 64 is ResNet-18."""
+    """Channels of the stem; 64 is the ResNet of the literature."""
+    backbone: Literal["resnet18", "resnet50"] = "resnet18"
+    """Residual network of the encoder; `resnet50` is the paper's other one (Table 1)."""
+    encoder: Literal["sparse", "dense"] = "sparse"
+    """`dense` makes every pixel a site: the same weights and shapes, for comparison."""
     head_channels: int = 256
     """Channels of the features that joints gather (the paper's C_g)."""
     spiral_length: int = 9

@@ -15,14 +15,14 @@ import sys
 import torch
 from torch import distributed, nn
 from learning.layers.sparse import DenseConv2d, site_mask
-from learning.models._sparse_resnet import SparseResNet18
+from learning.models._sparse_resnet import SparseResNet
 
 rank, world, store, out = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 torch.set_num_threads(1)
 if world > 1:
     distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
 torch.manual_seed(0)
-encoder, head = SparseResNet18(width=4).double().train(), DenseConv2d(16, 5, 3).double().train()
+encoder, head = SparseResNet(width=4).double().train(), DenseConv2d(16, 5, 3).double().train()
 network = nn.ModuleList([encoder, head])
 image = torch.rand(4, 3, 64, 64, dtype=torch.double)
 image = image * (torch.rand(4, 1, 64, 64) < torch.tensor([0.02, 0.1, 0.2, 0.01]).reshape(4, 1, 1, 1))

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from learning.layers.sparse import MaskedBatchNorm2d, SparseBlock, SparseConv2d, fold_batch_norms, site_mask
-from learning.models._sparse_resnet import SparseResNet18
+from learning.models._sparse_resnet import SparseResNet
 
 Sites = dict[tuple[int, int], np.ndarray]
 
@@ -85,7 +85,7 @@ def assert_same(dense: torch.Tensor, sites: Sites) -> None:
 def test_encoder_is_the_literal_sparse_network(seed):
     """Stem 7x7/2, max-pool, a stride-1 and a strided stage, all with statistics over the sites."""
     torch.manual_seed(seed)
-    net = SparseResNet18(width=4).train()
+    net = SparseResNet(width=4).train()
     for module in net.modules():
         if isinstance(module, MaskedBatchNorm2d):
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
@@ -95,7 +95,7 @@ def test_encoder_is_the_literal_sparse_network(seed):
     stem = net.stem
     sites = max_pool(relu(norm(conv(sites, stem.conv.weight.detach().double().numpy(), 2), stem.norm)))
     for i, (dense, stage) in enumerate(zip(net(image), net.stages, strict=True)):
-        sites = block(block(sites, stage.first, 1 if i == 0 else 2), stage.second, 1)
+        sites = block(block(sites, stage.blocks[0], 1 if i == 0 else 2), stage.blocks[1], 1)
         if len(sites) > 1:
             assert_same(dense[0], sites)
 
@@ -141,7 +141,7 @@ def test_masked_norm_gradients():
 
 def test_folding_changes_nothing():
     torch.manual_seed(0)
-    net = SparseResNet18(width=4)
+    net = SparseResNet(width=4)
     for _ in range(3):
         net.train()(edges(2, 64))
     net.eval()
@@ -154,13 +154,13 @@ def test_folding_changes_nothing():
 
 
 def test_an_empty_image_stays_empty_and_finite():
-    net = SparseResNet18(width=4).train()
+    net = SparseResNet(width=4).train()
     for features in net(torch.zeros(2, 3, 64, 64)):
         assert (features == 0).all()
 
 
 def test_values_off_the_sites_never_matter():
-    net = SparseResNet18(width=4).eval()
+    net = SparseResNet(width=4).eval()
     image = edges(4, 64, 0.05)
     for features, stride in zip(net(image), (4, 8, 16, 32), strict=True):
         assert (features * (1 - site_mask(image, stride)) == 0).all()
