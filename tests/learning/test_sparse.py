@@ -5,7 +5,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from learning.layers.sparse import MaskedBatchNorm2d, SparseBlock, SparseConv2d, fold_batch_norms, site_mask
+from learning.layers.sparse import (
+    MaskedBatchNorm2d,
+    SparseBlock,
+    SparseBottleneck,
+    SparseConv2d,
+    fold_batch_norms,
+    site_mask,
+)
 from learning.models._sparse_resnet import SparseResNet
 
 Sites = dict[tuple[int, int], np.ndarray]
@@ -68,6 +75,17 @@ def block(sites: Sites, layer: SparseBlock, stride: int) -> Sites:
     return relu({at: y[at] + kept[at] for at in y})
 
 
+def bottleneck(sites: Sites, layer: SparseBottleneck, stride: int) -> Sites:
+    def weight(c: SparseConv2d) -> np.ndarray:
+        return c.conv.weight.detach().double().numpy()
+
+    y = relu(norm(conv(sites, weight(layer.conv1)), layer.conv1.norm))
+    y = relu(norm(conv(y, weight(layer.conv2), stride), layer.conv2.norm))
+    y = norm(conv(y, weight(layer.conv3)), layer.conv3.norm)
+    kept = norm(conv(sites, weight(layer.shortcut), stride), layer.shortcut.norm)
+    return relu({at: y[at] + kept[at] for at in y})
+
+
 def edges(seed: int, size: int, share: float = 0.1) -> torch.Tensor:
     g = torch.Generator().manual_seed(seed)
     on = (torch.rand(1, 1, size, size, generator=g) < share).float()
@@ -98,6 +116,37 @@ def test_encoder_is_the_literal_sparse_network(seed):
         sites = block(block(sites, stage.blocks[0], 1 if i == 0 else 2), stage.blocks[1], 1)
         if len(sites) > 1:
             assert_same(dense[0], sites)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bottleneck_is_the_literal_sparse_block(stride):
+    torch.manual_seed(0)
+    layer = SparseBottleneck(3, 8, stride).train()
+    image = edges(5, 32)
+    sites = to_sites(image[0], image[0].amax(0) > 0)
+    got = layer(image, site_mask(image, 1), site_mask(image, stride))
+    assert_same(got[0], bottleneck(sites, layer, stride))
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
+def test_sparse_and_dense_differ_in_the_masks_alone(backbone):
+    """Where every pixel is a site they are the same network; elsewhere the dense one computes beside the sites too."""
+    torch.manual_seed(0)
+    sparse, dense = (SparseResNet(4, backbone=backbone, sparse=s).train() for s in (True, False))
+    dense.load_state_dict(sparse.state_dict())
+    full, few = torch.rand(2, 3, 64, 64) + 0.1, edges(6, 64, 0.002)
+    for a, b in zip(sparse(full), dense(full), strict=True):
+        torch.testing.assert_close(a, b, atol=2e-4, rtol=1e-3)
+    counts = [[int((features != 0).sum()) for features in net.eval()(few)] for net in (sparse, dense)]
+    assert all(a < b for a, b in zip(*counts, strict=True))
+
+
+@pytest.mark.parametrize(("backbone", "parameters"), [("resnet18", 11_176_512), ("resnet50", 23_508_032)])
+def test_bodies_have_the_published_size(backbone, parameters):
+    """The common ResNets (11.69 and 25.56 M) less their last layers of 513,000 and 2,049,000."""
+    with torch.device("meta"):
+        network = SparseResNet(64, backbone=backbone)
+    assert sum(p.numel() for p in network.parameters()) == parameters
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4, 8, 16, 32])
