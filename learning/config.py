@@ -52,6 +52,8 @@ class TrainConfig(Generic[M]):
     """Folder of the run; an existing one is never overwritten."""
     steps: int = 300
     """Optimiser steps in all."""
+    epochs: float | None = None
+    """Passes over the data, instead of --steps."""
     batch_size: int = 16
     """Samples per step, over all processes."""
     lr: float | None = None
@@ -91,7 +93,7 @@ class TrainConfig(Generic[M]):
     edges: EdgeParams = field(default_factory=EdgeParams)
     """How edges are made."""
     config: Path | None = None
-    """YAML of an earlier run to start from; flags win over it."""
+    """Name of a preset (see learning/presets), or YAML of an earlier run, to start from; flags win over it."""
     json: Path | None = None
     """File for the final figures."""
     dry_run: bool = False
@@ -126,6 +128,8 @@ class TrainConfig(Generic[M]):
             raise ConfigError(
                 f"--batch-size {self.batch_size} does not divide by --processes {self.processes}.", "Change one."
             )
+        if self.epochs is not None and not self.epochs > 0:
+            raise ConfigError(f"expected --epochs above 0, got {self.epochs}.", "Correct the flag.")
         if self.qat and self.from_run is None:
             raise ConfigError("--qat needs the float run to start from.", "Add --from RUN.")
         if self.resume and self.out is None:

@@ -1,7 +1,7 @@
 """The folder of a run: configuration, metrics, environment, checkpoints; and models loaded back from it.
 
-RUN/config.yaml  command.txt  env.json  metrics.jsonl  tensorboard/
-RUN/checkpoints/step_000300/{model.safetensors, state.pt}    last -> step_000300
+RUN/config.yaml  command.txt  env.json  metrics.jsonl  tensorboard/  pictures/  report.html
+RUN/checkpoints/step_000300/{model.safetensors, state.pt}    last -> step_000300    best -> step_000200
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -33,6 +33,7 @@ from hoi_core.errors import ConfigError, StorageError
 from learning import quantize
 from learning.config import TrainConfig, settings_from
 
+METRICS = "metrics.jsonl"
 _PACKAGES = ("torch", "numpy", "lightning-fabric", "onnx", "onnxruntime", "hoi-toolkit")
 
 logger = logging.getLogger(__name__)
@@ -150,29 +151,87 @@ def _commit() -> str:
         return ""
 
 
-def save_checkpoint(folder: Path, step: int, model: nn.Module, state: Mapping[str, Any]) -> Path:
-    """Write weights (safetensors) and resume state, then point `last` at them.
+def save_checkpoint(
+    folder: Path, step: int, model: nn.Module, state: Mapping[str, Any], *, best: bool = False, keep: int = 2
+) -> Path:
+    """Write weights (safetensors) and resume state, point `last` at them, and drop what is older.
+
+    Args:
+        folder: of the run.
+        step: steps trained.
+        model: its weights are what evaluation and export read.
+        state: what training goes on with besides.
+        best: also point `best` at it.
+        keep: checkpoints that stay, the newest ones, besides the best one.
 
     Raises:
         StorageError: the disk is full or not writable; the checkpoint before stays the last.
     """
     target = folder / "checkpoints" / f"step_{step:06d}"
-    draft = target.with_name(target.name + ".part")
     weights = {k: v.detach().cpu().clone().contiguous() for k, v in model.state_dict().items()}
+    try:
+        with writing(target):
+            _write_checkpoint(target, weights, state)
+    except StorageError:
+        # Dropping all but the last one may make the room that is missing.
+        if not _prune(folder, 1):
+            raise
+        logger.warning("the disk was full: older checkpoints were removed to keep this one")
+        with writing(target):
+            _write_checkpoint(target, weights, state)
     with writing(target):
-        try:
-            draft.mkdir(parents=True, exist_ok=True)
-            save_file(weights, draft / "model.safetensors")
-            torch.save(dict(state), draft / "state.pt")
-            shutil.rmtree(target, ignore_errors=True)
-            draft.rename(target)
-            fresh = target.with_name("last.part")
+        for name in ("last", "best") if best else ("last",):
+            fresh = target.with_name(f"{name}.part")
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(target.name)
-            fresh.replace(target.with_name("last"))
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            fresh.replace(target.with_name(name))
+        _prune(folder, keep)
     return target
+
+
+def _write_checkpoint(target: Path, weights: Mapping[str, torch.Tensor], state: Mapping[str, Any]) -> None:
+    """Write a checkpoint in full or not at all."""
+    draft = target.with_name(target.name + ".part")
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+        save_file(dict(weights), draft / "model.safetensors")
+        torch.save(dict(state), draft / "state.pt")
+        shutil.rmtree(target, ignore_errors=True)
+        draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _prune(folder: Path, keep: int) -> int:
+    """Remove checkpoints but the newest `keep`, the last and the best one; returns how many."""
+    checkpoints = folder / "checkpoints"
+    named = {(checkpoints / name).resolve() for name in ("last", "best")}
+    steps = sorted((p for p in checkpoints.glob("step_*") if p.suffix != ".part"), key=_step_of)
+    old = [p for p in steps[: max(0, len(steps) - keep)] if p.resolve() not in named]
+    for path in old:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(old)
+
+
+def best_step(folder: Path) -> int | None:
+    """The step that validated best; None where nothing was validated."""
+    found = folder / "checkpoints" / "best"
+    return _step_of(found) if found.exists() else None
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.resolve().name.removeprefix("step_"))
+
+
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The lines of metrics.jsonl, but one that was cut off."""
+    path = folder / METRICS
+    lines = path.read_text(encoding="utf8").splitlines() if path.exists() else []
+    found = []
+    for line in lines:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found
 
 
 def read_settings(folder: Path) -> TrainConfig[Any]:
@@ -198,6 +257,16 @@ def last_checkpoint(folder: Path) -> Path:
     return found
 
 
+def chosen_checkpoint(folder: Path) -> Path:
+    """The checkpoint to use: the one that validated best, else the newest.
+
+    Raises:
+        ConfigError: the run has none.
+    """
+    found = folder / "checkpoints" / "best"
+    return found if (found / "model.safetensors").exists() else last_checkpoint(folder)
+
+
 def build_model(settings: TrainConfig[Any]) -> nn.Module:
     """The network of a run with fresh weights, prepared for quantisation after --qat."""
     module = plugins.load("learning.models", settings.model)
@@ -208,13 +277,13 @@ def build_model(settings: TrainConfig[Any]) -> nn.Module:
 
 
 def load_run(folder: Path) -> LoadedRun:
-    """Load the newest checkpoint of a run, ready to predict.
+    """Load the checkpoint of a run that validated best, else its newest one, ready to predict.
 
     Raises:
         ConfigError: not a run, no checkpoint, or weights that do not fit.
     """
     settings = read_settings(folder)
-    checkpoint = last_checkpoint(folder)
+    checkpoint = chosen_checkpoint(folder)
     model = build_model(settings)
     load_weights(model, checkpoint)
     if settings.qat:
@@ -222,14 +291,19 @@ def load_run(folder: Path) -> LoadedRun:
     return LoadedRun(
         folder=folder,
         settings=settings,
-        step=int(checkpoint.resolve().name.removeprefix("step_")),
+        step=_step_of(checkpoint),
         model=model.eval(),
-        about=_about(folder / "env.json"),
+        about=read_about(folder),
     )
 
 
-def _about(path: Path) -> dict[str, Any]:
-    """env.json: versions, commit, hand model; empty where there is none."""
+def read_about(folder: Path) -> dict[str, Any]:
+    """env.json: versions, commit, hand model; empty where there is none.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
+    path = folder / "env.json"
     if not path.exists():
         return {}
     try:

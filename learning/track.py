@@ -10,14 +10,12 @@ from typing import Any
 
 from learning import runs
 
-METRICS = "metrics.jsonl"
-
 
 class Track:
     """Open log of a run."""
 
     def __init__(self, folder: Path, writer: Any | None) -> None:
-        self._path, self._writer = folder / METRICS, writer
+        self._path, self._writer = folder / runs.METRICS, writer
 
     def add(self, step: int, figures: Mapping[str, float]) -> None:
         """Add the figures of a step.
@@ -40,7 +38,7 @@ def track(folder: Path, step: int) -> Iterator[Track]:
         folder: of the run.
         step: steps trained so far.
     """
-    path = folder / METRICS
+    path = folder / runs.METRICS
     if path.exists():
         kept = [line for line in path.read_text(encoding="utf8").splitlines(keepends=True) if _step_of(line) <= step]
         with runs.writing(path):

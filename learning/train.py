@@ -15,6 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from dataset_tools import mix
 from hoi_core import config, log
 from hoi_core.errors import ConfigError, FitError
 from hoi_core.types import Batch
@@ -85,6 +86,7 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     task = task_of(settings.model)
     shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
     dataset = HandDataset(settings.dataset, root, "train", shown, augment=settings.augment, seed=settings.seed)
+    settings = _counted(settings, dataset)
     fabric = Fabric(accelerator=settings.device, devices=settings.processes, precision=settings.precision)
     fabric.launch()
     fabric.seed_everything(settings.seed, verbose=False)
@@ -117,6 +119,14 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
         parameters=sum(p.numel() for p in trainable),
         first_process=fabric.is_global_zero,
     )
+
+
+def _counted(settings: TrainConfig[Any], dataset: HandDataset) -> TrainConfig[Any]:
+    """The settings with --epochs as steps."""
+    if settings.epochs is None:
+        return settings
+    epoch = len(mix.epoch_order(dataset.sizes, dataset.weights, settings.seed, 0))
+    return replace(settings, steps=math.ceil(settings.epochs * epoch / settings.batch_size), epochs=None)
 
 
 def _folder(fabric: Fabric, settings: TrainConfig[Any]) -> Path:
@@ -250,3 +260,11 @@ def _progress(batches: Iterable[Batch], run: _Run) -> Iterator[Batch]:
         for batch in batches:
             yield batch
             bar.advance(task)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from learning.command import main
+
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Presets of `hoi-train --config NAME`: one YAML file each, with those settings that differ from the defaults."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hoi_core.plugins import unknown_name
+
+_HERE = Path(__file__).parent
+
+
+def names() -> dict[str, str]:
+    """Name -> what it is for, its first line of comment."""
+    return {path.stem: _first_comment(path) for path in sorted(_HERE.glob("*.yaml"))}
+
+
+def find(name: Path) -> Path:
+    """The file that `--config` names: a path, else a preset.
+
+    Raises:
+        ConfigError: neither of both.
+    """
+    if name.exists() or name.suffix or len(name.parts) > 1:
+        return name
+    path = _HERE / f"{name}.yaml"
+    if not path.exists():
+        raise unknown_name("preset", str(name), names())
+    return path
+
+
+def _first_comment(path: Path) -> str:
+    return path.read_text(encoding="utf8").split("\n", 1)[0].removeprefix("#").strip()

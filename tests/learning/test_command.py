@@ -1,0 +1,41 @@
+"""The command line of training: presets, and what an earlier run hands on."""
+
+import math
+
+import pytest
+
+from dataset_tools.readers import _tiny_ours
+from hoi_core.errors import ConfigError
+from learning import command, presets, train
+from learning.config import TrainConfig, settings_from
+from learning.models import splite
+
+
+@pytest.mark.parametrize("name", presets.names())
+def test_every_preset_is_read_and_says_what_it_is_for(name):
+    found = command._defaults(["--config", name])
+    assert presets.names()[name]
+    assert isinstance(found, TrainConfig)
+    assert found.config is None
+
+
+def test_flags_win_over_a_preset_and_an_unknown_one_is_named(monkeypatch, capsys):
+    trained = []
+    monkeypatch.setattr(train, "train", trained.append)
+    assert command.main(["--config", "splite_paper", "--lr", "5e-4"]) == 0
+    (settings,) = trained
+    assert (settings.lr, settings.batch_size, settings.epochs, settings.schedule) == (5e-4, 32, 38, "step")
+    assert command.main(["--config", "splite_papr"]) == 2
+    assert "splite_paper" in capsys.readouterr().err
+
+
+def test_epochs_become_steps(tmp_path):
+    data = _tiny_ours.write(tmp_path, frames=5)  # one sequence of the two is for training
+    settings = TrainConfig(net=splite.Config(), data=data, batch_size=3, epochs=2.5)
+    from learning.data import DataConfig, HandDataset
+
+    dataset = HandDataset("ours:0.8", data, "train", DataConfig())
+    counted = train._counted(settings, dataset)
+    assert (counted.steps, counted.epochs) == (math.ceil(2.5 * 4 / 3), None)
+    with pytest.raises(ConfigError, match="--epochs"):
+        settings_from({"epochs": 0}, "here")
