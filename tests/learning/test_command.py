@@ -1,10 +1,10 @@
 """The command line of training: presets, and what an earlier run hands on."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 
-from dataset_tools.readers import _tiny_ours
 from hoi_core.errors import ConfigError
 from learning import command, presets, train
 from learning.config import TrainConfig, settings_from
@@ -29,13 +29,10 @@ def test_flags_win_over_a_preset_and_an_unknown_one_is_named(monkeypatch, capsys
     assert "splite_paper" in capsys.readouterr().err
 
 
-def test_epochs_become_steps(tmp_path):
-    data = _tiny_ours.write(tmp_path, frames=5)  # one sequence of the two is for training
-    settings = TrainConfig(net=splite.Config(), data=data, batch_size=3, epochs=2.5)
-    from learning.data import DataConfig, HandDataset
-
-    dataset = HandDataset("ours:0.8", data, "train", DataConfig())
+def test_epochs_become_steps():
+    dataset = SimpleNamespace(sizes=[5, 10], weights=[0.8, 1.0])  # 4 and 10 samples in an epoch
+    settings = TrainConfig(net=splite.Config(), batch_size=3, epochs=2.5)
     counted = train._counted(settings, dataset)
-    assert (counted.steps, counted.epochs) == (math.ceil(2.5 * 4 / 3), None)
+    assert (counted.steps, counted.epochs) == (math.ceil(2.5 * 14 / 3), None)
     with pytest.raises(ConfigError, match="--epochs"):
         settings_from({"epochs": 0}, "here")

@@ -272,20 +272,49 @@ def test_a_folder_that_is_no_run_is_left_alone(tmp_path):
         assert runs.new_folder(settings) == tmp_path / f"{name}_2"
 
 
-def test_a_full_disk_keeps_the_checkpoint_before(made, monkeypatch):
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    run = made["base"] / "full"
-    settings = replace(made["settings"], out=run, steps=4, save_every=2)
-    train(settings)
+    model = torch.nn.Linear(1, 1)
+    for step in (2, 4):
+        runs.save_checkpoint(tmp_path, step, model, {})
     monkeypatch.setattr(runs.torch, "save", full)
     with pytest.raises(StorageError, match="No space left"):
-        runs.save_checkpoint(run, 9, torch.nn.Linear(1, 1), {})
-    assert sorted(p.name for p in (run / "checkpoints").iterdir()) == ["last", "step_000002", "step_000004"]
-    assert runs.load_run(run).step == 4
+        runs.save_checkpoint(tmp_path, 9, model, {})
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["last", "step_000004"]
+    assert (tmp_path / "checkpoints" / "last").resolve().name == "step_000004"
+    (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="cannot write"):
-        runs.describe(made["base"] / "float" / "config.yaml" / "below", settings, {})
+        runs.describe(tmp_path / "file" / "below", TrainConfig(net=splite.Config()), {})
+
+
+def test_an_older_checkpoint_makes_room_on_a_full_disk(tmp_path, monkeypatch, caplog):
+    model, write = torch.nn.Linear(1, 1), torch.save
+    for step in (2, 4):
+        runs.save_checkpoint(tmp_path, step, model, {})
+
+    def fits_without_the_first(*arguments):
+        if (tmp_path / "checkpoints" / "step_000002").exists():
+            raise OSError(28, "No space left on device")
+        write(*arguments)
+
+    monkeypatch.setattr(runs.torch, "save", fits_without_the_first)
+    runs.save_checkpoint(tmp_path, 6, model, {})
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["last", "step_000004", "step_000006"]
+    assert "disk was full" in caplog.text
+
+
+def test_the_newest_and_the_best_checkpoints_stay(tmp_path):
+    model = torch.nn.Linear(1, 1)
+    for step in range(1, 6):
+        runs.save_checkpoint(tmp_path, step, model, {}, best=step == 2, keep=2)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
+        "best", "last", "step_000002", "step_000004", "step_000005",
+    ]  # fmt: skip
+    assert runs.best_step(tmp_path) == 2
+    assert runs.chosen_checkpoint(tmp_path).resolve().name == "step_000002"
+    assert runs.last_checkpoint(tmp_path).resolve().name == "step_000005"
 
 
 def test_ctrl_c_saves(made, monkeypatch):
