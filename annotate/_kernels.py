@@ -68,7 +68,7 @@ def _fill(p, m, direction, constants, frame, carried, row):  # type: ignore[no-u
 
 
 @numba.njit(cache=True, fastmath=True)
-def _meet(x, y, z, view, eye):  # type: ignore[no-untyped-def]
+def meet(x, y, z, view, eye):  # type: ignore[no-untyped-def]
     """Where a view's corrected camera meets a point, m, world."""
     r0, r1, r2 = x - eye[0], y - eye[1], z - eye[2]
     return (
@@ -93,7 +93,7 @@ def observed(points, table, view, eye):  # type: ignore[no-untyped-def]
     for k in range(len(moment)):
         late, x = lag[k] + view[0], table[moment[k], point[k]]
         v = velocity[k]
-        out[k, 0], out[k, 1], out[k, 2] = _meet(x[0] + late * v[0], x[1] + late * v[1], x[2] + late * v[2], view, eye)
+        out[k, 0], out[k, 1], out[k, 2] = meet(x[0] + late * v[0], x[1] + late * v[1], x[2] + late * v[2], view, eye)
     return out
 
 
@@ -119,7 +119,7 @@ def plane_rows(points, table, camera, planes, scales, out):  # type: ignore[no-u
     for k in range(len(moment)):
         late, x = lag[k] + view[0], table[moment[k], point[k]]
         v = velocity[k]
-        x0, x1, x2 = _meet(x[0] + late * v[0], x[1] + late * v[1], x[2] + late * v[2], view, eye)
+        x0, x1, x2 = meet(x[0] + late * v[0], x[1] + late * v[1], x[2] + late * v[2], view, eye)
         n, t = normals[k], targets[k]
         away = n[0] * (x0 - t[0]) + n[1] * (x1 - t[1]) + n[2] * (x2 - t[2]) + view[7] * by_bias[k]
         squared = (away / sigma) ** 2

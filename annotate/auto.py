@@ -8,6 +8,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,16 @@ from annotate import labels
 from annotate.carried import keep_settled, settled, with_clicks, with_notes
 from annotate.depth_frames import depth_kept
 from annotate.document.lock import WriteLock
-from annotate.hand_fit import FirstGuess, HandConfig, HandFit, first_fit, first_guess, fit_again, joint_covariance
+from annotate.hand_fit import (
+    FirstGuess,
+    HandConfig,
+    HandFit,
+    first_fit,
+    first_guess,
+    fit_again,
+    joint_covariance,
+    noise_levels,
+)
 from annotate.keypoints import Keypoints
 from annotate.objects import ObjectFit, fit_objects
 from annotate.participant import own_share, remember_shape, shape_prior
@@ -239,7 +249,11 @@ def fit_revision(
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
     with depth_kept(capture):
         fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.6), earlier)
-        objects, why = _object_fits(folder.parents[1], capture, before, fits, part(tell, 0.6, 0.8))
+        # Objects are followed from moment to moment on one core; the other one finds the hands' noise levels meanwhile.
+        with ThreadPoolExecutor(1, thread_name_prefix="noise") as beside:
+            levels = beside.submit(lambda: {side: noise_levels(fit) for side, fit in fits.items()})
+            objects, why = _object_fits(folder.parents[1], capture, before, fits, part(tell, 0.6, 0.8))
+            fits = levels.result()
     fits = _joint_fits(fits, objects, part(tell, 0.8, 0.95))
     tell(0.95, "uncertainty")
     revision = _with_objects(_revision(capture, keypoints, fits, failures, before, config), objects, before)

@@ -12,7 +12,6 @@ from annotate.hand import HandState
 from annotate.objects._match import hand_distance
 from annotate.objects.solid import Solid
 from annotate.parts import moment_parts
-from hoi_core import camera as cameras
 from hoi_core.types import F64, I64, Bool
 
 _CLEARLY_M = 0.002
@@ -54,9 +53,7 @@ def _solid_distance(points_m: F64, moment: np.ndarray, solid: Solid) -> F64:
     """(K,) m from an object's surface; infinite beyond the gate and where the object is not known."""
     known = np.asarray(np.isfinite(solid.T_world_obj).all((-1, -2)))[moment]
     out = np.full(len(points_m), np.inf)
-    to_object = cameras.inverse_rigid(solid.T_world_obj[moment[known]])
-    local = (to_object[:, :3, :3] @ points_m[known, :, None])[..., 0] + to_object[:, :3, 3]
-    distance, _ = solid.mesh.grid.at(local)
+    distance, _ = solid.distance_m(points_m[known], moment[known])
     out[known] = np.where(np.abs(distance) < _GATE_M, np.abs(distance), np.inf)
     return out
 

@@ -14,7 +14,7 @@ from annotate.equations import DOF, VIEW_UNKNOWNS, NormalEquations
 from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
 from annotate.hand import HandState
-from annotate.lasting import Offsets, followed, lasting_covariance, times
+from annotate.lasting import Offsets, followed, lasting_covariance, squared, times
 from annotate.stage import SEQUENCE
 from annotate.terms import keypoints2d
 from hoi_core import rotation
@@ -67,7 +67,7 @@ def joint_covariance(
         # A change of the shared unknowns drags the moment's own along: both act on the joint.
         through = -times(slopes, moved)
         through[..., :N_BETAS] += by_shape
-        cov = through @ shared @ np.swapaxes(through, -1, -2)
+        cov = squared(through, shared)
         if evidence is not None and terms is not None:
             cov += lasting_covariance(result, evidence, terms, slopes, by_shape)
             if not evidence.two_views:

@@ -19,7 +19,7 @@ from annotate.fit import FitResult, Term
 from annotate.hand import Hand, HandState, from_mano, state_from_axis_angle
 from annotate.initialise import initialise, spread
 from annotate.masks import with_silhouettes
-from annotate.noise import calibrate
+from annotate.noise import calibrate_depth, calibrate_motion
 from annotate.objects.solid import Solid
 from annotate.participant import with_shape
 from annotate.stage import SEQUENCE
@@ -198,13 +198,19 @@ def _coarse(evidence: Evidence, guess: FirstGuess) -> tuple[Evidence, FitState, 
     return replace(evidence, clouds=clouds), guess.state, terms
 
 
+def noise_levels(fitted: HandFit) -> HandFit:
+    """The fit with noise levels as they show, those of depth apart: these wait for what else is there."""
+    terms = calibrate_motion(fitted.result, fitted.evidence, fitted.terms)
+    return replace(fitted, terms=terms)
+
+
 def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, Solid], tell: Tell) -> HandFit:
     """Fit on from where a hand is, with noise levels as they show and knowing what else is there.
 
     The hand neither takes the depth points of the others nor sinks into them.
 
     Args:
-        fitted: the hand so far.
+        fitted: the hand so far, from `noise_levels`.
         hands: the other hands.
         solids: the objects.
         tell: told how far it is.
@@ -212,7 +218,7 @@ def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, 
     evidence, own = fitted.evidence, fitted.hands
     clouds = {v: without_rivals(cloud, own, hands, list(solids.values())) for v, cloud in evidence.clouds.items()}
     evidence = replace(evidence, clouds=clouds, solids=solids)
-    terms = calibrate(fitted.result, evidence, fitted.terms)
+    terms = calibrate_depth(fitted.result, evidence, fitted.terms)
     result = fitting.fit(
         evidence,
         fitted.result.state,

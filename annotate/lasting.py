@@ -97,7 +97,7 @@ def lasting_covariance(
         if turned is not None:
             for j in range(N_JOINTS):
                 through[:, j, :, 3 * j : 3 * j + 3] -= turned[:, j]
-        out += through @ spread @ np.swapaxes(through, -1, -2)
+        out += squared(through, spread)
     return out
 
 
@@ -105,6 +105,16 @@ def times(slopes: F64, columns: F64) -> F64:
     """`slopes @ columns` of each moment. `(M, 21, 3, 51), (M, 51, E) -> (M, 21, 3, E)`."""
     moments, joints, axes, width = slopes.shape
     return (slopes.reshape(moments, -1, width) @ columns).reshape(moments, joints, axes, -1)
+
+
+def squared(slopes: F64, covariance: F64) -> F64:
+    """`slopes @ covariance @ slopes'`, `(M, 21, 3, 3)`: one large product is faster than many small ones.
+
+    `(M, 21, 3, E), (E, E)`.
+    """
+    errors = len(covariance)
+    spread = (slopes.reshape(-1, errors) @ covariance).reshape(slopes.shape)
+    return np.asarray(spread @ np.swapaxes(slopes, -1, -2))
 
 
 def followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:

@@ -59,21 +59,40 @@ def calibrate(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) 
         half of the moments have keypoints: between clicks on a few frames the hand goes as smoothly as it was told to,
         so what is left over says nothing of how it moves, and too little of the clicks.
     """
-    out = dict(terms)
-    if float(evidence.seen.any((1, 2)).mean()) < _DENSE:
-        return out
+    return calibrate_depth(result, evidence, calibrate_motion(result, evidence, terms))
+
+
+def calibrate_motion(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) -> dict[str, Term]:
+    """The part of `calibrate` that does not look at depth points: keypoints, accelerations and the relaxed hand."""
+    if not _enough(evidence):
+        return dict(terms)
     draws = draw(result, _DRAWS)
     estimates: dict[str, Callable[[FitResult, Evidence, Any, Draws], Any]] = {
         "keypoints2d": _keypoints,
-        "depth": _depth,
         "smooth": _accelerations,
         "pose_prior": _relaxed,
     }
+    out = dict(terms)
     for name, estimate in estimates.items():
-        if name in terms and terms[name].config.weight > 0:
-            config = estimate(result, evidence, terms[name].config, draws)
-            out[name] = replace(terms[name], config=config)
+        if _counts(terms, name):
+            out[name] = replace(terms[name], config=estimate(result, evidence, terms[name].config, draws))
     return out
+
+
+def calibrate_depth(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) -> dict[str, Term]:
+    """The part of `calibrate` that looks at depth points."""
+    out = dict(terms)
+    if _enough(evidence) and _counts(terms, "depth"):
+        out["depth"] = replace(terms["depth"], config=_depth(result, evidence, terms["depth"].config))
+    return out
+
+
+def _enough(evidence: Evidence) -> bool:
+    return float(evidence.seen.any((1, 2)).mean()) >= _DENSE
+
+
+def _counts(terms: Mapping[str, Term], name: str) -> bool:
+    return name in terms and terms[name].config.weight > 0
 
 
 def _keypoints(result: FitResult, evidence: Evidence, config: keypoints2d.Config, draws: Draws) -> keypoints2d.Config:
@@ -133,7 +152,7 @@ def _likeness(miss: F64, moved: F64, seen: Bool) -> float:
     return float(np.clip(both / own, 0.0, _MOST_ALIKE)) if own > 0 else 0.0
 
 
-def _depth(result: FitResult, evidence: Evidence, config: depth.Config, draws: Draws) -> depth.Config:
+def _depth(result: FitResult, evidence: Evidence, config: depth.Config) -> depth.Config:
     """Error of a point, and a weight for errors that points of one region of the skin share."""
     found = depth.distances(config, evidence, result.state, SEQUENCE[-1])
     distance_m = np.concatenate([part.distance_m for part in found] or [np.zeros(0)])

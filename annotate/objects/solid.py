@@ -28,19 +28,30 @@ class Solid:
         """(M, S, 3) m points spread over its surface, world; NaN where it is not known."""
         return cameras.transform(self.T_world_obj, self.mesh.samples_m)
 
-    def distance_m(self, points_m: F64) -> tuple[F64, F64]:
-        """Signed distance to its surface, negative inside, and the outward direction.
+    def reached(self, points_m: F64, reach_m: float) -> tuple[I64, I64]:
+        """Moments and numbers, `(K,)` each, of the points that may lie within reach of its surface, or inside.
 
         Args:
             points_m: `(M, N, 3)` m, world.
+            reach_m: m.
+        """
+        T, centre = self.T_world_obj, self.mesh.centre_m
+        away = points_m - (T[:, :3, :3] @ centre + T[:, :3, 3])[:, None]
+        squared = np.einsum("mni,mni->mn", away, away)
+        with np.errstate(invalid="ignore"):
+            moment, point = np.nonzero(squared <= (self.mesh.radius_m + reach_m) ** 2)
+        return moment, point
+
+    def distance_m(self, points_m: F64, moment: I64) -> tuple[F64, F64]:
+        """Signed distance to its surface, negative inside, and the outward direction.
+
+        Args:
+            points_m: `(K, 3)` m, world.
+            moment: `(K,)` when; only where the object is known.
 
         Returns:
-            `(M, N)` m and `(M, N, 3)` unit vectors in the world; NaN where it is not known.
+            `(K,)` m and `(K, 3)` unit vectors in the world.
         """
-        known = np.isfinite(self.T_world_obj).all((-1, -2))
-        distance, outward = np.full(points_m.shape[:2], np.nan), np.full(points_m.shape, np.nan)
-        if known.any():
-            T = self.T_world_obj[known]
-            distance[known], local = self.mesh.grid.at(cameras.transform(cameras.inverse_rigid(T), points_m[known]))
-            outward[known] = local @ np.swapaxes(T[:, :3, :3], -1, -2)
-        return distance, outward
+        T = self.T_world_obj[moment]
+        distance, outward = self.mesh.grid.at(np.einsum("kji,kj->ki", T[:, :3, :3], points_m - T[:, :3, 3]))
+        return distance, np.einsum("kij,kj->ki", T[:, :3, :3], outward)

@@ -196,9 +196,10 @@ def _problem(
     solid = Solid(mesh, start.poses(mesh.centre_m))
     palms: dict[str, tuple[F64, Bool]] = {}
     for side, hand in scene.hands.items():
-        distance, _ = solid.distance_m(hand.vertices_m)
-        with np.errstate(invalid="ignore"):
-            touching = (distance < _TOUCHING_M).sum(1) >= _FEWEST_TOUCHING
+        moment, point = solid.reached(hand.vertices_m, _TOUCHING_M)
+        distance, _ = solid.distance_m(hand.vertices_m[moment, point], moment)
+        touches = np.bincount(moment[distance < _TOUCHING_M], minlength=len(t_ns))
+        touching = touches >= _FEWEST_TOUCHING
         palms[side] = palm_poses(hand), touching
     return Problem(mesh, (t_ns - t_ns[0]) * _NS, clouds, _clicks(scene, mesh, points), palms, held)
 

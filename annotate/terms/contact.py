@@ -50,10 +50,10 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
     vertices = state.hands.vertices_m
     rows = []
     for solid in evidence.solids.values():
-        distance, outward = solid.distance_m(vertices)
-        with np.errstate(invalid="ignore"):
-            moment, point = np.nonzero(distance < -config.slack_m)
-        rows.append((moment, point, outward[moment, point], distance[moment, point] + config.slack_m))
+        moment, point = solid.reached(vertices, 0.0)
+        distance, outward = solid.distance_m(vertices[moment, point], moment)
+        deep = distance < -config.slack_m
+        rows.append((moment[deep], point[deep], outward[deep], distance[deep] + config.slack_m))
     moment, point, outward, beyond = (np.concatenate(column) for column in zip(*rows, strict=True))
     if not len(moment):
         return None

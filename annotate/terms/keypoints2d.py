@@ -11,9 +11,9 @@ from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.stage import Stage
 from annotate.state import FitState, Points, add_rows, eye, geman_mcclure, observed, velocities
+from annotate.terms._pixels import pixel_rows
+from annotate.terms._projection import project_with_slope
 from hoi_core.types import F64, I64, Camera
-
-_NEAREST_M = 0.05
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def reprojection(evidence: Evidence, state: FitState) -> tuple[F64, F64]:
     slope = np.zeros((*evidence.seen.shape, 2, 3))
     for v, camera in enumerate(evidence.cameras):
         points, joint = _seen(evidence, state, v)
-        projected, by_point = _project(camera, observed(state, points))
+        projected, by_point = project_with_slope(camera, observed(state, points))
         miss_px[points.moment, v, joint] = projected - evidence.keypoints_px[points.moment, v, joint]
         slope[points.moment, v, joint] = by_point
     return miss_px, slope
@@ -104,27 +104,13 @@ def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations 
     for camera, points, pixels, expected in prepared.views:
         if not len(pixels):
             continue
-        projected, slope = _project(camera, observed(state, points))
-        sigma_px = expected[:, None]
-        residual = (projected - pixels) / sigma_px
-        cost, robust = geman_mcclure((residual**2).sum(-1), prepared.scale)
-        total += 0.5 * prepared.weight * float(cost.sum())
+        errors, slopes, weights = (np.empty((len(pixels), *more)) for more in ((2,), (2, 3), ()))
+        which = (points.moment, points.point, points.velocity, points.lag_s)
+        lens = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
+        looks = (state.views[points.view], points.eye_m, np.ascontiguousarray(camera.T_cam_world), lens)
+        seen = (pixels, expected, prepared.weight, prepared.scale)
+        total += pixel_rows(which, state.hands.points_m, looks, seen, (errors, slopes, weights))
         if equations is not None:
-            both = (
-                (slope / sigma_px[..., None]).reshape(-1, 3),
-                residual.ravel(),
-                np.repeat(prepared.weight * robust, 2),
-            )
-            add_rows(equations, state, points.twice(), *both)
+            rows = (slopes.reshape(-1, 3), errors.ravel(), np.repeat(weights, 2))
+            add_rows(equations, state, points.twice(), *rows)
     return total
-
-
-def _project(camera: Camera, points_m: F64) -> tuple[F64, F64]:
-    """Pixels of world points and their derivative. `(K, 3) m -> (K, 2) px, (K, 2, 3) px/m`."""
-    T = camera.T_cam_world
-    x = points_m @ T[:3, :3].T + T[:3, 3]
-    z = np.maximum(x[:, 2:], _NEAREST_M)  # a hand that the first guess put behind the camera can come back
-    focal = np.array([camera.fx, camera.fy])
-    pixels = x[:, :2] / z * focal + [camera.cx, camera.cy]
-    slope = (focal[:, None] * T[:2, :3])[None] - (x[:, :2] / z * focal)[..., None] * T[2, :3]
-    return pixels, slope / z[..., None]

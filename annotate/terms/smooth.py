@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotate.equations import DOF, NormalEquations
+from annotate.equations import NormalEquations
 from annotate.evidence import Evidence
 from annotate.hand import BLOCKS, HandState
-from annotate.rotation_slopes import right_jacobian_inverse
+from annotate.parts import moment_parts
 from annotate.stage import Stage
 from annotate.state import FitState
-from hoi_core import rotation
+from annotate.terms import _turns
 from hoi_core.types import F64
 
 
@@ -88,56 +88,33 @@ def accelerations(hands: HandState, t_s: F64) -> tuple[F64, tuple[F64, F64, F64]
     Returns:
         `(M - 2, 17, 3)`, and three times `(M - 2, 17, 3, 3)`.
     """
-    residual, slopes = _residual(hands, *_factors(t_s))
-    return residual, _slopes(*slopes)
+    residual, slopes = _accelerations(hands, *_factors(t_s), sloped=True)
+    return residual, (slopes[0], slopes[1], slopes[2])
 
 
-def _residual(hands: HandState, before: F64, after: F64) -> tuple[F64, tuple[F64, F64, F64, F64]]:
+def _accelerations(hands: HandState, before: F64, after: F64, *, sloped: bool) -> tuple[F64, F64]:
+    """Accelerations `(M - 2, 17, 3)` and, where wanted, their derivatives `(3, M - 2, 17, 3, 3)`."""
     trans, R = hands.trans_m, hands.rotations
-    before, after = before[:, None, None], after[:, None, None]
-    middle = np.swapaxes(R[1:-1], -1, -2)
-    back, ahead = rotation.log_so3(middle @ R[:-2]), rotation.log_so3(middle @ R[2:])
-    residual = np.empty((len(R) - 2, BLOCKS, 3))
-    residual[:, 0] = before[:, 0] * (trans[:-2] - trans[1:-1]) + after[:, 0] * (trans[2:] - trans[1:-1])
-    residual[:, 1:] = before * back + after * ahead
-    return residual, (before[..., None], after[..., None], back, ahead)
+    rows = len(R) - 2
+    residual, slopes = np.empty((rows, BLOCKS, 3)), np.empty((3, rows if sloped else 0, BLOCKS, 3, 3))
+    back, ahead = before[:, None], after[:, None]
+    residual[:, 0] = back * (trans[:-2] - trans[1:-1]) + ahead * (trans[2:] - trans[1:-1])
+    if sloped:
+        factors = np.stack([before, -before - after, after])
+        slopes[:, :, 0] = factors[..., None, None] * np.eye(3)
+    turns = (residual[:, 1:], slopes[:, :, 1:])
+    for _ in moment_parts(lambda span: _turns.accelerations(R, before, after, *turns, span), rows):
+        pass
+    return residual, slopes
 
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:
     """Cost of the accelerations; adds to `equations` where given."""
-    residual, steps = _residual(state.hands, prepared.before, prepared.after)
+    wanted = equations is not None
+    residual, slopes = _accelerations(state.hands, prepared.before, prepared.after, sloped=wanted)
     if equations is not None:
-        _add(prepared, equations, residual, _slopes(*steps))
+        system = (equations.H, equations.g, equations.near, equations.far)
+        rows = (residual, slopes, prepared.weights)
+        for _ in moment_parts(lambda span: _turns.add_accelerations(*rows, system, span), len(equations.H)):
+            pass
     return 0.5 * float((prepared.weights[..., None] * residual**2).sum())
-
-
-def _slopes(before: F64, after: F64, back: F64, ahead: F64) -> tuple[F64, F64, F64]:
-    """Derivatives of the residual by the steps at the three moments, `(M - 2, 17, 3, 3)` each."""
-    moments = len(back)
-    out = [np.empty((moments, BLOCKS, 3, 3)) for _ in range(3)]
-    out[0][:, 0] = np.eye(3) * before[:, 0]
-    out[2][:, 0] = np.eye(3) * after[:, 0]
-    out[1][:, 0] = -out[0][:, 0] - out[2][:, 0]
-    out[0][:, 1:] = before * right_jacobian_inverse(back)
-    out[2][:, 1:] = after * right_jacobian_inverse(ahead)
-    # The middle rotation enters inverted: its step acts from the left, and the left Jacobian is the right one's
-    # transpose.
-    out[1][:, 1:] = -np.swapaxes(out[0][:, 1:] + out[2][:, 1:], -1, -2)
-    return out[0], out[1], out[2]
-
-
-def _add(prepared: _Prepared, equations: NormalEquations, residual: F64, slopes: tuple[F64, F64, F64]) -> None:
-    moments = len(equations.H)
-    weights = prepared.weights[..., None, None]
-    H = equations.H
-    for i in range(3):
-        at = slice(i, moments - 2 + i)
-        weighted = np.swapaxes(slopes[i], -1, -2) * weights
-        equations.g[at] += (weighted @ residual[..., None])[..., 0].reshape(-1, DOF)
-        own = weighted @ slopes[i]
-        for b in range(BLOCKS):
-            H[at, 3 * b : 3 * b + 3, 3 * b : 3 * b + 3] += own[:, b]
-    later = [np.swapaxes(slopes[i], -1, -2) * weights for i in range(3)]
-    equations.near[: moments - 2] += later[1] @ slopes[0]
-    equations.near[1:] += later[2] @ slopes[1]
-    equations.far[:] += later[2] @ slopes[0]

@@ -12,9 +12,9 @@ from annotate.objects.mesh import SolidMesh, solid_mesh
 from annotate.objects.solid import Solid
 from annotate.stage import Stage
 from annotate.state import FitState
-from annotate.terms import depth
+from annotate.terms import _turns, depth
 from hoi_core import camera as cameras
-from hoi_core import plugins
+from hoi_core import plugins, rotation
 from hoi_core.conventions import N_BETAS
 from hoi_core.render import Mesh, render_depth, window_of
 from hoi_core.scene import objects
@@ -172,3 +172,18 @@ def test_the_arm_behind_the_wrist_does_not_pull(scene) -> None:
     stage = Stage(4.0, 0.01)
     assert (depth.match(arm, made.truth, stage.gate_m) >= 0).any()
     assert not sum(len(part.distance_m) for part in depth.distances(depth.Config(), evidence, made.truth, stage))
+
+
+def test_accelerations_of_rotations_are_those_of_their_logarithms() -> None:
+    """Small turns and turns of almost half a circle, against numpy's own logarithm."""
+    rng = np.random.default_rng(0)
+    R = rotation.exp_so3(rng.normal(size=(30, 2, 3)) * 1.5)
+    R[5], R[7] = R[6], R[6] @ rotation.exp_so3(rng.normal(size=(2, 3)) * 1e-6)
+    R[9] = R[10] @ rotation.exp_so3((np.pi - 1e-4) * np.eye(3)[:2])
+    before, after = rng.uniform(0.5, 1.5, (2, 28))
+    found = np.empty((28, 2, 3))
+    _turns.accelerations(R, before, after, found, np.empty((3, 0, 2, 3, 3)), (0, 28))
+    middle = np.swapaxes(R[1:-1], -1, -2)
+    back, ahead = rotation.log_so3(middle @ R[:-2]), rotation.log_so3(middle @ R[2:])
+    expected = before[:, None, None] * back + after[:, None, None] * ahead
+    np.testing.assert_allclose(found, expected, atol=1e-9)

@@ -245,9 +245,12 @@ def test_a_solid_is_where_its_pose_is():
     solid = Solid(mesh, np.stack([T, np.full((4, 4), np.nan), np.eye(4)]))
     local = np.array([[0.05, 0.05, 0.105], [0.05, 0.05, 0.09]])
     points = np.stack([cameras.transform(T, local), local, local])
-    distance, outward = solid.distance_m(points)
-    np.testing.assert_allclose(distance[[0, 2]], [[0.005, -0.01]] * 2, atol=3e-4)
-    assert np.isnan(distance[1]).all()
-    np.testing.assert_allclose(outward[0], np.tile(T[:3, 2], (2, 1)), atol=0.05)
+    moment, point = solid.reached(points, 0.0)
+    assert set(zip(moment, point, strict=True)) == {(0, 0), (0, 1), (2, 0), (2, 1)}, "where it is known"
+    distance, outward = solid.distance_m(points[moment, point], moment)
+    np.testing.assert_allclose(distance, [0.005, -0.01] * 2, atol=3e-4)
+    np.testing.assert_allclose(outward[:2], np.tile(T[:3, 2], (2, 1)), atol=0.05)
+    away = points + T[:3, 2] * (mesh.radius_m + 0.02)
+    assert not set(solid.reached(away, 0.0)[0]) & {0}, "a ball's radius above the top nothing is within reach"
     assert solid.taken(np.array([2])).T_world_obj.shape == (1, 4, 4)
     assert np.isnan(solid.surface_m()[1]).all()
