@@ -1,0 +1,48 @@
+"""The contract of every file in learning/models: it builds, says what its task asks, learns everywhere, exports."""
+
+import pytest
+import torch
+
+from hoi_core import plugins
+from hoi_core.onnx_session import onnx_session
+from learning import models
+from learning.export import write_onnx
+from learning.tasks import task_of
+
+SMALL = {
+    "splite": [{"width": 8, "head_channels": 32}],
+    "mobrecon": [
+        {"width": 8, "latent": 32},
+        {"width": 8, "latent": 32, "backbone": "resnet18", "decoder": "splite", "input": "edges"},
+    ],
+    "keypoints2d": [{"width": 0.25}],
+    "hand_detector": [{"width": 0.25}],
+}
+CASES = [(name, options) for name in plugins.names("learning.models") for options in SMALL.get(name, [{}])]
+
+
+@pytest.fixture(params=CASES, ids=lambda case: "-".join(str(x) for x in (case[0], *case[1].values())))
+def case(request):
+    name, options = request.param
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    return name, models.build(name, **options)
+
+
+def test_model(case, tmp_path):
+    name, network = case
+    module, outputs = plugins.load("learning.models", name), task_of(name).EXPORTED.OUTPUTS
+    assert module.Config().input in ("edges", "rgb")
+    image = torch.rand(2, 3, 64, 64) * (torch.rand(2, 1, 64, 64) > 0.8)
+    raw = network.train()(image)
+    assert len(raw) == len(outputs)
+    assert all(len(values) == 2 and torch.isfinite(values).all() for values in raw)
+    sum((values * torch.randn_like(values)).sum() for values in raw).backward()
+    still = [key for key, p in network.named_parameters() if p.requires_grad and not (p.grad != 0).any()]
+    assert not still, "weights that nothing depends on"
+    network.eval()
+    write_onnx(network, tmp_path / "model.onnx", 64, outputs)
+    exported = onnx_session(tmp_path / "model.onnx", 1).run(list(outputs), {"image": image.numpy()})
+    with torch.no_grad():
+        for found, expected in zip(exported, network(image), strict=True):
+            torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-4, rtol=1e-3)
