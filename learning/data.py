@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,11 @@ from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.network_input import Input, network_input, pixels_of
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
 from learning.augment import Augment, changed, random_placement, silhouette
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+B = TypeVar("B", bound="DataclassInstance")
 
 _FEWEST_JOINTS = 4  # the fingertips alone tell where the hand is, the wrist alone does not
 _FACES_LOOKED_AT, _LONGEST_EDGE_M = 128, 0.03  # a hand's edges measure 10 mm; vertices in another order lie 80 mm apart
@@ -245,9 +251,9 @@ def as_batch(stacked: Stacked, kind: Input) -> Batch:
     )
 
 
-def to_device(batch: Batch, device: torch.device) -> Batch:
+def to_device(batch: B, device: torch.device) -> B:
     """The batch on another device."""
-    return Batch(**{f.name: getattr(batch, f.name).to(device) for f in fields(batch)})
+    return type(batch)(**{f.name: getattr(batch, f.name).to(device) for f in fields(batch)})
 
 
 class HandDataset(Dataset[Item]):
@@ -328,6 +334,14 @@ class HandDataset(Dataset[Item]):
         number, position = where
         rng = np.random.default_rng([self.seed, position])
         return make_item(self.sample(number), self.config, self.augment, rng)
+
+    def stack(self, items: list[Item]) -> Stacked:
+        """Items one over the other."""
+        return stack(items)
+
+    def as_batch(self, stacked: Stacked) -> Batch:
+        """The same as tensors, the pixels as the network's input."""
+        return as_batch(stacked, self.config.input)
 
 
 def around_hand(sample: Sample, augment: Augment | None, *, in_space: bool = True) -> Sample:
@@ -420,24 +434,30 @@ class InOrder:
             yield [(n, n) for n in range(start, min(self.count, start + self.batch_size))]
 
 
-def loader(dataset: HandDataset, batches: StepSampler | InOrder, workers: int) -> Iterable[Batch]:
-    """A loader of batches; each worker opens the files it reads by itself."""
+def loader(dataset: Any, batches: StepSampler | InOrder, workers: int) -> Iterable[Any]:
+    """A loader of batches; each worker opens the files it reads by itself.
+
+    Args:
+        dataset: a `HandDataset`, or what a task has in its place: with `stack` and `as_batch`.
+        batches: which samples come when.
+        workers: loading processes.
+    """
     _one_thread()
     stacked = DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, collate_fn=stack, worker_init_fn=_one_thread
+        dataset, batch_sampler=batches, num_workers=workers, collate_fn=dataset.stack, worker_init_fn=_one_thread
     )
-    return _Batches(stacked, dataset.config.input)
+    return _Batches(stacked, dataset.as_batch)
 
 
 @dataclass(frozen=True)
 class _Batches:
     """Batches of what loading processes send."""
 
-    stacked: Iterable[Stacked]
-    kind: Input
+    stacked: Iterable[Any]
+    as_batch: Callable[[Any], Any]
 
-    def __iter__(self) -> Iterator[Batch]:
-        return (as_batch(stacked, self.kind) for stacked in self.stacked)
+    def __iter__(self) -> Iterator[Any]:
+        return map(self.as_batch, self.stacked)
 
 
 def _one_thread(worker: int = 0) -> None:

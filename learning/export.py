@@ -19,7 +19,7 @@ from hoi_core import plugins, runtime
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import ExportError, StorageError
 from learning import quantize, runs
-from learning.data import DataConfig, HandDataset, collate
+from learning.data import DataConfig
 from learning.layers.sparse import fold_batch_norms
 from learning.tasks import task_of
 
@@ -163,11 +163,11 @@ def parity(loaded: runs.LoadedRun, exported: runtime.ExportedModel, data: Path, 
     settings = loaded.settings
     task = task_of(settings.model)
     shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
-    dataset = HandDataset(settings.dataset, data, "test", shown)
+    dataset = task.DATA(settings.dataset, data, "test", shown)
     numbers = np.unique(np.linspace(0, len(dataset) - 1, min(samples, len(dataset))).round().astype(int))
     found: dict[str, list[np.ndarray]] = {}
     for n in numbers:
-        batch = collate([dataset[int(n), 0]], shown.input)
+        batch = dataset.as_batch(dataset.stack([dataset[int(n), 0]]))
         ours = tuple(_array(x) for x in loaded.model(batch.image))
         for name, values in task.differences(ours, exported.run(batch.image.numpy()), batch).items():
             found.setdefault(name, []).append(values)

@@ -21,7 +21,7 @@ from hoi_core.errors import ConfigError, FitError
 from hoi_core.types import Batch
 from learning import quantize, runs
 from learning.config import TrainConfig
-from learning.data import DataConfig, HandDataset, StepSampler, loader, to_device
+from learning.data import DataConfig, StepSampler, loader, to_device
 from learning.tasks import Loss, task_of
 from learning.track import Track, track
 
@@ -85,7 +85,7 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     # Some machines' name servers answer slowly: index before any process group starts.
     task = task_of(settings.model)
     shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
-    dataset = HandDataset(settings.dataset, root, "train", shown, augment=settings.augment, seed=settings.seed)
+    dataset = task.DATA(settings.dataset, root, "train", shown, augment=settings.augment, seed=settings.seed)
     settings = _counted(settings, dataset)
     fabric = Fabric(accelerator=settings.device, devices=settings.processes, precision=settings.precision)
     fabric.launch()
@@ -121,7 +121,7 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     )
 
 
-def _counted(settings: TrainConfig[Any], dataset: HandDataset) -> TrainConfig[Any]:
+def _counted(settings: TrainConfig[Any], dataset: Any) -> TrainConfig[Any]:
     """The settings with --epochs as steps."""
     if settings.epochs is None:
         return settings
@@ -174,7 +174,7 @@ def _save(run: _Run) -> None:
     runs.save_checkpoint(run.folder, run.step, run.model, state)
 
 
-def _sampler(run: _Run, dataset: HandDataset) -> StepSampler:
+def _sampler(run: _Run, dataset: Any) -> StepSampler:
     """The steps that are left, this process's share of each."""
     fabric, settings = run.fabric, run.settings
     return StepSampler(

@@ -4,23 +4,24 @@ Training, export and evaluation know no model: the file of a model names its tas
 it is shown.
 
 A task offers `EXPORTED` (the class of `hoi_core` that runs its files and names its outputs), `IN_SPACE` (whether it
-needs joints in space), `losses`, and `differences` between two networks with the largest that are no defect.
+needs joints in space), `DATA` (the dataset that it learns from: `HandDataset` or one with its methods), `losses`, and
+`differences` between two networks with the largest that are no defect.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from torch import Tensor
 
 from hoi_core import plugins
-from hoi_core.types import Batch
 
 Raw = tuple[Tensor, ...]
 """What a network gives, in the order of its task's outputs."""
-Loss = Callable[[Raw, Batch], tuple[Tensor, dict[str, Tensor]]]
-"""Weighted sum of the losses of a batch, and its parts."""
+Loss = Callable[[Raw, Any], tuple[Tensor, dict[str, Tensor]]]
+"""Weighted sum of the losses of a batch of the task's dataset, and its parts."""
 
 
 def task_of(model: str) -> ModuleType:

@@ -13,11 +13,13 @@ from hoi_core.mano import ManoLayer
 from hoi_core.types import F64, Batch
 from learning import losses as terms
 from learning.config import TrainConfig
+from learning.data import HandDataset
 from learning.output import interpret
 from learning.tasks import Loss, Raw
 
 EXPORTED = runtime.HandModel
 IN_SPACE = True
+DATA = HandDataset
 
 LARGEST_MEAN = {"fp32": 0.01, "int8": 5.0}
 """Largest mean difference in joints and vertices, mm, that is no defect. Rounding in int8 flips last bits layer by
