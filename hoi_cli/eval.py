@@ -39,6 +39,8 @@ class Config(Common):
     """Datasets joined by `+`; those it was trained on by default."""
     split: str = "test"
     """Part of the dataset."""
+    input: Literal["rgb", "edge"] = "rgb"
+    """`edge`: show a model of edges the edge image and nothing else, as the sensor does."""
     submission: Path | None = None
     """Write the predictions of an exported model here (.zip), as the evaluation server of --dataset takes them."""
     predictions: Path | None = None
@@ -82,6 +84,7 @@ def _measure_model(settings: Config, path: Path) -> None:
         config.data_root(settings.data),
         settings.split,
         allow_reflection=not settings.proper_rotation,
+        edge_alone=settings.input == "edge",
         workers=settings.workers,
     )
     following = ""

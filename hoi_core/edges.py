@@ -1,6 +1,7 @@
 """Edge images: what the sensor sends and what the network eats.
 
-RGB -> gray -> two thresholded edge maps (Sobel strength, Canny) -> the sandwich [A, B, A] -> x / 255.
+RGB -> gray -> two thresholded edge maps (A Sobel's strength, B Canny's edges) -> the sandwich [A, B, A] -> x / 255.
+Of an edge image alone, as the sensor sends it, both maps are that image: one network eats both.
 A site is a pixel where any channel is not zero; an unthresholded Sobel is non-zero nearly everywhere on real images.
 Every parameter is in `EdgeParams`, which is stored with recordings and models.
 """
@@ -8,7 +9,7 @@ Every parameter is in `EdgeParams`, which is stored with recordings and models.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from hoi_core.errors import ConfigError
 from hoi_core.types import F32, U8, Bool
 
 I16 = NDArray[np.int16]
+Fusion = Literal["sandwich", "edge_gray", "single"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class EdgeParams:
     """Lower hysteresis threshold of Canny, on the unscaled gradient."""
     threshold_canny_high: int = 120
     """Upper hysteresis threshold of Canny, on the unscaled gradient."""
+    fusion: Fusion = "sandwich"
+    """What lies between twice the Sobel strength: `sandwich`, Canny's edges; `edge_gray`, the gray values of the
+    strength's own pixels; `single`, the strength once more."""
 
     def __post_init__(self) -> None:
         if self.blur_px < 0 or not 0 < self.threshold_sobel <= 255:
@@ -46,7 +51,7 @@ class EdgeParams:
                 "Correct the thresholds.",
             )
 
-    def to_dict(self) -> dict[str, float | int]:
+    def to_dict(self) -> dict[str, float | int | str]:
         """Plain values for JSON."""
         return asdict(self)
 
@@ -96,10 +101,27 @@ def fused_input(rgb_crop: U8, params: EdgeParams | None = None) -> F32:
 
 
 def edge_maps(rgb: U8, params: EdgeParams | None = None) -> U8:
-    """Sobel strength and Canny edges of a colour image. `(H, W, 3) -> (2, H, W)`."""
+    """The two maps of a colour image that are fused: Sobel strength, and what `params.fusion` says.
+
+    `(H, W, 3) -> (2, H, W)`.
+    """
     params = params or EdgeParams()
-    dx, dy = _gradient(gray(rgb), params)
-    return np.stack([_sobel(dx, dy, params), _canny(dx, dy, params)])
+    luma = gray(rgb)
+    dx, dy = _gradient(luma, params)
+    strength = _sobel(dx, dy, params)
+    if params.fusion == "sandwich":
+        return np.stack([strength, _canny(dx, dy, params)])
+    return np.stack([strength, strength if params.fusion == "single" else np.where(strength > 0, luma, np.uint8(0))])
+
+
+def maps_of_edges(edge: U8, params: EdgeParams | None = None) -> U8:
+    """The two maps where only an edge image is known: twice that image, thresholded. `(H, W) -> (2, H, W)`.
+
+    Cutting and scaling an edge image leaves faint rims, which would be sites: hence the threshold.
+    """
+    params = params or EdgeParams()
+    strong = np.where(edge < params.threshold_sobel, np.uint8(0), edge)
+    return np.stack([strong, strong])
 
 
 def _gradient(image: U8, params: EdgeParams) -> tuple[I16, I16]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from hoi_core.edges import EdgeParams, edge_maps
+from hoi_core.edges import EdgeParams, edge_maps, maps_of_edges
 from hoi_core.types import F32, U8
 
 Input = Literal["edges", "rgb"]
@@ -15,20 +15,27 @@ Input = Literal["edges", "rgb"]
 _MIDDLE = np.float32(127.5)
 
 
-def pixels_of(rgb_crop: U8, kind: Input, params: EdgeParams) -> U8:
+def pixels_of(crop: U8, kind: Input, params: EdgeParams) -> U8:
     """What is kept of a crop in memory and sent between processes.
 
     Args:
-        rgb_crop: `(S, S, 3)`.
+        crop: `(S, S, 3)` colours, or for a network of edges `(S, S)` an edge image as the sensor sends it.
         kind: what the network eats.
         params: how edges are made.
 
     Returns:
         `(2, S, S)` edge maps or `(3, S, S)` colours.
+
+    Raises:
+        ValueError: an edge image for a network of colours.
     """
+    if crop.ndim == 2:
+        if kind != "edges":
+            raise ValueError(f"a network of {kind} needs (S, S, 3), got {crop.shape}")
+        return maps_of_edges(crop, params)
     if kind == "edges":
-        return edge_maps(rgb_crop, params)
-    return np.ascontiguousarray(rgb_crop.transpose(2, 0, 1))
+        return edge_maps(crop, params)
+    return np.ascontiguousarray(crop.transpose(2, 0, 1))
 
 
 def network_input(pixels: U8, kind: Input) -> F32:

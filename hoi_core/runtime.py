@@ -132,28 +132,30 @@ class ExportedModel:
         found = self.session.run(list(self.OUTPUTS), {"image": image})
         return tuple(np.asarray(x, dtype=np.float64) for x in found)
 
-    def cut(self, rgb: U8, camera: Camera, box: crops.Box | None, side: Side | None) -> tuple[F32, crops.HandCrop]:
+    def cut(self, image: U8, camera: Camera, box: crops.Box | None, side: Side | None) -> tuple[F32, crops.HandCrop]:
         """What the network is shown of an image.
 
         Args:
-            rgb: `(H, W, 3)`.
-            camera: camera of `rgb`.
+            image: `(H, W, 3)` RGB; a model of edges also takes `(H, W)`, an edge image as the sensor sends it.
+            camera: camera of `image`.
             box: x0, y0, x1, y1 px around the hand's joints, or None for the whole image.
             side: which hand it is; None for the one the model knows.
 
         Returns:
             `(1, 3, S, S)` input, and where it was cut.
         """
-        if rgb.shape != (camera.height, camera.width, 3) or rgb.dtype != np.uint8:
-            raise ValueError(
-                f"rgb must be ({camera.height}, {camera.width}, 3) uint8 as its camera says, "
-                f"got {rgb.shape} {rgb.dtype}"
-            )
         about = self.sidecar
+        whole_shape = (camera.height, camera.width)
+        shapes = [(*whole_shape, 3), whole_shape][: 2 if about.input == "edges" else 1]
+        if image.shape not in shapes or image.dtype != np.uint8:
+            raise ValueError(
+                f"image must be {' or '.join(map(str, shapes))} uint8 as its camera says, "
+                f"got {image.shape} {image.dtype}"
+            )
         whole = (-0.5, -0.5, camera.width - 0.5, camera.height - 0.5)
         place = crops.Placement(scale=about.crop_scale if box else 1.0, mirror=side is not None and side != about.side)
         crop = crops.around(camera, box or whole, about.size, place)
-        pixels = pixels_of(crops.warp(rgb, camera, crop), about.input, about.edges)
+        pixels = pixels_of(crops.warp(image, camera, crop), about.input, about.edges)
         return network_input(pixels[None], about.input), crop
 
 
@@ -182,20 +184,22 @@ class HandModel(ExportedModel):
         joints = crops.camera_space(uv, depth, np.asarray(focal_px, dtype=np.float64), self.sidecar.size)
         return joints, joints[:, :1] + vertices * self.sidecar.length_unit_m, confidence
 
-    def predict(self, rgb: U8, camera: Camera, box: crops.Box | None = None, *, side: Side | None = None) -> Prediction:
+    def predict(
+        self, image: U8, camera: Camera, box: crops.Box | None = None, *, side: Side | None = None
+    ) -> Prediction:
         """Predict the hand in one image.
 
         Args:
-            rgb: `(H, W, 3)`.
-            camera: camera of `rgb`.
+            image: `(H, W, 3)` RGB; a model of edges also takes `(H, W)`, an edge image as the sensor sends it.
+            camera: camera of `image`.
             box: x0, y0, x1, y1 px around the hand's joints, or None for the whole image.
             side: which hand it is; None for the one the model knows.
 
         Returns:
             Joints and mesh in the frame of `camera`.
         """
-        image, crop = self.cut(rgb, camera, box, side)
-        joints, vertices, confidence = self.hands(image, np.array([crop.focal_px]))
+        shown, crop = self.cut(image, camera, box, side)
+        joints, vertices, confidence = self.hands(shown, np.array([crop.focal_px]))
         joints_m = crops.from_crop(crop, joints[0])
         return Prediction(
             joints_m=joints_m,

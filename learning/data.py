@@ -18,7 +18,7 @@ from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import plugins
 from hoi_core.conventions import N_JOINTS, N_VERTICES, Side
-from hoi_core.edges import EdgeParams
+from hoi_core.edges import EdgeParams, gray, sobel_edges
 from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.network_input import Input, network_input, pixels_of
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
@@ -48,6 +48,13 @@ class DataConfig:
     """Whether joints in space are needed; else datasets that label pixels only will do."""
     cache_mb: int = 1500
     """Memory for decoded images, MB per loading process; 0 reads every image anew."""
+    edge_alone: bool = False
+    """Show a network of edges the edge image and nothing else, as the sensor does."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be shown."""
+        if self.edge_alone and self.input != "edges":
+            raise ConfigError("a network of colours cannot see an edge image.", "Give a model whose input is edges.")
 
 
 @dataclass(frozen=True)
@@ -112,8 +119,9 @@ def make_item(
         other_ground = rng.random() < augment.background and outlined(frame, sample.side)
         image = changed(image, covered_by(frame, sample.side) if other_ground else None, augment, rng)
     vertices = np.full((N_VERTICES, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
+    alone = config.edge_alone or (augment is not None and rng.random() < augment.edge_alone)
     return Item(
-        pixels=pixels_of(image, config.input, config.edges),
+        pixels=shown(image, config, edge_alone=alone),
         K=frame.crop.camera.K,
         joints_m=frame.joints_m,
         joints_valid=frame.joints_valid,
@@ -122,6 +130,22 @@ def make_item(
         pixels_valid=frame.pixels_valid,
         mirrored=sample.side == "left",
     )
+
+
+def shown(crop: U8, config: DataConfig, *, edge_alone: bool) -> U8:
+    """What the network is shown of a crop; `edge_alone` as if nothing but the edge image had been sent.
+
+    Args:
+        crop: `(S, S, 3)`.
+        config: what the network is shown.
+        edge_alone: of a network of edges.
+
+    Returns:
+        `(C, S, S)` of `hoi_core.network_input.pixels_of`.
+    """
+    if edge_alone and config.input == "edges":
+        return pixels_of(sobel_edges(gray(crop), config.edges), config.input, config.edges)
+    return pixels_of(crop, config.input, config.edges)
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,14 @@ def _from_file(model: runtime.HandModel) -> Evaluated:
 
 
 def evaluate(
-    model: Evaluated, dataset: str, root: Path, split: str, *, allow_reflection: bool = True, workers: int = 0
+    model: Evaluated,
+    dataset: str,
+    root: Path,
+    split: str,
+    *,
+    allow_reflection: bool = True,
+    edge_alone: bool = False,
+    workers: int = 0,
 ) -> dict[str, float | int]:
     """Predict a split and measure.
 
@@ -91,12 +98,14 @@ def evaluate(
         root: where the datasets lie.
         split: such as `test`.
         allow_reflection: align as the official evaluator does, mirroring included.
+        edge_alone: show it the edge image and nothing else, as the sensor does.
         workers: loading processes.
 
     Returns:
         The figures of `hand_figures`.
     """
-    samples = HandDataset(dataset, root, split, DataConfig(model.size, model.edges, model.input, cache_mb=0))
+    shown = DataConfig(model.size, model.edges, model.input, edge_alone=edge_alone, cache_mb=0)
+    samples = HandDataset(dataset, root, split, shown)
     found: list[tuple[np.ndarray, ...]] = []
     for batch in loader(samples, InOrder(len(samples), 16), workers):
         joints, vertices = model.predict(batch)

@@ -45,7 +45,9 @@ def sparsity(crop: U8, params: EdgeParams) -> list[float]:
         canny = canny_edges(image, replace(params, threshold_canny_low=low, threshold_canny_high=high))
         found.append(float((canny == 0).mean()))
     strength[strength < params.threshold_sobel] = 0
-    active = sites(fuse(strength, canny_edges(image, params)))
+    # The other ways to fuse add nothing where the strength is zero.
+    second = canny_edges(image, params) if params.fusion == "sandwich" else strength
+    active = sites(fuse(strength, second))
     return [*found, 1.0 - float(active.mean()), *strided(active, STRIDES)]
 
 

@@ -57,6 +57,27 @@ def test_sandwich_and_network_input():
     np.testing.assert_allclose(x, fused.transpose(2, 0, 1) / 255.0, rtol=1e-6)
 
 
+def test_what_lies_between_twice_the_strength():
+    """A step of 100 from 30: strength 100 on both sides of it, gray 30 and 130 there, and nothing else anywhere."""
+    rgb = np.repeat((step(100) + np.uint8(30))[..., None], 3, axis=2)
+    for fusion, left, right in (("edge_gray", 30, 130), ("single", 100, 100)):
+        strength, middle = edges.edge_maps(rgb, EdgeParams(blur_px=0.0, fusion=fusion))
+        assert (strength[:, 9:11] == 100).all()
+        assert (middle[:, 9] == left).all()
+        assert (middle[:, 10] == right).all()
+        assert not np.delete(middle, [9, 10], axis=1).any()
+    canny = edges.edge_maps(rgb, EdgeParams(blur_px=0.0))[1]
+    np.testing.assert_array_equal(canny, edges.canny_edges(rgb[..., 0], EdgeParams(blur_px=0.0)))
+    with pytest.raises(ConfigError, match="toast"):
+        EdgeParams.from_dict({"fusion": "toast"})
+
+
+def test_an_edge_image_alone_is_both_maps_without_its_faint_rims():
+    edge = np.array([[0, 5, 21], [22, 200, 255]], np.uint8)
+    expected = [[0, 0, 0], [22, 200, 255]]
+    assert edges.maps_of_edges(edge).tolist() == [expected, expected]
+
+
 def test_parameters_survive_json_and_refuse_nonsense():
     params = EdgeParams(threshold_sobel=31)
     assert EdgeParams.from_dict(json.loads(json.dumps(params.to_dict()))) == params

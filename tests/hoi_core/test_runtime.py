@@ -1,6 +1,7 @@
 """The runtime around a made-up network whose answer is known: where it looks, and how answers move back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -48,6 +49,25 @@ def sidecar(path):
 
 def image():
     return np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+
+
+def test_an_edge_image_is_cut_like_a_picture_and_fills_all_channels(tmp_path):
+    """All but what is below the threshold, which cutting makes beside every edge."""
+    eye = Camera(128, 128, 150.0, 150.0, 63.5, 63.5, distortion_model="none")
+    edge = np.zeros((128, 128), np.uint8)
+    edge[:, 40], edge[70] = 200, 90
+    model = runtime.load(write(tmp_path))
+    shown, crop = model.cut(edge, eye, (30.0, 30.0, 90.0, 90.0), None)
+    picture = crops.warp(np.repeat(edge[..., None], 3, axis=2), eye, crop)[..., 0]
+    expected = np.where(picture < EdgeParams().threshold_sobel, 0, picture)
+    assert 0 < (expected > 0).sum() < (picture > 0).sum()
+    np.testing.assert_array_equal(np.rint(shown[0] * 255), [expected] * 3)
+    assert np.isfinite(model.predict(edge, eye).joints_m).all()
+    with pytest.raises(ValueError, match="as its camera says"):
+        model.cut(edge[:64], eye, None, None)
+    of_colours = runtime.HandModel(model.session, replace(model.sidecar, input="rgb"))
+    with pytest.raises(ValueError, match=r"must be \(128, 128, 3\) uint8"):
+        of_colours.cut(edge, eye, None, None)
 
 
 @pytest.mark.parametrize("side", ["right", "left", None])

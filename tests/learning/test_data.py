@@ -137,6 +137,21 @@ def test_colours_change_within_bounds():
     assert 0 < np.abs(changed.astype(int) - 128).max() <= 33
 
 
+def test_a_network_of_edges_may_see_the_edge_image_alone(root):
+    """As the sensor sends it: Sobel's strength in both maps; a share of the samples in training, all on demand."""
+    dataset = HandDataset("ours", root, "all", DataConfig())
+    item, alone = dataset[0, 0], HandDataset("ours", root, "all", DataConfig(edge_alone=True))[0, 0]
+    np.testing.assert_array_equal(alone.pixels, item.pixels[[0, 0]])
+    assert (item.pixels[0] != item.pixels[1]).any()
+    for share in (0.0, 0.5, 1.0):
+        still = Augment(0.0, 0.0, 0.0, 0.0, edge_alone=share)
+        trained = HandDataset("ours", root, "all", DataConfig(), augment=still)
+        seen = [bool((maps[0] == maps[1]).all()) for maps in (trained[0, place].pixels for place in range(20))]
+        assert sum(seen) in {0.0: [0], 0.5: range(4, 17), 1.0: [20]}[share]
+    with pytest.raises(ConfigError, match="colours cannot see an edge image"):
+        DataConfig(input="rgb", edge_alone=True)
+
+
 def test_unknown_dataset(root):
     with pytest.raises(ConfigError, match="no dataset named 'hours'") as caught:
         HandDataset("hours", root, "train", DataConfig())
