@@ -12,6 +12,7 @@ import numpy as np
 from hoi_core.types import F64, I64, Bool, Camera
 
 _UNDISTORT_STEPS = 20
+_HALF_ANGLE_RAD = np.deg2rad(30)
 
 
 def transform(T_dst_src: F64, points_m: F64) -> F64:
@@ -132,6 +133,12 @@ def rays(camera: Camera, pixels: F64) -> F64:
         out[..., axis] /= focal
     out[..., :2] = undistort(camera, out[..., :2])
     return out
+
+
+def guessed(width: int, height: int) -> Camera:
+    """A camera that sees 60 degrees across an image of a size in px, straight through its middle."""
+    focal_px = float(width / 2 / np.tan(_HALF_ANGLE_RAD))
+    return Camera(width, height, focal_px, focal_px, (width - 1) / 2, (height - 1) / 2)
 
 
 def crop(camera: Camera, left_px: float, top_px: float, width: int, height: int) -> Camera:

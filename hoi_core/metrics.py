@@ -159,8 +159,8 @@ def pck(errors_mm: F64, thresholds_mm: F64) -> F64:
     """Share of points within each distance, mean over the points' shares.
 
     Args:
-        errors_mm: `(B, N)` mm; NaN does not count.
-        thresholds_mm: `(T,)` mm.
+        errors_mm: `(B, N)` mm, or any other unit; NaN does not count.
+        thresholds_mm: `(T,)` in the same unit.
 
     Returns:
         `(T,)` in [0, 1].
@@ -175,6 +175,59 @@ def auc(errors_mm: F64, max_mm: float = 50.0, steps: int = 100) -> float:
     """Area under the PCK curve from 0 to `max_mm`, in [0, 1]. `(B, N) mm`."""
     curve = pck(errors_mm, np.linspace(0.0, max_mm, steps))
     return float((curve[1:] + curve[:-1]).mean() / 2.0)
+
+
+def keypoint_errors_px(
+    pred_px: Array, true_px: Array, valid: NDArray[np.bool_] | None = None, *, root: int | None = None
+) -> F64:
+    """End point errors: distance of each pair of keypoints in the image, px. `-> (..., N)`, NaN where not valid.
+
+    Args:
+        pred_px: `(..., N, 2)` px.
+        true_px: `(..., N, 2)` px.
+        valid: `(..., N)`, or None.
+        root: keypoint that both are moved onto each other by first, as is usual on RHD; or None.
+    """
+    a, b = _numpy(pred_px), _numpy(true_px)
+    if a.shape != b.shape or a.ndim < 2 or a.shape[-1] != 2:
+        raise ValueError(f"keypoints must be two arrays (..., N, 2) of one shape, got {a.shape} and {b.shape}")
+    if root is not None:
+        a, b = a - a[..., root : root + 1, :], b - b[..., root : root + 1, :]
+    errors = np.linalg.norm(a - b, axis=-1)
+    return errors if valid is None else np.where(valid, errors, np.nan)
+
+
+def pckh(errors_px: F64, head_px: F64, thresholds: F64) -> F64:
+    """Share of keypoints within parts of the size of the person's head, as is usual on the CMU dataset.
+
+    Args:
+        errors_px: `(B, N)` px; NaN does not count.
+        head_px: `(B,)` size of each person's head, px.
+        thresholds: `(T,)` parts of it.
+
+    Returns:
+        `(T,)` in [0, 1].
+    """
+    return pck(errors_px / head_px[:, None], thresholds)
+
+
+def keypoint_figures(errors_px: F64, max_px: float = 30.0) -> dict[str, float]:
+    """The usual figures of 2D keypoints.
+
+    Args:
+        errors_px: `(B, N)` px; NaN does not count.
+        max_px: end of the PCK curve: 30 on RHD and Dexter+Object, 15 on Tzionas.
+
+    Returns:
+        `epe_mean_px`, `epe_median_px`, `pck_auc` from 0 to `max_px`, `n` keypoints.
+    """
+    known = errors_px[np.isfinite(errors_px)]
+    return {
+        "epe_mean_px": _mean(known),
+        "epe_median_px": float(np.median(known)) if len(known) else float("nan"),
+        "pck_auc": auc(errors_px, max_px),
+        "n": len(known),
+    }
 
 
 def add(T_pred: Array, T_true: Array, vertices_m: Array) -> F64:

@@ -6,6 +6,8 @@ import copy
 import json
 import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +24,8 @@ from learning import quantize, runs
 from learning.data import DataConfig
 from learning.layers.sparse import fold_batch_norms
 from learning.tasks import task_of
+
+_OPSET = 17
 
 
 @dataclass(frozen=True)
@@ -96,20 +100,33 @@ def write_onnx(network: nn.Module, out: Path, size: int, outputs: tuple[str, ...
     exporter_log = logging.getLogger("torch.onnx")
     exporter_log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _quantised_pixel_shuffle():
             warnings.simplefilter("ignore")  # the exporter that handles quantised graphs says that it is the old one
             torch.onnx.export(
                 network.eval(),
                 (torch.zeros(1, 3, size, size),),
                 str(out),
                 dynamo=False,
-                opset_version=17,
+                opset_version=_OPSET,
                 input_names=["image"],
                 output_names=list(outputs),
                 dynamic_axes={name: {0: "batch"} for name in ("image", *outputs)},
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         raise ExportError(f"the network cannot be exported: {str(error).splitlines()[0]}.", "Report this.") from error
+
+
+@contextmanager
+def _quantised_pixel_shuffle() -> Iterator[None]:
+    """Let the exporter take a pixel shuffle of quantised numbers, which moves them and computes nothing."""
+    from torch.onnx import register_custom_op_symbolic, symbolic_helper, unregister_custom_op_symbolic
+    from torch.onnx.symbolic_opset11 import pixel_shuffle
+
+    register_custom_op_symbolic("aten::pixel_shuffle", symbolic_helper.quantized_args(True)(pixel_shuffle), _OPSET)
+    try:
+        yield
+    finally:
+        unregister_custom_op_symbolic("aten::pixel_shuffle", _OPSET)
 
 
 def _write_sidecar(sidecar: runtime.Sidecar, path: Path) -> None:

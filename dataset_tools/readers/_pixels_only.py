@@ -5,17 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from dataset_tools.readers import ReaderInfo
+from hoi_core import camera as cameras
 from hoi_core.conventions import N_JOINTS, Side
 from hoi_core.errors import DatasetError
-from hoi_core.types import F64, U8, Camera, Sample
-
-_HALF_ANGLE_RAD = np.deg2rad(30)
-
-
-def guessed_camera(width: int, height: int) -> Camera:
-    """A camera that sees 60 degrees across a picture of a size in px, straight through its middle."""
-    focal_px = float(width / 2 / np.tan(_HALF_ANGLE_RAD))
-    return Camera(width, height, focal_px, focal_px, (width - 1) / 2, (height - 1) / 2)
+from hoi_core.types import F64, U8, Sample
 
 
 def sample(info: ReaderInfo, key: str, side: Side, image: U8, joints_px: F64) -> Sample:
@@ -40,7 +33,7 @@ def sample(info: ReaderInfo, key: str, side: Side, image: U8, joints_px: F64) ->
         )
     return Sample(
         image=image,
-        camera=guessed_camera(width, height),
+        camera=cameras.guessed(width, height),
         side=side,
         joints_m=np.full((N_JOINTS, 3), np.nan),
         joints_valid=np.zeros(N_JOINTS, np.bool_),

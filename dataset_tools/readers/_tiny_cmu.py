@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 
 from dataset_tools.readers import cmu
-from dataset_tools.readers._pixels_only import guessed_camera
 from dataset_tools.readers._tiny_hands import TinyHand, hand, picture
 from hoi_core import camera as cameras
 from hoi_core.types import F64, U8, Camera
 
-CAMERA = guessed_camera(320, 240)
+CAMERA = cameras.guessed(320, 240)
 NAMES = {
     "manual_train": ("005880453_01_l", "005880453_01_r", "ex2_2.flv_000040_r"),
     "manual_test": ("010000000_02_l", "ex9_1.flv_000001_r"),

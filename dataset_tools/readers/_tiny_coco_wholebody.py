@@ -10,13 +10,12 @@ import cv2
 import numpy as np
 
 from dataset_tools.readers import coco_wholebody
-from dataset_tools.readers._pixels_only import guessed_camera
 from dataset_tools.readers._tiny_hands import TinyHand, hand, picture
 from hoi_core import camera as cameras
 from hoi_core.conventions import SIDES
 from hoi_core.types import Camera
 
-CAMERAS = {9: guessed_camera(480, 320), 25: guessed_camera(320, 400), 139: guessed_camera(400, 300)}
+CAMERAS = {9: cameras.guessed(480, 320), 25: cameras.guessed(320, 400), 139: cameras.guessed(400, 300)}
 PICTURES = {"train": (9, 25), "test": (139,)}
 HANDS: dict[tuple[int, str], TinyHand] = {
     (1001, "right"): hand("right", 1, (-0.12, 0.0, 0.5)),

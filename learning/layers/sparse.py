@@ -181,14 +181,36 @@ class DenseConv2d(nn.Module):
         return y if self.norm is None else self.norm(y)
 
 
+class Deconv2d(nn.Module):
+    """Transposed 4x4 convolution with stride 2 and padding 1, batch norm after it; doubles the resolution.
+
+    Each output pixel reads 2x2 input pixels. So it is a 2x2 convolution to the four phases of the output, which a pixel
+    shuffle brings to their places, one pixel too many on each side: as quick, as many weights, and unlike the
+    transposed form it can be quantised for each output channel.
+    """
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(c_in, 4 * c_out, 2, padding=1, bias=False)
+        self.norm: MaskedBatchNorm2d | None = MaskedBatchNorm2d(c_out)
+        nn.init.kaiming_normal_(self.conv.weight, mode="fan_in", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C_in, H, W) -> (B, C_out, 2 H, 2 W)`."""
+        y = F.pixel_shuffle(self.conv(x), 2)[:, :, 1:-1, 1:-1]
+        return y if self.norm is None else self.norm(y)
+
+
 @torch.no_grad()
 def fold_batch_norms(model: nn.Module) -> nn.Module:
     """Fold every batch norm into the convolution before it, in place; the model then computes the same in eval."""
     for module in model.modules():
-        if isinstance(module, (SparseConv2d, DenseConv2d)) and module.norm is not None:
+        if isinstance(module, (SparseConv2d, DenseConv2d, Deconv2d)) and module.norm is not None:
             norm, conv = module.norm, module.conv
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            conv.weight.mul_(scale[:, None, None, None])
-            conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+            shift = norm.bias - norm.running_mean * scale
+            phases = conv.out_channels // len(scale)
+            conv.weight.mul_(scale.repeat_interleave(phases)[:, None, None, None])
+            conv.bias = nn.Parameter(shift.repeat_interleave(phases))
             module.norm = None
     return model

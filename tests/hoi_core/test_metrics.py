@@ -192,3 +192,30 @@ def test_penetration_of_a_cube_is_the_distance_to_its_nearest_side():
     assert metrics.penetration_depth_mm(points, corners, faces) == pytest.approx(expected)
     assert metrics.penetration_depth_mm(points + 0.3, corners, faces) == 0.0
     assert metrics.penetration_depth_mm(np.zeros((1, 3)), corners, faces) == pytest.approx(50.0)
+
+
+def test_keypoint_figures_by_hand():
+    true = np.zeros((2, 3, 2))
+    pred = np.array([[[3.0, 4.0], [0.0, 1.0], [0.0, 0.0]], [[6.0, 8.0], [40.0, 0.0], [7.0, 7.0]]])
+    errors = metrics.keypoint_errors_px(pred, true, np.array([[True] * 3, [True, True, False]]))
+    np.testing.assert_allclose(errors, [[5.0, 1.0, 0.0], [10.0, 40.0, np.nan]])
+    figures = metrics.keypoint_figures(errors)
+    assert figures["epe_mean_px"] == pytest.approx(56.0 / 5)
+    assert figures["epe_median_px"] == 5.0
+    assert figures["n"] == 5
+    # Of each keypoint, the part of 0 to 30 px after its error, in steps of 30 / 99: (25 + 20) / 60, (29 + 0) / 60, 1.
+    expected = np.mean([45 / 60, 29 / 60, 1.0])
+    assert figures["pck_auc"] == pytest.approx(expected, abs=0.5 * 30 / 99 / 30 + 1e-9)
+    # Moved onto each other by the first keypoint.
+    np.testing.assert_allclose(
+        metrics.keypoint_errors_px(pred, true, root=0)[0], [0.0, np.hypot(3, 3), 5.0], rtol=1e-12
+    )
+    # A head of 10 px: errors of 0.5, 0.1, 0; of 20 px: 0.5 and 2.
+    np.testing.assert_allclose(
+        metrics.pckh(errors, np.array([10.0, 20.0]), np.array([0.3, 0.5, 2.0])), [1 / 2, 5 / 6, 1.0]
+    )
+
+
+def test_keypoints_of_other_shapes_are_refused():
+    with pytest.raises(ValueError, match="one shape"):
+        metrics.keypoint_errors_px(np.zeros((2, 21, 3)), np.zeros((2, 21, 3)))

@@ -15,7 +15,7 @@ SMALL = {
         {"width": 8, "latent": 32},
         {"width": 8, "latent": 32, "backbone": "resnet18", "decoder": "splite", "input": "edges"},
     ],
-    "keypoints2d": [{"width": 0.25}],
+    "keypoints2d": [{"width": 0.25}, {"width": 0.5, "variant": "slim"}],
     "hand_detector": [{"width": 8, "head_channels": 16}],
 }
 CASES = [(name, options) for name in plugins.names("learning.models") for options in SMALL.get(name, [{}])]
