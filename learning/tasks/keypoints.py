@@ -14,10 +14,12 @@ from hoi_core.heatmaps import locate, probabilities, to_input_px
 from hoi_core.keypoint_model import KeypointModel
 from hoi_core.types import F64, Batch
 from learning.config import TrainConfig
+from learning.data import HandDataset
 from learning.tasks import Loss, Raw
 
 EXPORTED = KeypointModel
 IN_SPACE = False
+DATA = HandDataset
 
 LARGEST_MEAN = {"fp32": 0.001, "int8": 0.3}
 """Largest mean share of a joint's probability that lies elsewhere which is no defect: int8 flips the last bits of maps.
