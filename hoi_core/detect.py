@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from hoi_core.boxes import overlap
-from hoi_core.conventions import SIDES, Side
+from hoi_core.conventions import Side
 from hoi_core.crop import Box
 from hoi_core.network_input import network_input, pixels_of
 from hoi_core.runtime import ExportedModel
@@ -19,7 +19,7 @@ STRIDE = 8
 GRAY = 114
 """What lies beside an image that is not square."""
 _SAME_HAND = 0.55
-"""Boxes that overlap by this are one hand, whatever side either claims."""
+"""Boxes that overlap by this are one hand."""
 
 
 @dataclass(frozen=True)
@@ -88,28 +88,28 @@ def boxes_of_cells(boxes: F64) -> F64:
     return np.concatenate([centre - half, centre + half], -1)
 
 
-def decoded(centres: F64, boxes: F64, least_score: float) -> list[tuple[Side, F64, float]]:
+def decoded(centres: F64, boxes: F64, sides: F64, least_score: float) -> list[tuple[Side, F64, float]]:
     """Hands of one output of the network: peaks of the centres, one for each hand.
 
     Args:
-        centres: `(2, H, W)` logits, right and left.
+        centres: `(1, H, W)` logits of a hand's centre.
         boxes: `(4, H, W)`, see `boxes_of_cells`.
+        sides: `(1, H, W)` logits of its being a right hand.
         least_score: of a hand.
 
     Returns:
         Side, box `(4,)` px of the network's input, score; the surest first.
     """
-    scores = 1.0 / (1.0 + np.exp(-centres))
+    scores = 1.0 / (1.0 + np.exp(-centres[0]))
     corners = boxes_of_cells(boxes[None])[0]
-    peaks = [cv2.dilate(one, np.ones((3, 3), np.uint8)) for one in np.ascontiguousarray(scores, dtype=np.float64)]
-    side, v, u = np.nonzero((scores >= np.stack(peaks)) & (scores >= least_score))
-    order = np.argsort(-scores[side, v, u], kind="stable")
+    v, u = np.nonzero((scores >= cv2.dilate(scores, np.ones((3, 3), np.uint8))) & (scores >= least_score))
     kept: list[tuple[Side, F64, float]] = []
-    for k in order:
+    for k in np.argsort(-scores[v, u], kind="stable"):
         box = corners[v[k], u[k]]
         if kept and overlap(box[None], np.stack([one[1] for one in kept])).max() > _SAME_HAND:
             continue
-        kept.append((SIDES[int(side[k])], box, float(scores[side[k], v[k], u[k]])))
+        side: Side = "right" if sides[0, v[k], u[k]] >= 0 else "left"
+        kept.append((side, box, float(scores[v[k], u[k]])))
     return kept
 
 
@@ -121,7 +121,7 @@ class DetectorModel(ExportedModel):
     """
 
     TASK = "detect"
-    OUTPUTS = ("centres", "boxes")
+    OUTPUTS = ("centres", "boxes", "sides")
 
     def detect(self, rgb: U8, least_score: float = 0.4) -> list[Detection]:
         """Find hands.
@@ -136,9 +136,9 @@ class DetectorModel(ExportedModel):
         height, width = rgb.shape[:2]
         square, place = letterboxed(rgb, self.sidecar.size)
         pixels = pixels_of(square, self.sidecar.input, self.sidecar.edges)
-        centres, boxes = self.run(network_input(pixels[None], self.sidecar.input))
+        centres, boxes, sides = self.run(network_input(pixels[None], self.sidecar.input))
         found = []
-        for side, corners, score in decoded(centres[0], boxes[0], least_score):
+        for side, corners, score in decoded(centres[0], boxes[0], sides[0], least_score):
             x0, y0, x1, y1 = place.to_image(corners[None])[0].clip(-0.5, np.array([width, height] * 2) - 0.5).tolist()
             if x1 - x0 >= 1.0 and y1 - y0 >= 1.0:
                 found.append(Detection(side, (x0, y0, x1, y1), score))

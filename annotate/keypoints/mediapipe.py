@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from annotate.keypoints import Keypoints
 from annotate.keypoints._hands import Detection, assign_sides
-from hoi_core.conventions import N_JOINTS
+from hoi_core.conventions import N_JOINTS, Side
+from hoi_core.crop import box_of
+from hoi_core.detect import Detection as Found
 from hoi_core.errors import AssetError
 from hoi_core.sequence import Capture
 from hoi_core.types import U8
@@ -56,6 +58,33 @@ def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
             ]
     hands = assign_sides(found, {view: capture.views[view].camera for view in capture.views})
     return Keypoints(hands, "detected") if hands else None
+
+
+class HandsInImages:
+    """Finds hands in one image after the other, as `hoi_core.live` asks for them; a context manager."""
+
+    def __init__(self, hands: int = 2) -> None:
+        self._config = Config(hands=hands)
+        self._open = ExitStack()
+        self._asked = 0
+
+    def __enter__(self) -> Self:
+        self._landmarker, self._image_of = self._open.enter_context(_landmarker(self._config))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+
+    def detect(self, rgb: U8) -> list[Found]:
+        """Hands of an image `(H, W, 3)`, the surest first."""
+        self._asked += 1
+        # Times need only rise: hands are followed elsewhere.
+        hands = _detect(self._landmarker, self._image_of, rgb, 33 * self._asked, self._config)
+        found = []
+        for one in hands:
+            side: Side = "right" if one.right >= 0.5 else "left"
+            found.append(Found(side, box_of(one.points[:, :2]), max(one.right, 1.0 - one.right)))
+        return sorted(found, key=lambda hand: -hand.score)
 
 
 def _detect(landmarker: Any, image_of: Any, rgb: U8, t_ms: int, config: Config) -> list[Detection]:

@@ -32,11 +32,11 @@ HAND = 16
 """Label of the first hand in a picture's segmentation; the second one's is the next."""
 _COUNTS = (0.22, 0.43, 0.35)
 """Shares of images with no hand, one and two."""
-_BOTH_SIDES, _FLESHY = 0.85, 0.45
+_BOTH_SIDES, _FLESHY = 0.85, 0.3
 _GRASPS = 32
 _LENGTH_M = 0.17
 """Of a hand, for its size in the image."""
-_SIZES = (0.11, 0.62)
+_SIZES = (0.13, 0.62)
 """Longer side of a hand in shares of the image, all octaves alike."""
 _TRIES = 6
 _APART_M = 0.035

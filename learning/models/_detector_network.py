@@ -12,7 +12,7 @@ from learning.layers.sparse import DenseConv2d
 from learning.models.hand_detector import Config
 
 _RARE = 0.01
-"""Share of cells that a fresh network takes for centres, as focal losses want it (Lin et al. 2017, section 4.1)."""
+"""What a fresh network thinks of a cell: most hold no centre (Lin et al. 2017, section 4.1)."""
 
 
 class Separable(nn.Module):
@@ -31,9 +31,9 @@ class Separable(nn.Module):
 
 
 class DetectorNetwork(nn.Module):
-    """Encoder to stride 32, features at stride 8, two heads."""
+    """Encoder to stride 32, features at stride 8, three heads."""
 
-    FLOAT_LAYERS = ("centres", "boxes")
+    FLOAT_LAYERS = ("centres", "boxes", "sides")
     """Give the outputs, so they stay in float when the rest is quantised."""
 
     def __init__(self, config: Config) -> None:
@@ -52,19 +52,20 @@ class DetectorNetwork(nn.Module):
         self.lateral8 = DenseConv2d(2 * w, c, 1)
         self.smooth16, self.smooth8 = Separable(c, c), Separable(c, c)
         self.head = Separable(c, c)
-        self.centres, self.boxes = nn.Conv2d(c, 2, 1), nn.Conv2d(c, 4, 1)
+        self.centres, self.boxes, self.sides = (nn.Conv2d(c, n, 1) for n in (1, 4, 1))
         with torch.no_grad():
             self.centres.bias.fill_(log(_RARE / (1.0 - _RARE)))  # type: ignore[union-attr]
             self.boxes.weight.mul_(0.1)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See `hoi_core.detect` for the units.
 
         Args:
             image: `(B, 3, S, S)` in [-1, 1].
 
         Returns:
-            Logits of centres `(B, 2, S / 8, S / 8)`, right and left; boxes `(B, 4, S / 8, S / 8)`.
+            Logits of centres `(B, 1, S / 8, S / 8)`, boxes `(B, 4, S / 8, S / 8)`, logits of right hands
+            `(B, 1, S / 8, S / 8)`.
         """
         x8 = self.to8(F.relu(self.to4(F.relu(self.stem(image)))))
         x16 = self.to16(x8)
@@ -72,4 +73,4 @@ class DetectorNetwork(nn.Module):
         p16 = self.smooth16(F.relu(F.interpolate(top, scale_factor=2.0, mode="nearest") + self.lateral16(x16)))
         p8 = self.smooth8(F.relu(F.interpolate(p16, scale_factor=2.0, mode="nearest") + self.lateral8(x8)))
         features = self.head(p8)
-        return self.centres(features), self.boxes(features)
+        return self.centres(features), self.boxes(features), self.sides(features)

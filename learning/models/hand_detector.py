@@ -1,7 +1,7 @@
 """Small detector of hands in whole images: a centre and a box for each (CenterNet, Zhou et al. 2019).
 
-Depthwise-separable blocks to stride 32 and a way back up to stride 8. Every cell says how likely the centre of a right
-or left hand lies in it, and where the box around that hand's joints is.
+Depthwise-separable blocks to stride 32 and a way back up to stride 8. Every cell says how likely the centre of a hand
+lies in it, where the box around that hand's joints is, and how likely it is a right hand.
 """
 
 from __future__ import annotations

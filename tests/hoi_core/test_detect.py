@@ -41,29 +41,30 @@ def test_cells_say_where_boxes_are():
 
 
 def outputs(*hands):
-    """Centres and boxes of hands (side, column, row, width px, score) in a grid of 8 x 8."""
-    centres, boxes = np.full((2, 8, 8), -9.0), np.zeros((4, 8, 8))
+    """Centres, boxes and sides of hands (side, column, row, width px, score) in a grid of 8 x 8."""
+    centres, boxes, sides = np.full((1, 8, 8), -9.0), np.zeros((4, 8, 8)), np.zeros((1, 8, 8))
     for side, u, v, width, score in hands:
-        centres[side, v, u] = np.log(score / (1 - score))
+        centres[0, v, u] = np.log(score / (1 - score))
         boxes[2:, v, u] = np.log(width / STRIDE)
-    return centres, boxes
+        sides[0, v, u] = 1.0 if side == "right" else -1.0
+    return centres, boxes, sides
 
 
 def test_peaks_are_hands_and_their_slopes_are_not():
-    found = decoded(*outputs((0, 2, 2, 16, 0.9), (0, 3, 2, 16, 0.8), (1, 6, 6, 24, 0.7)), 0.5)
+    found = decoded(*outputs(("right", 2, 2, 16, 0.9), ("right", 3, 2, 16, 0.8), ("left", 6, 6, 24, 0.7)), 0.5)
     assert [(side, round(score, 6)) for side, _, score in found] == [("right", 0.9), ("left", 0.7)]
     np.testing.assert_allclose(found[0][1], [11.5, 11.5, 27.5, 27.5])
 
 
-def test_one_hand_is_of_one_side():
-    found = decoded(*outputs((0, 2, 2, 30, 0.6), (1, 2, 2, 30, 0.8)), 0.5)
+def test_boxes_that_lie_on_each_other_are_one_hand():
+    found = decoded(*outputs(("right", 2, 2, 60, 0.6), ("left", 4, 2, 60, 0.8)), 0.5)
     assert [side for side, *_ in found] == ["left"]
-    apart = decoded(*outputs((0, 2, 2, 30, 0.6), (1, 5, 2, 30, 0.8)), 0.5)
+    apart = decoded(*outputs(("right", 2, 2, 30, 0.6), ("left", 5, 2, 30, 0.8)), 0.5)
     assert [side for side, *_ in apart] == ["left", "right"]
 
 
 def test_what_is_unsure_is_left_out():
-    assert decoded(*outputs((0, 2, 2, 16, 0.4)), 0.5) == []
+    assert decoded(*outputs(("right", 2, 2, 16, 0.4)), 0.5) == []
 
 
 class Session:
@@ -73,7 +74,7 @@ class Session:
         self.says = [x[None].astype(np.float32) for x in outputs(*hands)]
 
     def run(self, names, feeds):
-        assert names == ["centres", "boxes"]
+        assert names == ["centres", "boxes", "sides"]
         self.shown = feeds["image"]
         return self.says
 
@@ -87,7 +88,7 @@ def sidecar():
 
 
 def test_boxes_come_back_in_pixels_of_the_image_cut_at_its_border():
-    session = Session((0, 4, 4, 16, 0.9), (1, 0, 4, 32, 0.8))
+    session = Session(("right", 4, 4, 16, 0.9), ("left", 0, 4, 32, 0.8))
     image = np.full((320, 640, 3), 255, np.uint8)
     found = DetectorModel(session, sidecar()).detect(image)
     assert [one.side for one in found] == ["right", "left"]

@@ -26,16 +26,16 @@ def of(boxes, sides, clear):
     )
 
 
-def test_a_centre_is_a_bump_of_its_side_whose_width_is_that_of_its_box():
+def test_a_centre_is_a_bump_whose_width_is_that_of_its_box_and_knows_its_side():
     target = of([RIGHT, LEFT], [0, 1], [True, True])
-    right, left = target.centres[0]
-    assert right[3, 5] == 1.0
-    assert (right == 1).sum() == (left == 1).sum() == 1
+    heat = target.centres[0, 0]
     # (60 - 3.5) / 8 = 7.06 and (64 - 3.5) / 8 = 7.56 are nearest to cell (7, 8).
-    assert left[8, 7] == 1.0
-    # The box is 5 cells wide, so its bump spreads 0.6; it is 3 high, and no bump is narrower than half a cell.
-    assert right[3, 6].item() == pytest.approx(math.exp(-0.5 / 0.6**2))
-    assert right[4, 5].item() == pytest.approx(math.exp(-0.5 / 0.5**2))
+    assert {tuple(cell) for cell in (heat == 1).nonzero().tolist()} == {(3, 5), (8, 7)}
+    # The box is 5 cells wide, so its bump spreads 0.75; it is 3 high, and no bump is narrower than 0.6 cells.
+    assert heat[3, 6].item() == pytest.approx(math.exp(-0.5 / 0.75**2))
+    assert heat[4, 5].item() == pytest.approx(math.exp(-0.5 / 0.6**2))
+    assert target.right[0, 0, 3, 5] == 1.0
+    assert target.right[0, 0, 8, 7] == 0.0
     assert target.asked.all()
 
 
@@ -45,13 +45,13 @@ def test_boxes_that_are_asked_for_are_those_that_the_runtime_reads():
     np.testing.assert_allclose(read[0, 3, 5], RIGHT, atol=1e-4)
     np.testing.assert_allclose(read[0, 8, 7], LEFT, atol=1e-4)
     assert target.near[0, 0, 3, 5] == 1.0
-    # exp(-0.5 / 0.36) = 0.25 is too far from the centre to be asked for a box.
+    # exp(-0.5 / 0.5625) = 0.41 is too far from the centre to be asked for a box.
     assert target.near[0, 0, 3, 6] == 0.0
 
 
 def test_what_is_hardly_seen_is_neither_right_nor_wrong():
     target = of([RIGHT, LEFT], [0, 1], [True, False])
-    assert (target.centres[0, 1] == 0).all()
+    assert target.centres[0, 0, 8, 7] < 1e-6
     # Cell centres 51.5 to 67.5 px lie in the left hand's box from 50 to 70, and 51.5 to 75.5 in 50 to 78.
     hidden = torch.zeros(CELLS, CELLS, dtype=torch.bool)
     hidden[6:10, 6:9] = True
@@ -65,40 +65,46 @@ def test_rows_without_a_hand_ask_for_nothing():
     assert (target.near == 0).all()
 
 
-def test_the_losses_have_the_papers_values():
+def test_the_losses_have_the_values_of_their_formulas():
     target = of([RIGHT, (0, 0, 0, 0)], [0, -1], [True, False])
-    logits = torch.full((1, 2, CELLS, CELLS), -30.0)
-    logits[0, 0, 3, 5] = math.log(0.8 / 0.2)
-    # A hit of 0.8: (1 - 0.8)^2 log 0.8; all other cells are certain and right.
-    assert detect.centre_loss(logits, target).item() == pytest.approx(-(0.2**2) * math.log(0.8), rel=1e-4)
-    logits[0, 1, 0, 0] = math.log(0.3 / 0.7)
-    # A false 0.3 far from any centre: 0.3^2 log 0.7.
-    expected = -(0.2**2) * math.log(0.8) - 0.3**2 * math.log(0.7)
-    assert detect.centre_loss(logits, target).item() == pytest.approx(expected, rel=1e-4)
+    bumps = target.centres.double().clamp(1e-9, 1 - 1e-9)
+    # Cross entropy of a bump with itself is its entropy; a cell of the ground counts a tenth.
+    entropy = -(bumps * bumps.log() + (1 - bumps) * (1 - bumps).log()) * (0.1 + 0.9 * bumps)
+    logits = torch.logit(bumps).float()
+    assert detect.centre_loss(logits, target).item() == pytest.approx(entropy.sum().item(), rel=1e-3)
+    logits[0, 0, 9, 9] = math.log(0.3 / 0.7)  # a false 0.3 where nothing is
+    expected = entropy.sum().item() - 0.1 * math.log(0.7)
+    assert detect.centre_loss(logits, target).item() == pytest.approx(expected, rel=1e-3)
     boxes = target.boxes.clone()
     assert detect.box_loss(boxes, target).item() == 0
     boxes[0, 0, 3, 5] += 0.5  # of a box 5 cells wide
     boxes[0, 3, 3, 5] -= 0.3
     assert detect.box_loss(boxes, target).item() == pytest.approx(0.1 + 0.3, rel=1e-5)
+    sides = torch.full((1, 1, CELLS, CELLS), math.log(0.8 / 0.2))
+    assert detect.side_loss(sides, target).item() == pytest.approx(-math.log(0.8), rel=1e-5)
 
 
 def test_the_losses_have_the_gradients_that_they_claim():
     target = of([RIGHT, LEFT], [0, 1], [True, True])
     random = torch.Generator().manual_seed(0)
-    double = detect.Targets(target.centres.double(), target.asked, target.boxes.double(), target.near.double())
-    logits = torch.randn(1, 2, CELLS, CELLS, generator=random, dtype=torch.float64, requires_grad=True)
-    boxes = torch.randn(1, 4, CELLS, CELLS, generator=random, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda x: detect.centre_loss(x, double), logits)
-    assert torch.autograd.gradcheck(lambda x: detect.box_loss(x, double), boxes)
+    double = detect.Targets(
+        *(x if x.dtype == torch.bool else x.double() for x in (target.centres, target.asked, target.boxes)),
+        target.near.double(),
+        target.right.double(),
+    )
+    for loss, channels in ((detect.centre_loss, 1), (detect.box_loss, 4), (detect.side_loss, 1)):
+        raw = torch.randn(1, channels, CELLS, CELLS, generator=random, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda x, loss=loss: loss(x, double), raw)
 
 
 def test_perfect_outputs_decode_to_the_hands():
     target = of([RIGHT, LEFT], [0, 1], [True, True])
     logits = torch.logit(target.centres[0].double().clamp(1e-4, 1 - 1e-4)).numpy()
-    found = {side: (box, score) for side, box, score in decoded(logits, target.boxes[0].double().numpy(), 0.5)}
+    said = decoded(logits, target.boxes[0].double().numpy(), target.right[0].double().numpy() - 0.5, 0.5)
+    found = {side: box for side, box, _ in said}
     assert set(found) == {"right", "left"}
-    np.testing.assert_allclose(found["right"][0], RIGHT, atol=1e-4)
-    np.testing.assert_allclose(found["left"][0], LEFT, atol=1e-4)
+    np.testing.assert_allclose(found["right"], RIGHT, atol=1e-4)
+    np.testing.assert_allclose(found["left"], LEFT, atol=1e-4)
 
 
 SIZE = 64
@@ -150,8 +156,8 @@ def test_the_network_has_outputs_for_each_cell_and_few_parameters():
     from learning.models import build
 
     network = build("hand_detector").eval()
-    centres, boxes = network(torch.zeros(2, 3, 96, 96))
-    assert centres.shape == (2, 2, 96 // STRIDE, 96 // STRIDE)
+    centres, boxes, sides = network(torch.zeros(2, 3, 96, 96))
+    assert centres.shape == sides.shape == (2, 1, 96 // STRIDE, 96 // STRIDE)
     assert boxes.shape == (2, 4, 96 // STRIDE, 96 // STRIDE)
     assert sum(p.numel() for p in network.parameters()) < 1_500_000
     # A fresh network takes one cell in a hundred for a centre.

@@ -1,0 +1,164 @@
+"""Where `hoi-run` puts what was read: a window, a video, lines of JSON; and what it counts."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Protocol
+
+import cv2
+import numpy as np
+
+from hoi_core import draw
+from hoi_core.errors import ConfigError, StorageError
+from hoi_core.live import LiveHand
+from hoi_core.plain import plain
+from hoi_core.shots import Film, Shot
+from hoi_core.types import U8
+
+if TYPE_CHECKING:
+    from hoi_cli.run import Config
+
+_SIDE_COLOUR = {"right": (250, 110, 90), "left": (90, 150, 250)}
+_RECENT = 30
+
+
+class Show(Protocol):
+    """Takes what was read of each image."""
+
+    def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
+        """The next image."""
+
+
+class Tally:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.images = self._with_hands = 0
+        self._seen: set[int] = set()
+        self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT + 1)
+
+    def add(self, hands: Sequence[LiveHand]) -> None:
+        """Count an image."""
+        self.images += 1
+        self._with_hands += bool(hands)
+        self._seen |= {hand.identity for hand in hands}
+        self._times.append(time.monotonic())
+
+    @property
+    def per_second(self) -> float:
+        """Images a second, over the last second or so."""
+        return (len(self._times) - 1) / max(self._times[-1] - self._times[0], 1e-9)
+
+    @property
+    def share(self) -> float:
+        """Share of the images with a hand."""
+        return self._with_hands / max(self.images, 1)
+
+    @property
+    def identities(self) -> int:
+        """Hands that were followed."""
+        return len(self._seen)
+
+    def figures(self) -> dict[str, object]:
+        """For machines."""
+        return {
+            "images": self.images,
+            "images_per_second": self.per_second,
+            "share_with_hands": self.share,
+            "identities": self.identities,
+        }
+
+
+def overlay(rgb: U8, hands: Sequence[LiveHand], per_second: float) -> U8:
+    """An image with boxes, skeletons and the rate. `(H, W, 3) -> (H, W, 3)`."""
+    out = rgb.copy()
+    for hand in hands:
+        out = draw.skeleton(out, hand.reading.joints_px, thickness=1, radius=2)
+        x0, y0, x1, y1 = (round(v) for v in hand.box)
+        cv2.rectangle(out, (x0, y0), (x1, y1), _SIDE_COLOUR[hand.side], 1, cv2.LINE_AA)
+        words = f"{hand.side} {hand.identity}"
+        cv2.putText(out, words, (x0, y0 - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _SIDE_COLOUR[hand.side], 1, cv2.LINE_AA)
+    return draw.label(out, f"{per_second:.0f} fps", scale=0.4)
+
+
+class _Video:
+    """A video file that grows."""
+
+    def __init__(self, path: Path, fps: float) -> None:
+        self._path, self._fps = path, fps
+        self._writer: cv2.VideoWriter | None = None
+
+    def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
+        height, width = shot.rgb.shape[:2]
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            code = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._path), code, self._fps, (width, height))
+            if not self._writer.isOpened():
+                raise StorageError(f"cannot write {self._path}.", "Name another --out.")
+        self._writer.write(np.ascontiguousarray(overlay(shot.rgb, hands, per_second)[..., ::-1]))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.release()
+
+
+class _Lines:
+    """A line of JSON per image."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("w", encoding="utf8")
+
+    def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
+        self._file.write(json.dumps(plain({"index": shot.index, "t_s": shot.t_s, "hands": [_row(h) for h in hands]})))
+        self._file.write("\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _row(hand: LiveHand) -> dict[str, object]:
+    found = hand.reading
+    row: dict[str, object] = {
+        "identity": hand.identity,
+        "side": hand.side,
+        "box_px": list(hand.box),
+        "joints_px": found.joints_px.tolist(),
+        "confidence": found.confidence.tolist(),
+    }
+    return row if found.joints_m is None else row | {"joints_m": found.joints_m.tolist()}
+
+
+@contextmanager
+def open_shows(config: Config, film: Film, stop: Event) -> Iterator[list[Show]]:
+    """Everything that the flags ask for; a window too, where there is a display and nothing is written instead."""
+    with ExitStack() as stack:
+        shows: list[Show] = []
+        if config.out is not None:
+            video = _Video(config.out, film.fps)
+            stack.callback(video.close)
+            shows.append(video)
+        if config.jsonl is not None:
+            lines = _Lines(config.jsonl)
+            stack.callback(lines.close)
+            shows.append(lines)
+        if config.window and not shows:
+            shows += _window(film, stop)
+        yield shows
+
+
+def _window(film: Film, stop: Event) -> list[Show]:
+    """A window; none without PyQt or a display."""
+    try:
+        from gui.live_window import LiveWindow
+
+        return [LiveWindow(f"hoi-run {film.name}", overlay, stop)]
+    except ConfigError:
+        return []

@@ -1,0 +1,162 @@
+"""Find, follow and read hands in a camera's images, a video or a recording, and show or write what was read.
+
+Examples:
+  hoi-run model.onnx --sequence seq_012 --out hands.mp4 --jsonl hands.jsonl
+  hoi-run model.onnx --camera 0 --detector mediapipe
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import tyro
+
+from hoi_cli._run import Common, run, write_json
+
+if TYPE_CHECKING:
+    from hoi_cli._show import Show
+    from hoi_core.live import Finder, Follower
+    from hoi_core.shots import Film
+
+_SHIPPED, _MEDIAPIPE = "shipped", "mediapipe"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Common):
+    """Options of hoi-run."""
+
+    model: tyro.conf.Positional[Path]
+    """Exported model of joints (.onnx, its sidecar beside it)."""
+    camera: int | None = None
+    """Number of a camera."""
+    video: Path | None = None
+    """Video file."""
+    sequence: str = ""
+    """Recording of the dataset."""
+    view: str = ""
+    """View of the recording; default the first."""
+    detector: str = ""
+    """What finds hands: `shipped`, `mediapipe`, or an exported detector. Default `shipped` for recordings of the
+    simulated rig; elsewhere `mediapipe` where it is installed, as the shipped one has seen rendered hands only."""
+    hands: int = 2
+    """Most hands at once."""
+    fov: float = 60.0
+    """What a camera or video sees across its width, degrees."""
+    limit: int = 0
+    """Stop after so many images; 0 for all."""
+    threads: int = 0
+    """Of each model; 0 for one per core."""
+    out: Path | None = None
+    """Video to write (.mp4)."""
+    jsonl: Path | None = None
+    """File for one line of JSON per image."""
+    window: bool = True
+    """Show the images where there is a display."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `hoi-run`."""
+    return run(Config, job, argv, prog="hoi-run", doc=__doc__)
+
+
+def job(config: Config) -> None:
+    """Follow hands until the images end or somebody stops it."""
+    from capture.stopping import stop_on_signals
+    from hoi_cli._show import Tally, open_shows
+    from hoi_core import log
+    from hoi_core.shots import until
+
+    _check(config)
+    with ExitStack() as stack:
+        film, simulated = stack.enter_context(_film(config))
+        follower = _follower(config, film.name, stack, simulated=simulated)
+        stop = stack.enter_context(stop_on_signals())
+        shows: list[Show] = stack.enter_context(open_shows(config, film, stop))
+        tally = Tally()
+        bar = stack.enter_context(log.progress())
+        task = bar.add_task(film.name, total=config.limit or film.count or None)
+        for shot in until(stop, film.shots, config.limit):
+            hands = follower.step(shot.rgb, shot.camera)
+            tally.add(hands)
+            for show in shows:
+                show.add(shot, hands, tally.per_second)
+            bar.update(task, advance=1, description=f"{film.name} ({tally.per_second:.0f} a second)")
+    figures = tally.figures() | {"source": film.name, "stopped": stop.is_set()}
+    write_json(config.json, figures)
+    lines = [
+        f"{tally.images} images of {film.name}, {tally.per_second:.0f} a second with everything",
+        f"hands in {tally.share:.0%} of them, {tally.identities} followed in all",
+        *[f"wrote {path}" for path in (config.out, config.jsonl) if path],
+    ]
+    log.panel("hoi-run", lines, "" if config.out else "the same with --out hands.mp4")
+
+
+def _check(config: Config) -> None:
+    from hoi_core.errors import ConfigError
+
+    given = [name for name in ("camera", "video", "sequence") if getattr(config, name) not in (None, "")]
+    if len(given) != 1:
+        raise ConfigError(
+            f"expected one of --camera, --video and --sequence, got {', '.join(given) or 'none'}.", "Choose one."
+        )
+    if config.hands < 1 or config.limit < 0 or config.threads < 0:
+        raise ConfigError("expected --hands >= 1, --limit >= 0 and --threads >= 0.", "Correct the flag.")
+    if config.out is not None and config.out.suffix != ".mp4":
+        raise ConfigError(f"expected a video that ends in .mp4, got {config.out}.", "Correct --out.")
+
+
+@contextmanager
+def _film(config: Config) -> Iterator[tuple[Film, bool]]:
+    """The images, and whether the simulated rig made them."""
+    from hoi_core.config import data_root
+    from hoi_core.sequence import find_sequence, open_capture
+    from hoi_core.shots import of_recording, open_video
+
+    if config.sequence:
+        with open_capture(find_sequence(data_root(config.data), config.sequence)) as capture:
+            yield of_recording(capture, config.view), capture.header.rig.startswith("simulated")
+        return
+    source = config.video if config.camera is None else config.camera
+    if source is not None:
+        with open_video(source, config.fov) as film:
+            yield film, False
+
+
+def _follower(config: Config, source: str, stack: ExitStack, *, simulated: bool) -> Follower:
+    from hoi_core.live import Follower, open_reader
+    from hoi_core.track import Settings
+
+    finder = _finder(config, source, stack, simulated=simulated)
+    return Follower(finder, open_reader(config.model, config.threads), Settings(hands=config.hands))
+
+
+def _finder(config: Config, source: str, stack: ExitStack, *, simulated: bool) -> Finder:
+    """The detector that was asked for, or the one that fits.
+
+    Raises:
+        ConfigError: real images, and neither a detector named nor MediaPipe there.
+        AssetError: a file is missing or damaged.
+    """
+    from importlib.util import find_spec
+
+    from hoi_core import log, shipped
+    from hoi_core.errors import ConfigError
+    from hoi_core.live import open_finder
+
+    chosen = config.detector or (_SHIPPED if simulated else _MEDIAPIPE if find_spec("mediapipe") else "")
+    if not chosen:
+        raise ConfigError(
+            f"{source} shows real hands, and the detector that comes with this project has seen rendered ones only.",
+            "pip install 'hoi-toolkit[mediapipe]', name an exported --detector, or try --detector shipped.",
+        )
+    if chosen == _MEDIAPIPE:
+        from annotate.keypoints.mediapipe import HandsInImages
+
+        return stack.enter_context(HandsInImages(hands=config.hands))
+    if chosen == _SHIPPED and not simulated:
+        log.console_err().print("the shipped detector has seen rendered hands only: expect it to miss real ones")
+    return open_finder(shipped.path(shipped.HAND_DETECTOR) if chosen == _SHIPPED else Path(chosen), config.threads)

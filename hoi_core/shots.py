@@ -1,0 +1,122 @@
+"""Images to run a model on, one after the other: of a camera, a video file, or a view of a recording."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import radians, tan
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from hoi_core.errors import ConfigError, DeviceError
+from hoi_core.plugins import unknown_name
+from hoi_core.sequence import Capture
+from hoi_core.types import U8, Camera
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image."""
+
+    index: int
+    """Its number, from 0; missing frames have numbers too."""
+    t_s: float
+    """Time since the first, s."""
+    rgb: U8
+    """(H, W, 3)."""
+    camera: Camera
+    """Of the image; a guess where nobody measured it."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """Where shots come from."""
+
+    name: str
+    """What people call it."""
+    fps: float
+    """Images a second, nominally."""
+    count: int
+    """How many; 0 where nobody knows."""
+    shots: Iterator[Shot]
+    """The images."""
+
+
+@contextmanager
+def open_video(source: int | Path, fov_deg: float = 60.0) -> Iterator[Film]:
+    """A camera or a video file.
+
+    Args:
+        source: number of a camera, or a file.
+        fov_deg: how much the camera sees across the image's width, degrees; distances depend on it.
+
+    Raises:
+        DeviceError: it cannot be opened.
+        ConfigError: no angle of view.
+    """
+    if not 1.0 < fov_deg < 170.0:
+        raise ConfigError(f"expected --fov from 1 to 170 degrees, got {fov_deg}.", "60 is usual.")
+    live = isinstance(source, int)
+    video = cv2.VideoCapture(source if isinstance(source, int) else str(source))
+    try:
+        if not video.isOpened():
+            what = f"camera {source}" if live else f"the video {source}"
+            raise DeviceError(f"{what} cannot be opened.", "Check the number, the file and its permissions.")
+        fps = float(video.get(cv2.CAP_PROP_FPS)) or 30.0
+        count = 0 if live else max(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        yield Film(f"camera {source}" if live else str(source), fps, count, _of_video(video, fps, fov_deg))
+    finally:
+        video.release()
+
+
+def _of_video(video: cv2.VideoCapture, fps: float, fov_deg: float) -> Iterator[Shot]:
+    index = 0
+    while True:
+        ok, bgr = video.read()
+        if not ok:
+            return
+        rgb = np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
+        height, width = rgb.shape[:2]
+        focal = 0.5 * width / tan(radians(fov_deg) / 2)
+        camera = Camera(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2, distortion_model="none")
+        yield Shot(index, index / fps, rgb, camera)
+        index += 1
+
+
+def of_recording(capture: Capture, view: str = "") -> Film:
+    """A view of a recording, at its moments.
+
+    Args:
+        capture: open.
+        view: such as `left`; empty for the first.
+
+    Raises:
+        ConfigError: it has no such view.
+    """
+    names = list(capture.views)
+    chosen = view or (names[0] if names else "")
+    if chosen not in capture.views:
+        raise unknown_name("view", chosen, names)
+    fps = (len(capture.sync) - 1) / capture.seconds if capture.seconds > 0 else 30.0
+    return Film(f"{capture.header.sequence} {chosen}", fps, len(capture.sync), _of_view(capture, chosen))
+
+
+def _of_view(capture: Capture, name: str) -> Iterator[Shot]:
+    view = capture.views[name]
+    t_ns = capture.sync.t_ns
+    for moment, frame in enumerate(capture.sync.index[f"{name}/color"]):
+        if frame >= 0:
+            rgb = np.asarray(view.color[int(frame)], dtype=np.uint8)
+            yield Shot(moment, float(t_ns[moment] - t_ns[0]) * 1e-9, rgb, view.camera)
+
+
+def until(stop: threading.Event, shots: Iterator[Shot], limit: int = 0) -> Iterator[Shot]:
+    """Shots until somebody says stop, or so many; 0 for all."""
+    for taken, shot in enumerate(shots):
+        if stop.is_set() or (limit and taken >= limit):
+            return
+        yield shot
