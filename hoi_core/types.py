@@ -324,6 +324,8 @@ class Batch:
     """(B, 21, 2) px of the crop."""
     pixels_valid: Tensor
     """(B, 21) bool: whether `joints_px` is known; of datasets that label pixels only, nothing else is."""
+    R_world_crop: Tensor
+    """(B, 3, 3) orthogonal, crop to world (or, in a dataset without one, to camera); determinant -1 where mirrored."""
     mirrored: Tensor
     """(B,) bool: a left hand shown as a right one."""
 

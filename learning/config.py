@@ -34,6 +34,12 @@ class LossWeights:
     """Edges along the true normals."""
     edge: float = 1.0
     """Lengths of edges, absolute."""
+    laplacian: float = 0.0
+    """Distance of a vertex from the mean of its neighbours, squared: smoothness that shrinks the mesh less."""
+    pair: float = 1.0
+    """With --pairs: joints of the two views' hands, turned into one frame, squared."""
+    pair_depth: float = 1.0
+    """With --pairs: what one view says of the other's depths, squared."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,8 @@ class TrainConfig(Generic[M]):
     """Passes over the data, instead of --steps."""
     batch_size: int = 16
     """Samples per step, over all processes."""
+    pairs: bool = False
+    """Fill the batch with two views of each instant, and ask that they agree (weights: loss.pair, loss.pair-depth)."""
     lr: float | None = None
     """Largest learning rate; 1e-3, with --qat 1e-4."""
     schedule: Literal["cosine", "step"] = "cosine"
@@ -123,6 +131,12 @@ class TrainConfig(Generic[M]):
                 f"expected --lr and --clip above 0, --freeze from 0 to 1 and --seed >= 0, got {self.peak_lr}, "
                 f"{self.clip}, {self.freeze} and {self.seed}.",
                 "Correct the flag.",
+            )
+        if self.pairs and self.batch_size % (2 * self.processes):
+            raise ConfigError(
+                f"--pairs needs an even batch in each process, got --batch-size {self.batch_size} over "
+                f"{self.processes}.",
+                "Change --batch-size.",
             )
         if self.batch_size % self.processes:
             raise ConfigError(

@@ -23,6 +23,7 @@ from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.network_input import Input, network_input, pixels_of
 from hoi_core.types import F32, F64, I64, U8, Batch, Bool, Camera, Sample
 from learning.augment import Augment, changed, random_placement, silhouette
+from learning.order import Sampler
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -75,6 +76,8 @@ class Item:
     """(21, 2) px of the crop; 0 where not valid."""
     pixels_valid: Bool
     """(21,)."""
+    R_world_crop: F64
+    """(3, 3) orthogonal, crop to world."""
     mirrored: bool
     """A left hand shown as a right one."""
 
@@ -97,6 +100,8 @@ class Stacked:
     """(B, 21, 2) px."""
     pixels_valid: Bool
     """(B, 21)."""
+    R_world_crop: F32
+    """(B, 3, 3)."""
     mirrored: Bool
     """(B,)."""
 
@@ -128,6 +133,7 @@ def make_item(
         vertices_m=vertices,
         joints_px=frame.joints_px,
         pixels_valid=frame.pixels_valid,
+        R_world_crop=sample.camera.T_world_cam[:3, :3] @ frame.crop.R_cam_crop,
         mirrored=sample.side == "left",
     )
 
@@ -255,6 +261,7 @@ def stack(items: list[Item]) -> Stacked:
         vertices_m=numbers([i.vertices_m for i in items]),
         joints_px=numbers([i.joints_px for i in items]),
         pixels_valid=np.stack([i.pixels_valid for i in items]),
+        R_world_crop=numbers([i.R_world_crop for i in items]),
         mirrored=np.array([i.mirrored for i in items]),
     )
 
@@ -271,6 +278,7 @@ def as_batch(stacked: Stacked, kind: Input) -> Batch:
         vertices_valid=vertices.isfinite().flatten(1).all(1),
         joints_px=torch.from_numpy(stacked.joints_px),
         pixels_valid=torch.from_numpy(stacked.pixels_valid),
+        R_world_crop=torch.from_numpy(stacked.R_world_crop),
         mirrored=torch.from_numpy(stacked.mirrored),
     )
 
@@ -317,6 +325,7 @@ class HandDataset(Dataset[Item]):
         self._keys = [self._reader(p.name).index(readers.home(self.root, p.name), split) for p in self.parts]
         self._cache: dict[int, Sample] = {}
         self._cached_bytes = 0
+        self._numbers: dict[int, dict[str, int]] = {}
 
     @staticmethod
     def _reader(name: str) -> ModuleType:
@@ -337,11 +346,29 @@ class HandDataset(Dataset[Item]):
 
     def read(self, number: int) -> Sample:
         """Read one sample as its dataset has it."""
+        part, at = self._place(number)
+        name = self.parts[part].name
+        return self._reader(name).read(readers.home(self.root, name), self._keys[part][at])
+
+    def second_view(self, number: int) -> int | None:
+        """The sample that shows the same instant from elsewhere; None where the split has none."""
+        part, at = self._place(number)
+        name = self.parts[part].name
+        other_view = getattr(self._reader(name), "other_view", None)
+        if other_view is None:
+            return None
+        found = other_view(readers.home(self.root, name), self._keys[part][at])
+        if part not in self._numbers:
+            self._numbers[part] = {key: n for n, key in enumerate(self._keys[part], sum(self.sizes[:part]))}
+        return self._numbers[part].get(found)
+
+    def _place(self, number: int) -> tuple[int, int]:
+        """Number of a sample's dataset, and its place in there."""
         at = number
-        for part, keys in zip(self.parts, self._keys, strict=True):
-            if at < len(keys):
-                return self._reader(part.name).read(readers.home(self.root, part.name), keys[at])
-            at -= len(keys)
+        for part, size in enumerate(self.sizes):
+            if at < size:
+                return part, at
+            at -= size
         raise IndexError(f"sample {number} of {len(self)}")
 
     def sample(self, number: int) -> Sample:
@@ -403,62 +430,7 @@ def around_hand(sample: Sample, augment: Augment | None, *, in_space: bool = Tru
     return replace(sample, image=image, camera=camera, joints_px=joints_px)
 
 
-@dataclass(frozen=True)
-class StepSampler:
-    """Batches of (sample number, position) for steps `first..last`: a pure function of the seed, so resume is exact."""
-
-    sizes: list[int]
-    """Samples per dataset."""
-    weights: list[float]
-    """Share of each per epoch."""
-    batch_size: int
-    """Of this process."""
-    seed: int
-    """Of the run."""
-    first: int
-    """First step."""
-    last: int
-    """One after the last step."""
-    rank: int = 0
-    """Number of this process."""
-    world: int = 1
-    """Count of processes."""
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch, order = -1, np.empty(0, np.int64)
-        length = len(mix.epoch_order(self.sizes, self.weights, self.seed, 0))
-        for step in range(self.first, self.last):
-            start = (step * self.world + self.rank) * self.batch_size
-            batch = []
-            for position in range(start, start + self.batch_size):
-                if position // length != epoch:
-                    epoch = position // length
-                    order = mix.epoch_order(self.sizes, self.weights, self.seed, epoch)
-                batch.append((int(order[position % length]), position))
-            yield batch
-
-
-@dataclass(frozen=True)
-class InOrder:
-    """Every sample once, in order."""
-
-    count: int
-    """Samples."""
-    batch_size: int
-    """Largest batch."""
-
-    def __len__(self) -> int:
-        return (self.count + self.batch_size - 1) // self.batch_size
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for start in range(0, self.count, self.batch_size):
-            yield [(n, n) for n in range(start, min(self.count, start + self.batch_size))]
-
-
-def loader(dataset: Any, batches: StepSampler | InOrder, workers: int) -> Iterable[Any]:
+def loader(dataset: Any, batches: Sampler, workers: int) -> Iterable[Any]:
     """A loader of batches; each worker opens the files it reads by itself.
 
     Args:

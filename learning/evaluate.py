@@ -17,7 +17,8 @@ from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.network_input import Input
 from hoi_core.types import F64, Batch
 from learning import runs
-from learning.data import DataConfig, HandDataset, InOrder, loader
+from learning.data import DataConfig, HandDataset, loader
+from learning.order import InOrder
 from learning.output import interpret
 
 _TINY_M = 1e-8  # a prediction of zeros has no length

@@ -1,11 +1,11 @@
-"""Losses of hand networks: SPLite's four, and the mesh terms of its baseline. One function each.
+"""Losses of hand networks: SPLite's four, its second view, and the mesh terms of its baseline. One function each.
 
 Every loss is a mean over what is labelled, in units of 0.2 m (or half a crop for pixels), so weights compare.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -76,6 +76,44 @@ def smooth(out: HandOutput, mesh: Mesh) -> Tensor:
     return (ends[:, :, 0] - ends[:, :, 1]).square().sum(-1).mean()
 
 
+def laplacian(out: HandOutput, mesh: Mesh) -> Tensor:
+    """Squared distance of each vertex from the mean of its neighbours: another reading of L_smooth.
+
+    The length of edges counts only where they bend, so that it takes less from the size of the mesh.
+    """
+    v = out.vertices_m / LENGTH_UNIT_M
+    ends = torch.cat([mesh.edges, mesh.edges.flip(1)])
+    sums = torch.zeros_like(v).index_add(1, ends[:, 0], v[:, ends[:, 1]])
+    degree = torch.bincount(ends[:, 0], minlength=v.shape[1]).clamp(min=1)
+    return (v - sums / degree[:, None]).square().sum(-1).mean()
+
+
+def _relative_in_pairs(out: HandOutput, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Joints relative to the wrist in the world's axes, each view's and its partner's.
+
+    Samples 2k and 2k + 1 of a batch show one instant. Their crops' rotations to the world are known, so a hand that one
+    view sees can be compared with what the other does, whatever is labelled.
+    """
+    relative = (out.joints_m - out.joints_m[:, :1]) / LENGTH_UNIT_M
+    world = relative @ batch.R_world_crop.transpose(1, 2)
+    return world, world.reshape(-1, 2, *world.shape[1:]).flip(1).reshape(world.shape)
+
+
+def pair(out: HandOutput, batch: Batch) -> Tensor:
+    """Second view: squared distance of the two views' joints, relative to the wrist, in the world's axes."""
+    mine, other = _relative_in_pairs(out, batch)
+    return (mine - other).square().sum(-1).mean()
+
+
+def pair_depth(out: HandOutput, batch: Batch) -> Tensor:
+    """Second view: squared error of each relative depth, as the other view says it is along this view's axis.
+
+    One view's depth is the other's position in the image, which is much better known.
+    """
+    mine, other = _relative_in_pairs(out, batch)
+    return ((mine - other) * batch.R_world_crop[:, None, :, 2]).sum(-1).square().mean()
+
+
 def _relative_truth(batch: Batch) -> tuple[Tensor, Tensor]:
     """True vertices relative to the wrist (0 where unknown), and which samples have them."""
     valid = batch.vertices_valid & batch.joints_valid[:, 0]
@@ -110,17 +148,22 @@ def edge(out: HandOutput, batch: Batch, mesh: Mesh) -> Tensor:
     return _mean((lengths(out.vertices_m) - lengths(true)).abs() / LENGTH_UNIT_M, valid)
 
 
-def total(out: HandOutput, batch: Batch, mesh: Mesh, weights: LossWeights) -> tuple[Tensor, dict[str, Tensor]]:
-    """Weighted sum of the losses whose weight is not zero, and its parts."""
+def total(
+    out: HandOutput, batch: Batch, mesh: Mesh, weights: LossWeights, *, pairs: bool = False
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Weighted sum of the losses whose weight is not zero, and its parts; `pairs` if the batch holds two views each."""
     makers = {
         "reproj": lambda: reproj(out, batch),
         "pose": lambda: pose(out, batch),
         "depth": lambda: depth(out, batch),
         "smooth": lambda: smooth(out, mesh),
+        "laplacian": lambda: laplacian(out, mesh),
         "vertex": lambda: vertex(out, batch),
         "normal": lambda: normal(out, batch, mesh),
         "edge": lambda: edge(out, batch, mesh),
     }
-    parts = {f.name: makers[f.name]() for f in fields(weights) if getattr(weights, f.name) != 0}
+    if pairs:
+        makers |= {"pair": lambda: pair(out, batch), "pair_depth": lambda: pair_depth(out, batch)}
+    parts = {name: make() for name, make in makers.items() if getattr(weights, name) != 0}
     value = torch.stack([getattr(weights, name) * part for name, part in parts.items()]).sum()
     return value, parts

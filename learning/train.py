@@ -21,7 +21,8 @@ from hoi_core.errors import ConfigError, FitError
 from hoi_core.types import Batch
 from learning import quantize, runs
 from learning.config import TrainConfig
-from learning.data import DataConfig, StepSampler, loader, to_device
+from learning.data import DataConfig, loader, to_device
+from learning.order import PairSampler, Sampler, StepSampler, need_pairs
 from learning.tasks import Loss, task_of
 from learning.track import Track, track
 
@@ -86,6 +87,8 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     task = task_of(settings.model)
     shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
     dataset = task.DATA(settings.dataset, root, "train", shown, augment=settings.augment, seed=settings.seed)
+    if settings.pairs:
+        need_pairs(task, dataset)
     settings = _counted(settings, dataset)
     fabric = Fabric(accelerator=settings.device, devices=settings.processes, precision=settings.precision)
     fabric.launch()
@@ -174,19 +177,21 @@ def _save(run: _Run) -> None:
     runs.save_checkpoint(run.folder, run.step, run.model, state)
 
 
-def _sampler(run: _Run, dataset: Any) -> StepSampler:
+def _sampler(run: _Run, dataset: Any) -> Sampler:
     """The steps that are left, this process's share of each."""
     fabric, settings = run.fabric, run.settings
-    return StepSampler(
+    share = settings.batch_size // fabric.world_size
+    steps = StepSampler(
         dataset.sizes,
         dataset.weights,
-        settings.batch_size // fabric.world_size,
+        share // 2 if settings.pairs else share,
         settings.seed,
         run.step,
         settings.steps,
         fabric.global_rank,
         fabric.world_size,
     )
+    return PairSampler(steps, dataset.second_view) if settings.pairs else steps
 
 
 @contextmanager

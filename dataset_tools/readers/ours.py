@@ -135,6 +135,24 @@ def group(key: str) -> str:
     return key.partition("/")[0]
 
 
+def other_view(root: Path, key: str) -> str | None:
+    """The key of the same hand at the same moment in the next view that shows it; None where no other does.
+
+    Raises:
+        DatasetError: the key does not name a labelled frame.
+    """
+    shown = _labelled(Path(root), key)
+    joints_m = shown.revision.hands[shown.side].joints_m[shown.moment]
+    views = _capture(shown.folder, os.getpid()).views
+    names = list(views)
+    at = names.index(shown.view)
+    for name in names[at + 1 :] + names[:at]:
+        frames = shown.revision.frame_index.get(name)
+        if frames is not None and frames[shown.moment] >= 0 and _on_image(views[name].camera, joints_m):
+            return "/".join([shown.folder.name, name, *key.split("/")[2:]])
+    return None
+
+
 def tiny(folder: Path) -> Path:
     """Write a dataset of two sequences with one sample each, and return its root."""
     from dataset_tools.readers._tiny_ours import write
@@ -217,9 +235,13 @@ def _keys_of(folder: Path) -> list[str]:
 
 def _usable(hand: sequences.HandPlaces, camera: Camera) -> Bool:
     """(M,) moments whose label is valid, not rejected, and on the image."""
-    pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, hand.joints_m))
-    on_image = cameras.inside(camera, pixels).sum(-1) >= _LEAST_JOINTS_INSIDE
-    return hand.valid & (hand.status != STATUSES.index("rejected")) & on_image
+    return hand.valid & (hand.status != STATUSES.index("rejected")) & _on_image(camera, hand.joints_m)
+
+
+def _on_image(camera: Camera, joints_m: F64) -> Bool:
+    """Whether a view shows the hand. `(..., 21, 3) m, world -> (...)`."""
+    pixels = cameras.project(camera, cameras.transform(camera.T_cam_world, joints_m))
+    return np.asarray(cameras.inside(camera, pixels).sum(-1) >= _LEAST_JOINTS_INSIDE)
 
 
 # The process id is part of the key: a forked worker must not share its parent's open HDF5 files.

@@ -5,7 +5,8 @@ it is shown.
 
 A task offers `EXPORTED` (the class of `hoi_core` that runs its files and names its outputs), `IN_SPACE` (whether it
 needs joints in space), `DATA` (the dataset that it learns from: `HandDataset` or one with its methods), `losses`, and
-`differences` between two networks with the largest that are no defect.
+`differences` between two networks with the largest that are no defect. Where its losses compare the two views of a
+pair, it says `PAIRS = True`.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from learning.tasks import Loss, Raw
 
 EXPORTED = runtime.HandModel
 IN_SPACE = True
+PAIRS = True
 DATA = HandDataset
 
 LARGEST_MEAN = {"fp32": 0.01, "int8": 5.0}
@@ -33,7 +34,7 @@ def losses(settings: TrainConfig[Any], device: torch.device) -> Loss:
     mesh = terms.Mesh.of(torch.as_tensor(faces)).to(device)
 
     def loss(raw: Raw, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        return terms.total(interpret(raw, batch.K, settings.size), batch, mesh, settings.loss)
+        return terms.total(interpret(raw, batch.K, settings.size), batch, mesh, settings.loss, pairs=settings.pairs)
 
     return loss
 

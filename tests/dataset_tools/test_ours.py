@@ -16,7 +16,7 @@ from hoi_core import camera as cameras
 from hoi_core import plugins, sequence
 from hoi_core.errors import ConfigError, DatasetError, SequenceError
 from hoi_core.mano import ManoLayer
-from hoi_core.types import STATUSES
+from hoi_core.types import STATUSES, Camera, Frame, Revision, StreamInfo
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +26,46 @@ def root(tmp_path_factory):
 
 def test_tiny_has_two_samples(root):
     assert ours.index(root, "all") == ["seq_001/left/000000", "seq_002/left/000000"]
+
+
+@pytest.fixture(scope="module")
+def of_three_views(tmp_path_factory):
+    """Two moments seen from left and right, the second by the left camera alone; a third looks away."""
+    root, side, frames = tmp_path_factory.mktemp("views"), "right", 2
+    track = _tiny_ours._hand(side, frames)
+    up, at = np.array([0.0, 0.0, 1.0]), np.array([0.0, 0.0, 0.05])
+    places = {"away": -0.3, "left": -0.2, "right": 0.2}
+    streams = []
+    for name, x in places.items():
+        seen_point = np.array([x, -2.0, 0.45]) if name == "away" else at
+        pose = cameras.look_at(np.array([x, -0.35, 0.45]), seen_point, up)
+        camera = Camera(320, 240, 300.0, 300.0, 159.5, 119.5, T_world_cam=pose)
+        streams.append(StreamInfo(f"{name}/color", "camera", (240, 320, 3), "uint8", 30.0, camera, name))
+    folder = sequence.new_sequence_dir(root, "seq_001")
+    writer = sequence.CaptureWriter.create(folder / "capture.h5", sequence.CaptureHeader("seq_001"), streams)
+    t_ns = np.arange(frames, dtype=np.int64) * 33_333_333
+    for m, t in enumerate(t_ns.tolist()):
+        seen = [stream for stream in streams if m == 0 or stream.view != "right"]
+        for stream in seen:
+            writer.append(Frame(stream.name, m, t, t, "hardware_clock", np.zeros((240, 320, 3), np.uint8)))
+        writer.sync(t, {stream.name: m for stream in seen}, {stream.name: 0 for stream in seen})
+    writer.close()
+    with sequence.open_capture(folder) as capture:
+        binding = sequence.Binding(capture.content_hash(), ManoLayer.from_env(side).model.source)
+    revision = Revision(
+        t_ns=t_ns, hands={side: track}, objects={}, keypoints={},
+        frame_index={"away": np.arange(2), "left": np.arange(2), "right": np.array([0, -1])},
+    )  # fmt: skip
+    sequence.write_revision(folder, revision, binding=binding)
+    return root
+
+
+def test_the_other_view_is_the_next_that_shows_the_hand(of_three_views):
+    keys = ours.index(of_three_views, "all")
+    assert sorted(keys) == ["seq_001/left/000000", "seq_001/left/000001", "seq_001/right/000000"]
+    assert ours.other_view(of_three_views, "seq_001/left/000000") == "seq_001/right/000000"
+    assert ours.other_view(of_three_views, "seq_001/right/000000") == "seq_001/left/000000"
+    assert ours.other_view(of_three_views, "seq_001/left/000001") is None
 
 
 def test_the_last_sequence_is_the_test(root):

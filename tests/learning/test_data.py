@@ -11,8 +11,9 @@ from hoi_core import camera as cameras
 from hoi_core import metrics
 from hoi_core.errors import ConfigError, DatasetError
 from learning.augment import Augment, random_colours
-from learning.data import DataConfig, HandDataset, InOrder, StepSampler, around_hand, loader, make_item
+from learning.data import DataConfig, HandDataset, around_hand, loader, make_item
 from learning.losses import project
+from learning.order import InOrder, StepSampler
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Losses: zero at perfect, masks respected, values by hand, gradients by finite differences."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 
@@ -24,6 +26,9 @@ def make(seed=0, n=3, dtype=torch.double):
         joints_valid=torch.ones(n, 21, dtype=torch.bool),
         vertices_m=vertices,
         vertices_valid=torch.ones(n, dtype=torch.bool),
+        joints_px=torch.zeros(n, 21, 2),
+        pixels_valid=torch.ones(n, 21, dtype=torch.bool),
+        R_world_crop=torch.linalg.qr(torch.randn(n, 3, 3, generator=g, dtype=dtype)).Q,
         mirrored=torch.zeros(n, dtype=torch.bool),
     )
 
@@ -88,17 +93,81 @@ def test_missing_labels_change_nothing():
         assert value == pytest.approx(float(again)), name
 
 
-@pytest.mark.parametrize("name", ["reproj", "pose", "depth", "vertex", "normal", "edge"])
+def unlabelled(out, batch):
+    """The losses that compare predictions with one another."""
+    return {
+        "smooth": losses.smooth(out, MESH),
+        "laplacian": losses.laplacian(out, MESH),
+        "pair": losses.pair(out, batch),
+        "pair_depth": losses.pair_depth(out, batch),
+    }
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(LossWeights)])
 def test_gradients(name):
-    batch = make(1, n=1)
+    """Of every loss that has a weight."""
+    torch.manual_seed(0)
+    batch = make(1, n=2)
 
     def function(joints, vertices):
-        return of(HandOutput(joints, vertices, torch.ones(1, 21)), batch)[name]
+        out = HandOutput(joints, vertices, torch.ones(2, 21))
+        return (of(out, batch) | unlabelled(out, batch))[name]
 
     out = perfect(batch)
-    joints = (out.joints_m + 0.01 * torch.randn(1, 21, 3)).requires_grad_()
-    vertices = (out.vertices_m + 0.01 * torch.randn(1, 4, 3)).requires_grad_()
-    assert torch.autograd.gradcheck(function, (joints, vertices))
+    joints = (out.joints_m + 0.01 * torch.randn(2, 21, 3)).requires_grad_()
+    vertices = (out.vertices_m + 0.01 * torch.randn(2, 4, 3)).requires_grad_()
+    assert torch.autograd.gradcheck(function, (joints, vertices), fast_mode=True)
+
+
+def flat_square(tip_m=0.0):
+    """A square of 0.2 m in two triangles with its third corner lifted; and the batch in which it lies flat."""
+    square = torch.tensor([[[0.0, 0, 0], [0.2, 0, 0], [0.2, 0.2, 0], [0, 0.2, 0]]], dtype=torch.double)
+    batch = make(n=1)
+    fields_ = {**batch.__dict__, "vertices_m": square + batch.joints_m[:, :1]}
+    lifted = square.clone()
+    lifted[0, 2, 2] = tip_m
+    return HandOutput(batch.joints_m, lifted, torch.ones(1, 21)), Batch(**fields_)
+
+
+def test_mesh_losses_by_hand():
+    """The lifted corner moves by a unit; three of the five edges end there, two of these twice in a triangle."""
+    out, batch = flat_square(0.2)
+    assert losses.vertex(out, batch) == pytest.approx(1.0 / 12)
+    # Two edges grow from 1 to sqrt 2, the diagonal from sqrt 2 to sqrt 3.
+    assert losses.edge(out, batch, MESH) == pytest.approx((2 * (2**0.5 - 1) + 3**0.5 - 2**0.5) / 5)
+    # The normal is z: each edge counts by the sine of its climb; the diagonal lies in both triangles.
+    sines = 2 * (1 / 2**0.5) + 2 * (1 / 3**0.5)
+    assert losses.normal(out, batch, MESH) == pytest.approx(sines / 6, rel=1e-4)  # a millimetre softens the division
+
+
+def test_laplacian_by_hand():
+    """On the flat square: corners 0 and 2 have three neighbours, 1 and 3 the two others."""
+    out, _ = flat_square()
+    # Corner 0 is 2/3 of a side from its neighbours' mean in x and in y, as is corner 2; 1 and 3 are half of one.
+    assert losses.laplacian(out, MESH) == pytest.approx((2 * 2 * (2 / 3) ** 2 + 2 * 2 * 0.5**2) / 4)
+    assert losses.laplacian(HandOutput(out.joints_m, out.vertices_m * 0.0, out.confidence), MESH) == 0.0
+
+
+def test_second_view_by_hand():
+    """Seen from the front and from the right: what is depth in one is a place in the image of the other."""
+    batch = make(n=2)
+    from_the_right = torch.tensor([[0.0, 0, 1], [0, 1, 0], [-1, 0, 0]], dtype=torch.double)  # its z is the front's x
+    turned = Batch(
+        **{**batch.__dict__, "R_world_crop": torch.stack([torch.eye(3, dtype=torch.double), from_the_right])}
+    )
+    front = torch.zeros(21, 3, dtype=torch.double)
+    front[:, 2] = 0.6
+    front[1] = torch.tensor([0.04, 0.02, 0.7])
+    right = torch.zeros(21, 3, dtype=torch.double)
+    right[:, 2] = 0.9
+    right[1] = torch.tensor([-0.1, 0.02, 0.94])
+    agreed = HandOutput(torch.stack([front, right]), batch.vertices_m, torch.ones(2, 21))
+    assert losses.pair(agreed, turned) == pytest.approx(0.0, abs=1e-12)
+    assert losses.pair_depth(agreed, turned) == pytest.approx(0.0, abs=1e-12)
+    front[1, 2] += 0.1  # half a unit too far: depth in the front view alone, x in the other
+    apart = HandOutput(torch.stack([front, right]), batch.vertices_m, torch.ones(2, 21))
+    assert losses.pair(apart, turned) == pytest.approx(0.25 / 21)
+    assert losses.pair_depth(apart, turned) == pytest.approx(0.25 / 42)
 
 
 def test_total_is_the_weighted_sum_and_leaves_out_zero_weights():
@@ -109,3 +178,7 @@ def test_total_is_the_weighted_sum_and_leaves_out_zero_weights():
     value, parts = losses.total(out, batch, MESH, weights)
     assert "normal" not in parts
     assert value == pytest.approx(float(sum(getattr(weights, k) * v for k, v in parts.items())))
+    both = make(n=4)
+    _, alone = losses.total(perfect(both), both, MESH, LossWeights())
+    _, paired = losses.total(perfect(both), both, MESH, LossWeights(), pairs=True)
+    assert paired.keys() - alone.keys() == {"pair", "pair_depth"}
