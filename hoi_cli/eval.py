@@ -1,6 +1,7 @@
 """Measure a trained run, an exported model or a file of predictions; write predictions for an evaluation server.
 
 Example: hoi-eval runs/float --dataset ours --split test --data data --json eval.json
+Example: hoi-eval runs/float --dataset synthbench --report errors.html
 Example: hoi-eval model.onnx --dataset freihand --submission pred.zip
 Example: hoi-eval --predictions pred.zip --truth data/freihand --protocol freihand
 """
@@ -8,6 +9,7 @@ Example: hoi-eval --predictions pred.zip --truth data/freihand --protocol freiha
 from __future__ import annotations
 
 import json as json_module
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +21,18 @@ import tyro
 from hoi_cli._run import Common, run, with_data, write_json
 from hoi_core import config, log
 from hoi_core.errors import ConfigError
+from hoi_core.plain import plain
 
 _SHOWN = (
-    ("joints, absolute", "xyz_mm"),
-    ("joints, relative to the wrist", "mpjpe_mm"),
-    ("joints, wrist and scale given", "xyz_sc_tr_mm"),
-    ("joints, aligned", "xyz_pa_mm"),
-    ("mesh, aligned", "mesh_pa_mm"),
+    ("joints, absolute", "xyz_mm", "mm"),
+    ("joints, relative to the wrist", "mpjpe_mm", "mm"),
+    ("joints, wrist and scale given", "xyz_sc_tr_mm", "mm"),
+    ("joints, aligned", "xyz_pa_mm", "mm"),
+    ("joints, aligned, no mirroring", "xyz_pa_proper_mm", "mm"),
+    ("mesh, aligned", "mesh_pa_mm", "mm"),
+    ("depth relative to the wrist", "depth_rr_mm", "mm"),
+    ("F-score at 5 mm, aligned", "f5_pa", ""),
+    ("F-score at 15 mm, aligned", "f15_pa", ""),
 )
 
 
@@ -41,13 +48,17 @@ class Config(Common):
     """Part of the dataset."""
     input: Literal["rgb", "edge"] = "rgb"
     """`edge`: show a model of edges the edge image and nothing else, as the sensor does."""
+    report: Path | None = None
+    """Write a page (.html) of all figures, errors by joint, occlusion, view, and the worst hands; .png: only these."""
+    samples: Path | None = None
+    """Write the errors of each sample to this table (.csv)."""
     submission: Path | None = None
-    """Write the predictions of an exported model here (.zip), as the evaluation server of --dataset takes them."""
+    """Write the predictions of an exported model here, as the evaluation of --dataset takes them: .zip, DexYCB .csv."""
     predictions: Path | None = None
-    """Measure this pred.json (or the zip that holds it) instead of a model."""
+    """Measure this pred.json (or the zip that holds it; of DexYCB results.csv) instead of a model."""
     truth: Path | None = None
-    """Folder that holds evaluation_xyz.json and evaluation_verts.json, for --predictions."""
-    protocol: Literal["freihand", "ho3d"] = "freihand"
+    """Folder that holds evaluation_xyz.json and evaluation_verts.json, or DexYCB itself, for --predictions."""
+    protocol: Literal["freihand", "ho3d", "dexycb"] = "freihand"
     """Joint order, axes and figures of --predictions and --truth."""
     proper_rotation: bool = False
     """Align without mirroring. The official FreiHAND evaluator lets the alignment mirror, and so do we by default."""
@@ -75,10 +86,10 @@ def job(settings: Config) -> None:
 
 
 def _measure_model(settings: Config, path: Path) -> None:
-    from learning import evaluate
+    from learning import eval_report, evaluate
 
     model = evaluate.open_model(path)
-    figures = evaluate.evaluate(
+    found = evaluate.evaluate(
         model,
         settings.dataset or model.dataset or "ours",
         config.data_root(settings.data),
@@ -87,26 +98,37 @@ def _measure_model(settings: Config, path: Path) -> None:
         edge_alone=settings.input == "edge",
         workers=settings.workers,
     )
+    figures = found.figures()
+    title = f"hoi-eval {path}"
+    counted = [f"{figures['n']} samples of {settings.split} in {figures['groups']} groups", *found.versions.values()]
+    if settings.samples is not None:
+        eval_report.write_samples(settings.samples, found)
+        counted.append(f"errors of each: {settings.samples}")
+    if settings.report is not None:
+        eval_report.write_report(settings.report, found, figures, title, model.task.RANKED_BY)
+        counted.append(f"the worst hands and more: {settings.report}")
     following = ""
     if path.is_dir():
         int8 = " --int8" if model.int8 else ""
         following = with_data(f"hoi-export {shlex.quote(str(path))}{int8} --out model.onnx", settings.data)
-    _report(settings, figures, f"hoi-eval {path}", f"{figures['n']} samples of {settings.split}", following)
+    _report(settings, figures, title, counted, following)
 
 
 def _measure_file(settings: Config, path: Path) -> None:
     from dataset_tools import submission
-    from learning import evaluate
+    from hoi_core import bootstrap
+    from learning import hand_errors
 
     if settings.truth is None:
         raise ConfigError("--predictions needs labels to compare with.", "Name their folder with --truth.")
-    figures = evaluate.compare(
-        submission.read(path, settings.protocol),
-        submission.read_truth(settings.truth, settings.protocol),
-        allow_reflection=not settings.proper_rotation,
-        scaled=settings.protocol == "ho3d",
-    )
-    _report(settings, figures, f"hoi-eval --predictions {path}", f"{figures['n']} hands of {settings.truth}", "")
+    true = submission.read_truth(settings.truth, settings.protocol, settings.split)
+    pred = submission.read(path, settings.protocol)
+    if true.ids is not None or pred.ids is not None:
+        pred = pred.of(true.ids or tuple(range(len(true.joints_m))))
+    errors = hand_errors.compare(pred, true, settings.protocol, allow_reflection=not settings.proper_rotation)
+    each = [str(n) for n in range(len(true.joints_m))]
+    figures = {**hand_errors.figures(errors), "ci95": bootstrap.intervals(errors, each)}
+    _report(settings, figures, f"hoi-eval --predictions {path}", [f"{figures['n']} hands of {settings.truth}"], "")
 
 
 def _submit(settings: Config, model: Path, out: Path) -> None:
@@ -119,24 +141,45 @@ def _submit(settings: Config, model: Path, out: Path) -> None:
         raise ConfigError(
             f"expected an exported model (.onnx), got {model}.", f"Type `hoi-export {model} --out m.onnx`."
         )
-    if settings.split != "test":
+    if settings.split != "test" and protocol != "dexycb":
         raise ConfigError("a submission is of the whole test split.", "Leave out --split.")
     root, loaded = config.data_root(settings.data), runtime.load(model)
+    home = readers.home(root, dataset)
     with log.progress() as bar:
         task = bar.add_task("predicting", total=None)
-        hands = submission.predict(loaded, root, dataset, lambda n, total: bar.update(task, completed=n, total=total))
-        count = submission.write(out, protocol, hands)
+
+        def tell(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        hands = submission.predict(loaded, root, dataset, tell, split=settings.split)
+        if protocol == "dexycb":
+            from dataset_tools.readers import dexycb
+
+            count = submission.write_numbered(out, dexycb.image_ids(home, settings.split), hands)
+        else:
+            count = submission.write(out, protocol, hands)
     write_json(settings.json, {"n": count, "out": out, "protocol": protocol})
-    truth = shlex.quote(str(readers.home(root, dataset)))
-    following = f"hoi-eval --predictions {shlex.quote(str(out))} --truth {truth} --protocol {protocol}"
+    split = f" --split {settings.split}" if settings.split != "test" else ""
+    files = f"--predictions {shlex.quote(str(out))} --truth {shlex.quote(str(home))}"
+    following = f"hoi-eval {files} --protocol {protocol}{split}"
     log.panel(f"{count} hands in {out}", [f"for the evaluation server of {dataset}"], following)
 
 
-def _report(settings: Config, figures: Mapping[str, float | int], title: str, counted: str, following: str) -> None:
+def _report(
+    settings: Config, figures: Mapping[str, object], title: str, counted: Sequence[str], following: str
+) -> None:
     write_json(settings.json, figures)
-    lines = [f"{label:32s} {figures[key]:7.1f} mm" for label, key in _SHOWN if key in figures]
-    lines.append(f"{'F-score at 5 / 15 mm, aligned':32s} {figures['f5_pa']:.3f} / {figures['f15_pa']:.3f}")
-    lines.append(counted)
+    intervals = figures["ci95"]
+    lines = []
+    for label, key, unit in _SHOWN:
+        value = figures.get(key)
+        if not isinstance(intervals, Mapping) or not isinstance(value, float) or math.isnan(value):
+            continue
+        digits = 2 if unit else 3
+        low, high = intervals[key]
+        interval = "" if math.isnan(low) else f"  ({low:.{digits}f} to {high:.{digits}f})"
+        lines.append(f"{label:32s} {value:8.{digits}f} {unit:2s}{interval}")
+    lines += [*counted, "in brackets: 95 % intervals of the means" if lines else ""]
     if settings.verbose:
-        log.console().print(json_module.dumps(dict(figures), indent=2))
-    log.panel(title, lines, following)
+        log.console().print(json_module.dumps(plain(figures), indent=2))
+    log.panel(title, [line for line in lines if line], following)

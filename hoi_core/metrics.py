@@ -6,6 +6,7 @@ Inputs are metres; a result in millimetres says so in its name. A point counts w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,25 +69,40 @@ def mpjpe_mm(pred_m: Array, true_m: Array, valid: NDArray[np.bool_] | None = Non
     return _mean(point_errors_mm(a, b, good))
 
 
-def align_similarity(
+@dataclass(frozen=True)
+class Similarity:
+    """Turns, scales and moves points."""
+
+    R: F64
+    """(..., 3, 3) rotation, with a reflection where that was allowed and better."""
+    factor: F64
+    """(..., 1, 1) scale."""
+    source_m: F64
+    """(..., 1, 3) m, what comes to lie at `target_m`."""
+    target_m: F64
+    """(..., 1, 3) m."""
+
+    def moved(self, points_m: Array) -> F64:
+        """Points after it. `(..., N, 3) m -> (..., N, 3) m`."""
+        return (_numpy(points_m) - self.source_m) @ np.swapaxes(self.R, -1, -2) * self.factor + self.target_m
+
+
+def similarity(
     pred_m: Array,
     true_m: Array,
     valid: NDArray[np.bool_] | None = None,
     *,
     allow_reflection: bool = False,
     scale: bool = True,
-) -> F64:
-    """Move `pred` onto `true` by the similarity of least squares (Procrustes; Umeyama 1991 without reflection).
+) -> Similarity:
+    """The similarity of least squares from `pred` to `true` (Procrustes; Umeyama 1991 without reflection).
 
     Args:
         pred_m: `(..., N, 3)` m.
         true_m: `(..., N, 3)` m.
-        valid: `(..., N)` points that decide the alignment, or None.
+        valid: `(..., N)` points that decide it, or None.
         allow_reflection: also mirror, as the official FreiHAND evaluator does.
         scale: also scale.
-
-    Returns:
-        `(..., N, 3)` m, all points of `pred` moved.
     """
     a, b, good = _pair(pred_m, true_m, valid)
     weight = good[..., None].astype(np.float64)
@@ -101,8 +117,20 @@ def align_similarity(
     if not allow_reflection:
         sign[..., -1] = np.where(np.linalg.det(u @ vt) < 0, -1.0, 1.0)
     R = (u * sign[..., None, :]) @ vt
-    factor = (s * sign).sum(-1)[..., None, None] * size_b / size_a if scale else 1.0
-    return (a - mean_a) @ np.swapaxes(R, -1, -2) * factor + mean_b
+    factor = (s * sign).sum(-1)[..., None, None] * size_b / size_a if scale else np.ones_like(size_a)
+    return Similarity(R, factor, mean_a, mean_b)
+
+
+def align_similarity(
+    pred_m: Array,
+    true_m: Array,
+    valid: NDArray[np.bool_] | None = None,
+    *,
+    allow_reflection: bool = False,
+    scale: bool = True,
+) -> F64:
+    """`pred` moved onto `true` by `similarity`, whose arguments these are. `-> (..., N, 3) m`, all points moved."""
+    return similarity(pred_m, true_m, valid, allow_reflection=allow_reflection, scale=scale).moved(pred_m)
 
 
 def pa_mpjpe_mm(
@@ -128,11 +156,16 @@ def f_score(pred_m: Array, true_m: Array, threshold_mm: float) -> float:
         true_m: `(..., M, 3)` m, the same leading axes.
         threshold_mm: distance, mm.
     """
+    return _mean(f_scores(pred_m, true_m, threshold_mm))
+
+
+def f_scores(pred_m: Array, true_m: Array, threshold_mm: float) -> F64:
+    """`f_score` of each sample. `(..., N, 3) m, (..., M, 3) m -> (...)`; NaN where one of both has no points."""
     a, b = _numpy(pred_m), _numpy(true_m)
     if a.shape[:-2] != b.shape[:-2] or a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(f"points must be (..., N, 3) and (..., M, 3), got {a.shape} and {b.shape}")
     pairs = zip(a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:]), strict=True)
-    return _mean(np.array([_f_score(p, t, threshold_mm / MM) for p, t in pairs]))
+    return np.array([_f_score(p, t, threshold_mm / MM) for p, t in pairs]).reshape(a.shape[:-2])
 
 
 def _f_score(pred_m: F64, true_m: F64, threshold_m: float) -> float:
@@ -171,10 +204,18 @@ def pck(errors_mm: F64, thresholds_mm: F64) -> F64:
     return (hits[:, counts > 0] / counts[counts > 0]).mean(1) if counts.any() else np.full(len(thresholds_mm), np.nan)
 
 
+def areas(errors_mm: F64, max_mm: float = 50.0, steps: int = 100) -> F64:
+    """What each error adds to the area under the PCK curve: 1 at 0, 0 beyond `max_mm`. NaN stays. Any shape."""
+    thresholds = np.linspace(0.0, max_mm, steps)
+    # Trapezoids: the first and the last threshold count half.
+    first = np.searchsorted(thresholds, np.nan_to_num(errors_mm, nan=np.inf))
+    hits = steps - first - 0.5 * (first < steps) - 0.5 * (first == 0)
+    return np.where(np.isfinite(errors_mm), hits / (steps - 1), np.nan)
+
+
 def auc(errors_mm: F64, max_mm: float = 50.0, steps: int = 100) -> float:
     """Area under the PCK curve from 0 to `max_mm`, in [0, 1]. `(B, N) mm`."""
-    curve = pck(errors_mm, np.linspace(0.0, max_mm, steps))
-    return float((curve[1:] + curve[:-1]).mean() / 2.0)
+    return mean_over_points_mm(areas(errors_mm, max_mm, steps))
 
 
 def keypoint_errors_px(

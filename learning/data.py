@@ -346,9 +346,14 @@ class HandDataset(Dataset[Item]):
 
     def read(self, number: int) -> Sample:
         """Read one sample as its dataset has it."""
+        name, key = self.place(number)
+        sample: Sample = self._reader(name).read(readers.home(self.root, name), key)
+        return sample
+
+    def place(self, number: int) -> tuple[str, str]:
+        """Dataset and key of one sample."""
         part, at = self._place(number)
-        name = self.parts[part].name
-        return self._reader(name).read(readers.home(self.root, name), self._keys[part][at])
+        return self.parts[part].name, self._keys[part][at]
 
     def second_view(self, number: int) -> int | None:
         """The sample that shows the same instant from elsewhere; None where the split has none."""

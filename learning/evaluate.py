@@ -1,48 +1,97 @@
-"""Errors of a run or an exported model on a dataset, with the FreiHAND evaluator's definitions."""
+"""Errors of a run or an exported model on a dataset: of every sample, their means, and how sure these are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
 
-from dataset_tools.submission import Hands
-from hoi_core import metrics, runtime
-from hoi_core.conventions import N_VERTICES
-from hoi_core.edges import EdgeParams
-from hoi_core.errors import ConfigError, DatasetError
-from hoi_core.network_input import Input
-from hoi_core.types import F64, Batch
+from dataset_tools import readers
+from hoi_core import bootstrap, plugins, runtime
+from hoi_core.errors import ConfigError
+from hoi_core.types import F64, Batch, Bool
 from learning import runs
 from learning.data import DataConfig, HandDataset, loader
+from learning.hand_errors import Errors, figures
 from learning.order import InOrder
-from learning.output import interpret
+from learning.tasks import task_of
 
-_TINY_M = 1e-8  # a prediction of zeros has no length
+_BATCH = 16
 
-Predictor = Callable[[Batch], tuple[F64, F64]]
-"""A batch to joints `(B, 21, 3)` m and vertices `(B, 778, 3)` m in the crop's frame."""
+Network = Callable[[Batch], tuple[F64, ...]]
+"""A batch to the raw outputs of a network."""
 
 
 @dataclass(frozen=True)
 class Evaluated:
     """A model, ready to be asked, and what it wants to see."""
 
-    predict: Predictor
-    """Batch to joints and vertices."""
-    size: int
-    """Side of the crop, px."""
-    edges: EdgeParams
-    """How edges are made."""
-    input: Input
-    """What it is shown."""
+    network: Network
+    """Batch to raw outputs."""
+    task: ModuleType
+    """What they mean: a file of `learning/tasks`."""
+    data: DataConfig
+    """Crop and input."""
     dataset: str
     """What it was trained on."""
     int8: bool
     """Whether it computes in int8, or was trained to."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model said of a split. N samples."""
+
+    errors: Errors
+    """Name of a figure -> `(N,)` or `(N, P)`."""
+    pixels: F64
+    """(N, 21, 2) px, where the joints are said to be in the crops."""
+    joints_m: F64
+    """(N, 21, 3) m, the labels in the crops' frames, left hands mirrored; NaN where unknown."""
+    samples: HandDataset
+    """What was looked at, in this order."""
+
+    @cached_property
+    def places(self) -> list[tuple[str, str]]:
+        """Dataset and key of each sample."""
+        return [self.samples.place(number) for number in range(len(self.samples))]
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """Samples of one group err alike: they show one instant, or one recording."""
+        return [f"{name}/{_reader(name).group(key)}" for name, key in self.places]
+
+    @cached_property
+    def visible(self) -> F64:
+        """(N, 21) 1 where the image shows a joint, 0 where something hides it, NaN where the dataset does not say."""
+        shown = np.full((len(self.places), 21), np.nan)
+        for row, (name, key) in enumerate(self.places):
+            if hasattr(_reader(name), "visible"):
+                shown[row] = _reader(name).visible(readers.home(self.samples.root, name), key)
+        return shown
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Which version of a dataset was looked at, where it has several."""
+        return {
+            part.name: _reader(part.name).about(readers.home(self.samples.root, part.name))
+            for part in self.samples.parts
+            if hasattr(_reader(part.name), "about")
+        }
+
+    def figures(self) -> dict[str, object]:
+        """Means, their intervals (`ci95`), how many samples and groups, and which version of a benchmark it was."""
+        return {
+            **figures(self.errors),
+            "groups": len(set(self.groups)),
+            "ci95": bootstrap.intervals(self.errors, self.groups),
+            "datasets": self.versions,
+        }
 
 
 def open_model(path: Path) -> Evaluated:
@@ -54,7 +103,7 @@ def open_model(path: Path) -> Evaluated:
     if path.is_dir():
         return _from_run(runs.load_run(path))
     if path.suffix == ".onnx":
-        return _from_file(runtime.load(path))
+        return _from_file(path)
     raise ConfigError(
         f"expected a run's folder or an .onnx file, got {path}.", "Give what hoi-train or hoi-export made."
     )
@@ -64,21 +113,24 @@ def _from_run(loaded: runs.LoadedRun) -> Evaluated:
     settings = loaded.settings
 
     @torch.no_grad()
-    def predict(batch: Batch) -> tuple[F64, F64]:
-        out = interpret(loaded.model(batch.image), batch.K, settings.size)
-        return out.joints_m.double().numpy(), (out.joints_m[:, :1] + out.vertices_m).double().numpy()
+    def network(batch: Batch) -> tuple[F64, ...]:
+        return tuple(out.double().numpy() for out in loaded.model(batch.image))
 
-    return Evaluated(predict, settings.size, settings.edges, settings.net.input, settings.dataset, settings.qat)
+    task = task_of(settings.model)
+    data = DataConfig(settings.size, settings.edges, settings.net.input, space=task.IN_SPACE, cache_mb=0)
+    return Evaluated(network, task, data, settings.dataset, settings.qat)
 
 
-def _from_file(model: runtime.HandModel) -> Evaluated:
-    def predict(batch: Batch) -> tuple[F64, F64]:
-        joints, vertices, _ = model.hands(batch.image.numpy(), batch.K[:, 0, 0].numpy())
-        return joints, vertices
+def _from_file(path: Path) -> Evaluated:
+    about = runtime.read_sidecar(path)
+    task = plugins.load("learning.tasks", about.task)
+    model: runtime.ExportedModel = runtime.load_as(task.EXPORTED, path)
 
-    side = model.sidecar
-    trained_on = str(side.training.get("dataset", ""))
-    return Evaluated(predict, side.size, side.edges, side.input, trained_on, side.precision == "int8")
+    def network(batch: Batch) -> tuple[F64, ...]:
+        return model.run(batch.image.numpy())
+
+    data = DataConfig(about.size, about.edges, about.input, space=task.IN_SPACE, cache_mb=0)
+    return Evaluated(network, task, data, str(about.training.get("dataset", "")), about.precision == "int8")
 
 
 def evaluate(
@@ -90,7 +142,7 @@ def evaluate(
     allow_reflection: bool = True,
     edge_alone: bool = False,
     workers: int = 0,
-) -> dict[str, float | int]:
+) -> Evaluation:
     """Predict a split and measure.
 
     Args:
@@ -98,90 +150,43 @@ def evaluate(
         dataset: names of readers joined by `+`.
         root: where the datasets lie.
         split: such as `test`.
-        allow_reflection: align as the official evaluator does, mirroring included.
+        allow_reflection: align as the official evaluators do, mirroring included.
         edge_alone: show it the edge image and nothing else, as the sensor does.
         workers: loading processes.
 
-    Returns:
-        The figures of `hand_figures`.
-    """
-    shown = DataConfig(model.size, model.edges, model.input, edge_alone=edge_alone, cache_mb=0)
-    samples = HandDataset(dataset, root, split, shown)
-    found: list[tuple[np.ndarray, ...]] = []
-    for batch in loader(samples, InOrder(len(samples), 16), workers):
-        joints, vertices = model.predict(batch)
-        true = np.where(batch.joints_valid.numpy()[..., None], batch.joints_m.double().numpy(), np.nan)
-        found.append((joints, true, vertices, batch.vertices_m.double().numpy()))
-    joints, true, vertices, true_vertices = (np.concatenate(x) for x in zip(*found, strict=True))
-    return hand_figures(joints, true, vertices, true_vertices, allow_reflection=allow_reflection)
-
-
-def compare(pred: Hands, true: Hands, *, allow_reflection: bool, scaled: bool = False) -> dict[str, float | int]:
-    """Errors of predictions of an evaluation set.
-
-    Args:
-        pred: predictions.
-        true: labels, in the same order.
-        allow_reflection: align as the official evaluators do, mirroring included.
-        scaled: also errors with the wrist and one bone's length taken from the labels (`xyz_sc_tr_*`), as HO-3D has.
-
-    Returns:
-        The figures of `hand_figures`; those of meshes are NaN where either side has none.
-
     Raises:
-        DatasetError: another number of predictions than of labels.
+        ConfigError: a task whose errors are not those of hands in crops; an edge image for a network of colours.
     """
-    if len(pred.joints_m) != len(true.joints_m):
-        raise DatasetError(
-            f"expected {len(true.joints_m)} predictions, as there are labels; got {len(pred.joints_m)}.",
-            "Predict every image of the evaluation set, in its order.",
-        )
-    unknown = np.full((len(true.joints_m), N_VERTICES, 3), np.nan)
-    meshes = (unknown if hands.vertices_m is None else hands.vertices_m for hands in (pred, true))
-    figures = hand_figures(pred.joints_m, true.joints_m, *meshes, allow_reflection=allow_reflection)
-    if scaled:
-        errors = metrics.point_errors_mm(_scaled(pred.joints_m, true.joints_m), true.joints_m)
-        figures["xyz_sc_tr_mm"] = metrics.mean_over_points_mm(errors)
-        figures["xyz_sc_tr_auc"] = metrics.auc(errors)
-    return figures
+    if not hasattr(model.task, "errors"):
+        raise ConfigError("this model finds hands; hoi-eval measures what is said of one.", "Give a model of hands.")
+    samples = HandDataset(dataset, root, split, replace(model.data, edge_alone=edge_alone))
+    batches = loader(samples, InOrder(len(samples), _BATCH), workers)
+    return measure(model.network, model.task, samples, batches, allow_reflection=allow_reflection)
 
 
-def _scaled(joints_m: F64, true_m: F64) -> F64:
-    """Predictions with the true wrist, and the true distance from there to the base of the middle finger."""
-    spread, true_spread = joints_m - joints_m[:, :1], true_m - true_m[:, :1]
-    factor = np.linalg.norm(true_spread[:, 9], axis=-1) / np.maximum(np.linalg.norm(spread[:, 9], axis=-1), _TINY_M)
-    return spread * factor[:, None, None] + true_m[:, :1]
-
-
-def hand_figures(
-    joints_m: F64, true_joints_m: F64, vertices_m: F64, true_vertices_m: F64, *, allow_reflection: bool
-) -> dict[str, float | int]:
-    """All figures of a set of predictions; joints and vertices are aligned separately, as FreiHAND does.
+def measure(
+    network: Network, task: ModuleType, samples: HandDataset, batches: Iterable[Batch], *, allow_reflection: bool = True
+) -> Evaluation:
+    """Errors of a network on batches that hold each sample once, in order.
 
     Args:
-        joints_m: `(B, 21, 3)` m.
-        true_joints_m: `(B, 21, 3)` m, NaN where unknown.
-        vertices_m: `(B, 778, 3)` m.
-        true_vertices_m: `(B, 778, 3)` m, NaN where unknown.
-        allow_reflection: whether alignment may mirror.
-
-    Returns:
-        `xyz_*` of joints and `mesh_*` of vertices: mean error (`_mm`) and area under PCK to 50 mm (`_auc`), absolute
-        and after similarity alignment (`_pa`); F-scores at 5 and 15 mm; errors relative to the wrist; `n` samples.
+        network: batch to raw outputs.
+        task: what they mean.
+        samples: what the batches are made of.
+        batches: of `loader`.
+        allow_reflection: align as the official evaluators do, mirroring included.
     """
-    figures: dict[str, float | int] = {}
-    for name, pred, true in (("xyz", joints_m, true_joints_m), ("mesh", vertices_m, true_vertices_m)):
-        aligned = metrics.align_similarity(pred, true, allow_reflection=allow_reflection)
-        for suffix, points in (("", pred), ("_pa", aligned)):
-            errors = metrics.point_errors_mm(points, true)
-            figures[f"{name}{suffix}_mm"] = metrics.mean_over_points_mm(errors)
-            figures[f"{name}{suffix}_auc"] = metrics.auc(errors)
-        if name == "mesh":
-            known = np.isfinite(true).all((1, 2))
-            for suffix, points in (("", pred), ("_pa", aligned)):
-                figures |= {f"f{t}{suffix}": metrics.f_score(points[known], true[known], float(t)) for t in (5, 15)}
-    figures["mpjpe_mm"] = metrics.mpjpe_mm(joints_m, true_joints_m, root=0)
-    wrist, true_wrist = joints_m[:, :1], true_joints_m[:, :1]
-    figures["mpvpe_mm"] = metrics.mpjpe_mm(vertices_m - wrist, true_vertices_m - true_wrist)
-    figures["n"] = len(joints_m)
-    return figures
+    found: list[Errors] = []
+    pixels, joints = [], []
+    for batch in batches:
+        raw = network(batch)
+        found.append(task.errors(raw, batch, allow_reflection=allow_reflection))
+        pixels.append(task.pixels(raw, batch))
+        known: Bool = batch.joints_valid.numpy()
+        joints.append(np.where(known[..., None], batch.joints_m.double().numpy(), np.nan))
+    errors = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    return Evaluation(errors, np.concatenate(pixels), np.concatenate(joints), samples)
+
+
+def _reader(name: str) -> ModuleType:
+    return plugins.load("dataset_tools.readers", name)

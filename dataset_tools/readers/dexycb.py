@@ -121,6 +121,45 @@ def read(root: Path, key: str) -> Sample:
     )
 
 
+def image_ids(root: Path, split: str) -> list[int]:
+    """What the dataset's own evaluation calls the images of `index(root, split)`: their place among all of a split.
+
+    Images without a hand are counted there, and left out here.
+
+    Raises:
+        DatasetError: files are missing or damaged.
+        ConfigError: an unknown split.
+    """
+    root = Path(root)
+    found: list[int] = []
+    before = 0
+    for person, subject in enumerate(SUBJECTS):
+        names = files.sequences_of(root, subject)
+        frames = [files.meta_of(root, subject, name).num_frames for name in names]
+        every = np.array([(s, c, n) for s in _ALL for c in range(len(SERIALS)) for n in range(frames[s])], np.int64)
+        every = every.reshape(-1, 3)
+        setup, _, part = split.rpartition("_")
+        if split != "all":
+            every = every[_in_split(every, person, setup or "s0", part)]
+        ids = {place: before + n for n, place in enumerate(map(tuple, every.tolist()))}
+        before += len(every)
+        rows = _labelled(root, subject, names)
+        chosen = rows if split == "all" else rows[_in_split(rows, person, setup or "s0", part)]
+        found += [ids[s, c, n] for s, c, n in chosen.tolist()]
+    return found
+
+
+def labelled_joints_m(root: Path, key: str) -> F64:
+    """The joints of an image alone. `(21, 3)` m.
+
+    Raises:
+        DatasetError: no such key, or a damaged file.
+    """
+    subject, sequence, serial, frame = _split_key(key)
+    path = Path(root) / subject / sequence / serial / f"labels_{frame}.npz"
+    return _joints(files.read_labels(path, ("joint_3d",)), "joint_3d", 3, path)
+
+
 def group(key: str) -> str:
     """The recording: eight cameras see the same instants."""
     return "/".join(key.split("/")[:2])

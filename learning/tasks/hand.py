@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from hoi_core.types import F64, Batch
 from learning import losses as terms
 from learning.config import TrainConfig
 from learning.data import HandDataset
+from learning.hand_errors import hand_errors
 from learning.output import interpret
 from learning.tasks import Loss, Raw
 
@@ -26,6 +28,7 @@ LARGEST_MEAN = {"fp32": 0.01, "int8": 5.0}
 """Largest mean difference in joints and vertices, mm, that is no defect. Rounding in int8 flips last bits layer by
 layer, 1 to 2 mm in all on images unlike the training ones; a wrong scheme is off by the size of a hand."""
 JUDGED = ("joints_mean_mm", "vertices_mean_mm")
+RANKED_BY = "xyz_pa_mm"
 
 
 def losses(settings: TrainConfig[Any], device: torch.device) -> Loss:
@@ -57,6 +60,32 @@ def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: Batch) -> 
         "vertices_mm": _distance(mine[2] - other[2]) * LENGTH_UNIT_M * 1e3,
         "root_mm": _distance(a[:, 0] - b[:, 0]),
     }
+
+
+def errors(raw: tuple[F64, ...], batch: Batch, *, allow_reflection: bool) -> dict[str, F64]:
+    """What is wrong with each hand, as `learning.hand_errors.hand_errors` says.
+
+    Args:
+        raw: outputs of a network.
+        batch: what it was shown.
+        allow_reflection: align as the official evaluators do, mirroring included.
+    """
+    joints = _joints_m(raw, batch)
+    true = np.where(batch.joints_valid.numpy()[..., None], batch.joints_m.double().numpy(), np.nan)
+    vertices = joints[:, :1] + raw[2] * LENGTH_UNIT_M
+    return hand_errors(joints, true, vertices, batch.vertices_m.double().numpy(), allow_reflection=allow_reflection)
+
+
+def pixels(raw: tuple[F64, ...], batch: Batch) -> F64:
+    """Where a network says the joints are in the crops. `-> (B, 21, 2)` px."""
+    projected = _joints_m(raw, batch) @ batch.K.double().numpy().transpose(0, 2, 1)
+    found: F64 = projected[..., :2] / projected[..., 2:]
+    return found
+
+
+def _joints_m(raw: tuple[F64, ...], batch: Batch) -> F64:
+    """(B, 21, 3) m in the crops' frames."""
+    return camera_space(raw[0], raw[1], batch.K[:, 0, 0].double().numpy(), batch.image.shape[-1])
 
 
 def _distance(difference: F64) -> F64:

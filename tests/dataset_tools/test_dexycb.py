@@ -1,5 +1,6 @@
 """DexYCB: its splits, what stands for missing, cameras, and files that are damaged."""
 
+import json
 import shutil
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 
 from dataset_tools.readers import _dexycb_files as files
 from dataset_tools.readers import dexycb
+from hoi_cli import eval as evaluate
 from hoi_core import camera as cameras
 from hoi_core.conventions import SIDES
 from hoi_core.errors import DatasetError
@@ -309,3 +311,40 @@ def test_a_damaged_hand_shape_or_pose_is_refused(root, hand_model, damage):
     damage(root, next((root / "calibration").glob("mano_20200709-*-00_*/mano.yml")))
     with pytest.raises(DatasetError, match=r"betas|pose_m|calibration"):
         dexycb.read(root, KEY)
+
+
+def test_images_are_numbered_as_its_own_evaluation_does(written):
+    # Two frames of eight cameras, camera by camera; the second frame has no hand, and is counted all the same.
+    keys = dexycb.index(written, "train")
+    assert [number for key, number in zip(keys, dexycb.image_ids(written, "train"), strict=True)] == list(
+        range(0, 16, 2)
+    )
+    assert dexycb.image_ids(written, "test") == list(range(16))
+    # Of one camera alone there is one image for each frame.
+    assert dexycb.image_ids(written, "s2_test") == [0, 2, 3, 4]
+
+
+def test_results_are_measured_against_its_labels(written, tmp_path, capsys):
+    results, figures = tmp_path / "results.csv", tmp_path / "f.json"
+    keys = dexycb.index(written, "train")
+    lines = {}
+    for number, key in zip(dexycb.image_ids(written, "train"), keys, strict=True):
+        moved = 1e3 * dexycb.labelled_joints_m(written, key) + [3.0, 0.0, 4.0]
+        lines[number] = ",".join([str(number), *(f"{value:.4f}" for value in moved.reshape(-1))])
+    text = "\n".join(lines.values())
+    # Numbers that are not asked for do not matter, and of two lines for one image the last counts.
+    results.write_text(f"0{text[1:].splitlines()[0].replace(',', ',9', 1)}\n999{lines[0][1:]}\n{text}\n")
+    asked = ["--predictions", str(results), "--truth", str(written), "--protocol", "dexycb", "--split", "train"]
+    assert evaluate.main([*asked, "--json", str(figures)]) == 0
+    found = json.loads(figures.read_text())
+    assert found["n"] == 8
+    assert found["xyz_mm"] == pytest.approx(5.0, abs=1e-3)
+    assert found["xyz_rr_mm"] == pytest.approx(0.0, abs=1e-3)
+    assert found["xyz_pa_mm"] == pytest.approx(0.0, abs=1e-2)
+    assert found["mesh_mm"] is None
+    results.write_text("\n".join([lines[n] for n in lines if n != 4]))
+    assert evaluate.main(asked) == 2
+    assert "image 4 has no prediction" in capsys.readouterr().err
+    results.write_text("1,2,3")
+    assert evaluate.main(asked) == 2
+    assert "3 values, not 64" in capsys.readouterr().err

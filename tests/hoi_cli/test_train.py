@@ -1,13 +1,17 @@
 """hoi-train, hoi-eval, hoi-export and hoi-bench as a user types them."""
 
+import csv
 import json
 import shutil
 
+import cv2
+import numpy as np
 import pytest
 
 from dataset_tools.readers import _tiny_ours, freihand, ho3d_v3
 from hoi_cli import bench, export, train
 from hoi_cli import eval as evaluate
+from hoi_core.conventions import JOINT_NAMES
 
 SMALL = ["--width", "8", "--head-channels", "32", "--batch-size", "4", "--device", "cpu"]
 
@@ -53,6 +57,28 @@ def test_eval_of_each_split_counts_its_samples(made, split, samples):
         evaluate.main([str(made / "f.onnx"), "--data", str(made / "data"), "--split", split, "--json", str(out)]) == 0
     )
     assert json.loads(out.read_text())["n"] == samples
+
+
+def test_eval_shows_where_a_model_errs(made):
+    page, table, pictures, out = (made / name for name in ("e.html", "e.csv", "e.png", "e.json"))
+    asked = [str(made / "f"), "--data", str(made / "data"), "--split", "all"]
+    assert evaluate.main([*asked, "--report", str(page), "--samples", str(table), "--json", str(out)]) == 0
+    figures = json.loads(out.read_text())
+    rows = list(csv.DictReader(table.open()))
+    assert len(rows) == figures["n"] == 4
+    for name in ("xyz_mm", "xyz_pa_mm", "mpjpe_mm", "depth_rr_mm", "f15_pa"):
+        assert np.mean([float(row[name]) for row in rows]) == pytest.approx(figures[name], rel=1e-3), name
+        low, high = figures["ci95"][name]
+        assert low <= figures[name] <= high
+    # Moments of one recording are of one group, here there are two.
+    assert figures["groups"] == len({row["group"] for row in rows}) == 2
+    text = page.read_text()
+    worst = max(rows, key=lambda row: float(row["xyz_pa_mm"]))
+    assert text.index(f"ours/{worst['key']}") == min(text.index(f"ours/{row['key']}") for row in rows)
+    assert "seen from" in text
+    assert all(f"<td>{name}</td>" in text for name in JOINT_NAMES)
+    assert evaluate.main([*asked, "--report", str(pictures)]) == 0
+    assert cv2.imread(str(pictures)).shape[1] > 2 * 3 * 2 * 128
 
 
 def test_bench_writes_rows(made):

@@ -118,7 +118,7 @@ def test_any_batch_size(made):
 
 def test_figures_of_run_and_file_agree(made):
     figures = [
-        evaluate.evaluate(evaluate.open_model(made["base"] / name), "ours", made["data"], "all")
+        evaluate.evaluate(evaluate.open_model(made["base"] / name), "ours", made["data"], "all").figures()
         for name in ("float", "fp32.onnx")
     ]
     for key in (
