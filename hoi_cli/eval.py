@@ -31,6 +31,8 @@ _SHOWN = (
     ("joints, aligned, no mirroring", "xyz_pa_proper_mm", "mm"),
     ("mesh, aligned", "mesh_pa_mm", "mm"),
     ("depth relative to the wrist", "depth_rr_mm", "mm"),
+    ("joints in the crop", "epe_px", "px"),
+    ("PCK at a fifth of the box", "pck20", ""),
     ("F-score at 5 mm, aligned", "f5_pa", ""),
     ("F-score at 15 mm, aligned", "f15_pa", ""),
 )

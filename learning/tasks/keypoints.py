@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from hoi_core.conventions import N_JOINTS
 from hoi_core.heatmaps import locate, probabilities, to_input_px
 from hoi_core.keypoint_model import KeypointModel
+from hoi_core.metrics import areas
 from hoi_core.types import F64, Batch
 from learning.config import TrainConfig
 from learning.data import HandDataset
@@ -25,8 +26,10 @@ LARGEST_MEAN = {"fp32": 0.001, "int8": 0.3}
 """Largest mean share of a joint's probability that lies elsewhere which is no defect: int8 flips the last bits of maps.
 Pixels would not do: where a network knows nothing its maps are flat, and a last bit moves their peak anywhere."""
 JUDGED = ("moved_mean_share",)
+RANKED_BY = "epe_px"
 
 _TINY = 1e-12
+_AUC_PX, _PCK_SHARE = 30.0, 0.2
 
 
 def losses(settings: TrainConfig[Any], device: torch.device) -> Loss:
@@ -125,3 +128,29 @@ def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: Batch) -> 
         "moved_share": np.stack([0.5 * np.abs(a - b).sum((1, 2)) for a, b in spread]),
         "joints_px": np.stack([np.linalg.norm(a - b, axis=-1) for a, b in places]),
     }
+
+
+def errors(raw: tuple[F64, ...], batch: Batch, *, allow_reflection: bool) -> dict[str, F64]:
+    """How far joints are from their labels in the crops; nothing is aligned.
+
+    Args:
+        raw: outputs of a network.
+        batch: what it was shown.
+        allow_reflection: without a meaning here.
+
+    Returns:
+        `(B, 21)` each, NaN where a joint is not labelled: `epe_px` of the crop, `epe_auc` of PCK from 0 to 30 px, and
+        `pck20`, whether it is within a fifth of the larger side of the labels' box.
+    """
+    known = batch.pixels_valid.numpy()
+    true = np.where(known[..., None], batch.joints_px.double().numpy(), np.nan)
+    away = np.linalg.norm(pixels(raw, batch) - true, axis=-1)
+    sides = np.nanmax(true, axis=1) - np.nanmin(true, axis=1)
+    near = (away <= _PCK_SHARE * sides.max(-1, keepdims=True)).astype(np.float64)
+    return {"epe_px": away, "epe_auc": areas(away, _AUC_PX), "pck20": np.where(known, near, np.nan)}
+
+
+def pixels(raw: tuple[F64, ...], batch: Batch) -> F64:
+    """Where a network says the joints are in the crops. `-> (B, 21, 2)` px."""
+    size = batch.image.shape[-1]
+    return np.stack([to_input_px(locate(maps[:N_JOINTS]), size / maps.shape[-1])[:, :2] for maps in raw[0]])

@@ -170,3 +170,20 @@ def test_a_left_hand_is_seen_mirrored(made):
     left = model.find(np.ascontiguousarray(rgb[:, ::-1]), None, mirrored_box, "left")
     np.testing.assert_allclose(left[:, 0], 63.0 - right[:, 0], atol=0.5)
     np.testing.assert_allclose(left[:, 1:], right[:, 1:], atol=0.5)
+
+
+def test_errors_are_distances_in_the_crop_and_unknown_joints_have_none():
+    _, batch = some()
+    maps = np.concatenate([np.log(np.maximum(gaussians(batch), 1e-30)), np.zeros((2, 1, CELLS, CELLS))], axis=1)
+    moved = torch.as_tensor([3.0, 4.0])
+    known = np.ones((2, 21), bool)
+    known[1, 5] = False
+    found = keypoints.errors((maps,), batch_of(batch.joints_px + moved, known), allow_reflection=True)
+    assert np.isnan(found["epe_px"][1, 5])
+    assert np.isnan(found["pck20"][1, 5])
+    inside = ((batch.joints_px > 4) & (batch.joints_px < SIZE - 5)).all(-1).numpy() & known
+    assert inside.sum() > 5
+    np.testing.assert_allclose(found["epe_px"][inside], 5.0, atol=0.8)
+    np.testing.assert_allclose(found["epe_auc"][inside], 1 - found["epe_px"][inside] / 30, atol=0.02)
+    # Five pixels are within a fifth of boxes of nearly 32.
+    assert found["pck20"][inside].mean() > 0.9
