@@ -33,6 +33,7 @@ def batch_of(joints_px, known=None):
         joints_valid=torch.zeros(n, 21, dtype=torch.bool),
         vertices_m=torch.zeros(n, 778, 3),
         vertices_valid=torch.zeros(n, dtype=torch.bool),
+        R_world_crop=torch.eye(3).repeat(n, 1, 1),
         joints_px=joints_px,
         pixels_valid=torch.ones(n, 21, dtype=torch.bool) if known is None else torch.as_tensor(known),
         mirrored=torch.zeros(n, dtype=torch.bool),
