@@ -13,14 +13,16 @@ from annotate.keypoints import Keypoints
 from annotate.keypoints._network import HeatmapNetwork, Network, read_sidecar
 from annotate.keypoints._search import MovingThings
 from hoi_core import crop as crops
-from hoi_core import runtime
+from hoi_core import runtime, shipped
 from hoi_core.conventions import Side
 from hoi_core.crop import Box
 from hoi_core.errors import AssetError
+from hoi_core.keypoint_model import KeypointModel
 from hoi_core.sequence import Capture, View
 from hoi_core.types import F64, U8, Camera, HandKeypoints
 
 MODEL = "HOI_KEYPOINTS"
+SHIPPED = "shipped"
 _FEWEST = 6
 
 
@@ -29,7 +31,8 @@ class Config:
     """Which network, and when its hand is believed."""
 
     model: str = ""
-    """The `.onnx` file, with its `.json` beside it; empty for `$HOI_KEYPOINTS`."""
+    """The `.onnx` file, with its `.json` beside it; `shipped` for the one that comes with the project, which knows
+    rendered hands; empty for `$HOI_KEYPOINTS`."""
     side: Side = "right"
     """Which hand the recording shows; a network of the other side sees it mirrored."""
     least_confidence: float = 0.3
@@ -42,7 +45,8 @@ def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
     Raises:
         AssetError: the network or its description is missing, foreign or damaged, or ONNX Runtime is.
     """
-    network = load(Path(config.model or os.environ.get(MODEL, "")))
+    model = config.model or os.environ.get(MODEL, "")
+    network = load(shipped.path(shipped.KEYPOINTS) if model == SHIPPED else Path(model))
     by_view = {name: _detect(network, view, capture, config) for name, view in capture.views.items()}
     if not any(np.isfinite(points).any() for points in by_view.values()):
         return None
@@ -68,6 +72,8 @@ def load(path: Path) -> Network:
             f"{path} needs a description in {beside.name}: {error}.", "Write one, see docs/annotate_keypoints.md."
         ) from error
     if isinstance(told, dict) and told.get("format") == runtime.FORMAT:
+        if told.get("task") == KeypointModel.TASK:
+            return runtime.load_as(KeypointModel, path, threads=1)
         return _OwnNetwork(runtime.load(path, threads=1))
     return HeatmapNetwork(path, read_sidecar(told, str(beside)))
 

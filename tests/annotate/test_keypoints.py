@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from annotate.keypoints import clicks, mediapipe, onnx, stored
+from annotate.keypoints import auto, clicks, mediapipe, onnx, stored
 from annotate.keypoints._hands import Detection, assign_sides
 from annotate.keypoints._network import HeatmapNetwork, peaks, read_sidecar
 from annotate.keypoints._search import MovingThings, largest
@@ -372,7 +372,7 @@ def test_a_gap_and_a_single_view_do_not_end_a_hand() -> None:
 
 def test_every_provider_can_be_chosen() -> None:
     known = plugins.names("annotate.keypoints")
-    assert {"stored", "clicks", "onnx", "mediapipe"} == set(known)
+    assert {"auto", "stored", "clicks", "onnx", "mediapipe"} == set(known)
     for name, line in known.items():
         module = plugins.load("annotate.keypoints", name)
         assert callable(module.provide)
@@ -388,3 +388,39 @@ def test_a_provider_reads_labels_without_changing_them(recording: Path) -> None:
     assert (recording / "annotation.h5").read_bytes() == before
     with open_annotation(recording) as annotation:
         assert annotation.revisions == ["r000"]
+
+
+def test_a_real_recording_gets_what_is_stored_or_asks_for_a_model(recording: Path, monkeypatch) -> None:
+    monkeypatch.delenv("HOI_KEYPOINTS", raising=False)
+    with open_capture(recording) as capture, pytest.raises(AssetError, match="rendered hands only") as refused:
+        auto.provide(auto.Config(), recording, capture)
+    assert "--keypoint-model" in refused.value.hint
+    points = write_clicks(recording, {}, "clicked")
+    with open_capture(recording) as capture:
+        found = auto.provide(auto.Config(), recording, capture)
+    np.testing.assert_array_equal(found.hands["right"].by_view["left"], points)
+
+
+def test_a_model_that_is_named_is_used(recording: Path, monkeypatch) -> None:
+    write_clicks(recording, {}, "clicked")
+    asked = []
+    monkeypatch.setattr(onnx, "provide", lambda config, *args: asked.append(config.model))
+    monkeypatch.setenv("HOI_KEYPOINTS", "net.onnx")
+    with open_capture(recording) as capture:
+        assert auto.provide(auto.Config(), recording, capture) is None
+        auto.provide(auto.Config(model="other.onnx"), recording, capture)
+        with pytest.raises(AssetError, match=r"hand landmarker \(.task\)"):
+            auto.provide(auto.Config(model="none.task"), recording, capture)
+    assert asked == ["net.onnx", "other.onnx"]
+
+
+def test_a_simulated_recording_gets_the_shipped_network_else_what_is_stored(recording: Path, monkeypatch) -> None:
+    monkeypatch.delenv("HOI_KEYPOINTS", raising=False)
+    (recording / "truth.h5").touch()
+    points = write_clicks(recording, {}, "clicked")
+    asked = []
+    monkeypatch.setattr(onnx, "provide", lambda config, *args: asked.append(config.model))
+    with open_capture(recording) as capture:
+        found = auto.provide(auto.Config(), recording, capture)
+    assert asked == [onnx.SHIPPED]
+    np.testing.assert_array_equal(found.hands["right"].by_view["left"], points)
