@@ -28,7 +28,7 @@ _EDGE_M = 0.012
 """Depth beside a keypoint that differs more is another surface's, m."""
 _USUAL_SCALE_M = 0.001
 _SOME = 4
-"""Every so-many-th vertex says well enough where in the image the hand is."""
+"""Every so-many-th vertex says well enough where the hand is."""
 _CHECKED = 20
 """Starting moments whose depth is looked at even if no joint needs it."""
 
@@ -258,7 +258,10 @@ def _candidates(stream: ImageStream, frame: int, rays: F64, box: I64, config: Cl
 def near_hand(cloud: Cloud, state: FitState, config: CloudConfig) -> Cloud:
     """The points within the gate of the hand, thinned evenly to the number asked for."""
     any_way = replace(cloud, normals=np.zeros_like(cloud.points_m))
-    vertex = nearest_vertices(any_way, state.hands.vertices_m, state.hands.normals, config.gate_m)
+    # The gate is far wider than vertices lie apart: some of them say as well which points are near.
+    vertices_m = np.ascontiguousarray(state.hands.vertices_m[:, ::_SOME])
+    normals = np.ascontiguousarray(state.hands.normals[:, ::_SOME])
+    vertex = nearest_vertices(any_way, vertices_m, normals, config.gate_m)
     kept, sizes = [], []
     for m in range(len(cloud.start) - 1):
         rows: I64 = cloud.start[m] + np.flatnonzero(vertex[cloud.start[m] : cloud.start[m + 1]] >= 0)
