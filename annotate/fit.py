@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 TERMS = "annotate.terms"
 _TRIES = 6
 _START_DAMPING = 1e-3
+_ALIKE = 5e-3
+"""Relative decrease of the cost by a last step up to which the equations before it serve for the covariance."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def fit(
         log.debug("fit %d: cost %.1f -> %.1f, damping %.0e", i, before, cost, damping)
         if on_step is not None:
             on_step(i + 1, len(stages))
-        if i and stage == stages[-1] == stages[i - 1] and before - cost < tolerance * before:
+        little = tolerance if i + 1 < len(stages) else max(tolerance, _ALIKE)
+        if i and stage == stages[-1] == stages[i - 1] and before - cost < little * before:
             # A step that gained next to nothing: the equations before it are those after it.
             break
     else:
