@@ -166,10 +166,13 @@ def _depth_elsewhere(evidence: Evidence) -> CalibrationError | None:
     """Depth that does not lie where the views meet."""
     if evidence.keypoint_depth_m is None or len(evidence.views) < 2:
         return None
-    met = triangulate(evidence)
+    measured = np.flatnonzero(np.isfinite(evidence.keypoint_depth_m).any((1, 2)))
+    if not len(measured):
+        return None
+    depth_m, met = evidence.keypoint_depth_m[measured], triangulate(evidence.taken(measured))
     joints_m = np.where((np.isfinite(met.error_px) & ~met.lifted)[..., None], met.joints_m, np.nan)
     for v, (view, camera) in enumerate(zip(evidence.views, evidence.cameras, strict=True)):
-        behind = cameras.transform(camera.T_cam_world, joints_m)[..., 2] - evidence.keypoint_depth_m[:, v]
+        behind = cameras.transform(camera.T_cam_world, joints_m)[..., 2] - depth_m[:, v]
         apart = (behind - BEHIND_SURFACE_M)[np.isfinite(behind)]
         # An object before the hand makes joints lie behind the surface; half of them and more is no object.
         if len(apart) >= _DEPTH_JOINTS and abs(float(np.median(apart))) > _DEPTH_APART_M:
