@@ -1,6 +1,7 @@
 """Views of a board, drawn pixel by pixel from rays and a plane: independent of the code that calibrates."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -13,18 +14,29 @@ from hoi_core.types import F64, U8, Camera
 TEXTURE_PX = 48
 
 
+@lru_cache(maxsize=4)
+def _rays(fine: int, width: int, height: int, *lens) -> tuple[F64, F64]:
+    """Pixels `(fine H, fine W, 2)` and their rays `(fine H, fine W, 3)`: to undo a distortion takes seconds."""
+    step = (np.arange(fine) + 0.5) / fine - 0.5
+    u = (np.arange(width)[:, None] + step).ravel()
+    v = (np.arange(height)[:, None] + step).ravel()
+    pixels = np.stack(np.meshgrid(u, v), axis=-1)
+    return pixels, cam.rays(Camera(width, height, *lens), pixels)
+
+
+@lru_cache(maxsize=2)
+def _texture(board: Board) -> U8:
+    return board.image(TEXTURE_PX, TEXTURE_PX // 2)
+
+
 def draw(board: Board, camera: Camera, T_cam_board: F64, *, fine=3, blur_px=0.5, noise=1.5, seed=0) -> U8:
     """What a camera sees of a board before a gray room. `(H, W)`."""
-    step = (np.arange(fine) + 0.5) / fine - 0.5
-    u = (np.arange(camera.width)[:, None] + step).ravel()
-    v = (np.arange(camera.height)[:, None] + step).ravel()
-    pixels = np.stack(np.meshgrid(u, v), axis=-1)
-    ray = cam.rays(camera, pixels)
+    lens = (camera.fx, camera.fy, camera.cx, camera.cy, camera.distortion, camera.distortion_model)
+    pixels, ray = _rays(fine, camera.width, camera.height, *lens)
     normal, origin = T_cam_board[:3, 2], T_cam_board[:3, 3]
     depth = (origin @ normal) / (ray @ normal)
     on_board = (ray * depth[..., None] - origin) @ T_cam_board[:3, :2] / board.square_m
-    margin = TEXTURE_PX // 2
-    texture = board.image(TEXTURE_PX, margin)
+    margin, texture = TEXTURE_PX // 2, _texture(board)
     where = on_board * TEXTURE_PX + margin - 0.5
     room = 110 + 35 * np.sin(pixels[..., 0] / 17.0) * np.cos(pixels[..., 1] / 23.0)
     inside = (depth > 0) & (where >= 0).all(-1) & (where < np.array(texture.shape[::-1]) - 1).all(-1)

@@ -29,27 +29,39 @@ def centres(t: float, speed: float) -> np.ndarray:
     return place + 0.05 * np.sin(speed * (2.0 + 0.6 * k) * t + k) * (1.0 if speed else 0.0)
 
 
-def depth_mm(view: Camera, at_m: np.ndarray, rng) -> np.ndarray:
-    """Nearest crossing of each ray with a ball, or the wall behind. `(120, 160)` mm."""
+@cache
+def rays(angle: float) -> np.ndarray:
+    """Of the pixels of a camera. `(120, 160, 3)`, z = 1."""
+    view = camera(angle)
     v, u = np.mgrid[0 : view.height : STEP, 0 : view.width : STEP]
-    ray = np.stack([(u - view.cx) / view.fx, (v - view.cy) / view.fy, np.ones(u.shape)], -1)
-    out = np.full(u.shape, 1.1)
-    for centre in at_m @ view.T_cam_world[:3, :3].T + view.T_cam_world[:3, 3]:
-        a, b, c = (ray**2).sum(-1), ray @ centre, centre @ centre - RADIUS_M**2
-        inside = b**2 - a * c
-        z = (b - np.sqrt(np.maximum(inside, 0.0))) / a
-        out = np.where((inside > 0.0) & (z < out), z, out)
-    return np.rint(1000.0 * out + rng.normal(0.0, 1.5, u.shape)).astype(np.uint16)
+    return np.stack([(u - view.cx) / view.fx, (v - view.cy) / view.fy, np.ones(u.shape)], -1)
+
+
+def depth_mm(angle: float, at_m: np.ndarray, rng) -> np.ndarray:
+    """Nearest crossing of each ray with a ball, or the wall behind. `(120, 160)` mm."""
+    view, ray = camera(angle), rays(angle)
+    centre = at_m @ view.T_cam_world[:3, :3].T + view.T_cam_world[:3, 3]
+    a, b, c = np.einsum("vui,vui->vu", ray, ray)[..., None], ray @ centre.T, (centre**2).sum(-1) - RADIUS_M**2
+    inside = b**2 - a * c
+    z = np.where(inside > 0.0, (b - np.sqrt(np.maximum(inside, 0.0))) / a, np.inf)
+    out = np.minimum(z.min(-1), 1.1)
+    return np.rint(1000.0 * out + rng.normal(0.0, 1.5, out.shape)).astype(np.uint16)
 
 
 @cache
+def images(angle: float, speed: float, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times `(N,)` s, and what a camera sees of the balls then `(N, 120, 160)` mm."""
+    rng = np.random.default_rng(round(1000 * (angle + 1.0)))
+    t = np.arange(0.0, seconds, 1.0 / 30.0) + 0.011 * angle
+    return t, np.stack([depth_mm(angle, centres(float(s), speed), rng) for s in t])
+
+
 def film(angle: float, late_s: float, speed: float = 1.0, seconds: float = 6.0) -> DepthFilm:
     """What a camera sees of the balls, its clock late."""
-    rng, view = np.random.default_rng(round(1000 * (angle + 1.0))), camera(angle)
-    t = np.arange(0.0, seconds, 1.0 / 30.0) + 0.011 * angle
-    images = np.stack([depth_mm(view, centres(float(s), speed), rng) for s in t])
-    info = StreamInfo(f"{'left' if angle < 0 else 'right'}/depth", "camera", (480, 640), "uint16", 30.0, view, "1")
-    return DepthFilm(replace(info, depth_scale_m=1e-3), t + late_s, images, STEP)
+    t, seen = images(angle, speed, seconds)
+    view = f"{'left' if angle < 0 else 'right'}/depth"
+    info = StreamInfo(view, "camera", (480, 640), "uint16", 30.0, camera(angle), "1")
+    return DepthFilm(replace(info, depth_scale_m=1e-3), t + late_s, seen, STEP)
 
 
 @pytest.mark.parametrize(("late_s", "near_s"), [(0.0073, 0.004), (-0.031, -0.036)])
@@ -94,7 +106,7 @@ def test_depth_makes_a_short_recording_sure():
         for view, own in films.items():
             t_ns = round(own.t_s[k] * 1e9)
             # The track thins by four what was made thin.
-            track.add(f"{view}/depth", t_ns, np.kron(own.depth[k], np.ones((STEP, STEP), np.uint16)))
+            track.add(f"{view}/depth", t_ns, own.depth[k].repeat(STEP, 0).repeat(STEP, 1))
             track.add(f"{view}/color", t_ns, np.clip((1100.0 - own.depth[k]) * 0.3, 0, 255).astype(np.uint8))
     clocks = {f"{view}/{kind}": Clock.line(0, 10**12, 0.0) for view in films for kind in ("color", "depth")}
     found = estimate(track, clocks, "left/color")["right/color"]
