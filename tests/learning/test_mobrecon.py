@@ -30,8 +30,8 @@ def test_spiral_conv_is_a_loop_over_spirals():
 def test_separable_spiral_conv_weighs_each_channel_then_mixes():
     torch.manual_seed(0)
     layer, x = SeparableSpiralConv(5, 6, SPIRALS), torch.randn(2, 4, 5)
-    k = layer.depthwise.weight[:, 0]
-    rows = [sum(k[:, i] * x[:, w] for i, w in enumerate(s)) @ layer.pointwise.weight.T for s in SPIRALS]
+    k = layer.depthwise
+    rows = [sum(k[i] * x[:, w] for i, w in enumerate(s)) @ layer.pointwise.weight.T for s in SPIRALS]
     torch.testing.assert_close(layer(x), torch.stack(rows, dim=1))
 
 
