@@ -26,9 +26,9 @@ NAME = "synthbench"
 VERSION = 1
 """Raised when the images change: figures of two versions are not comparable."""
 Split = Literal["train", "val", "test"]
-State = Literal["exact", "rounding", "other hand", "trial", "different", "missing"]
-"""Every label and pixel as recorded; the last digits of another processor; made with a hand file of the user's; another
-number of images; anything else; not there or not finished."""
+State = Literal["exact", "rounding", "not recorded", "other hand", "trial", "different", "missing"]
+"""Every label and pixel as recorded; the last digits of another processor; made by the recipe, of which no record is
+kept yet; made with a hand file of the user's; another number of images; anything else; not there or not finished."""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 SIZE_PX = 160
 _STAND_IN = "stand-in"
@@ -46,7 +46,7 @@ class Part:
     recipe: Recipe
     """What to make."""
     sha256: str
-    """Of all its labels, which hold checksums of its images and meshes."""
+    """Of all its labels, which hold checksums of its images and meshes; empty until they are recorded."""
     joints_m: tuple[float, float, float]
     """Mean place of all joints in their cameras, m."""
     color: tuple[float, float, float]
@@ -196,7 +196,9 @@ def _found(part: Part, folder: Path) -> Found:
 
 
 def compare(part: Part, found: Content) -> State:
-    """`exact`, `rounding` or `different`, as `verify` says."""
+    """`exact`, `rounding`, `not recorded` or `different`, as `verify` says."""
+    if not part.sha256:
+        return "not recorded"
     if found.sha256 == part.sha256:
         return "exact"
     near = np.abs(found.joints_m - part.joints_m).max() < _JOINTS_M and np.abs(found.color - part.color).max() < _GREYS

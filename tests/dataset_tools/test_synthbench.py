@@ -109,6 +109,7 @@ def test_rounding_is_told_from_other_images(recorded):
     assert synthbench.compare(part, found) == "exact"
     other = replace(found, sha256="0" * 64)
     assert synthbench.compare(part, other) == "rounding"
+    assert synthbench.compare(replace(part, sha256=""), found) == "not recorded"
     assert synthbench.compare(part, replace(other, joints_m=found.joints_m + 2e-5)) == "different"
     assert synthbench.compare(part, replace(other, color=found.color - 0.1)) == "different"
 
