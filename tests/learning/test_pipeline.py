@@ -136,7 +136,7 @@ def test_figures_of_run_and_file_agree(made):
     assert figures[0]["n"] == 8
     assert {"f15", "f5_pa", "f15_pa"} <= figures[0].keys()
     model = evaluate.open_model(made["base"] / "fp32.onnx")
-    sensor = evaluate.evaluate(model, "ours", made["data"], "all", edge_alone=True)
+    sensor = evaluate.evaluate(model, "ours", made["data"], "all", edge_alone=True).figures()
     assert sensor["n"] == 8
     assert sensor["xyz_pa_mm"] != pytest.approx(figures[1]["xyz_pa_mm"], rel=1e-6)
 
