@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from hoi_core.conventions import N_JOINTS
 from hoi_core.crop import LENGTH_UNIT_M
 from learning.layers.mesh import SpliteDecoder
-from learning.layers.mesh_hierarchy import MeshHierarchy, build_hierarchy
+from learning.layers.mesh_hierarchy import MeshHierarchy, kept_hierarchy
 from learning.layers.sparse import DenseConv2d
 from learning.models._sparse_resnet import SparseResNet
 from learning.models.splite import Config
@@ -111,4 +111,4 @@ def hand_hierarchy(spiral_length: int) -> MeshHierarchy:
 
 @lru_cache(maxsize=4)
 def _hierarchy_of(layer: ManoLayer, spiral_length: int) -> MeshHierarchy:
-    return build_hierarchy(layer.model.v_template, layer.model.faces, spiral_length=spiral_length)
+    return kept_hierarchy(layer.model.v_template, layer.model.faces, spiral_length)

@@ -1,13 +1,22 @@
 """Mesh hierarchy and decoder blocks."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import torch
 
 from hoi_core.errors import AssetError
 from hoi_core.mano import ManoLayer
+from learning.layers import mesh_hierarchy
 from learning.layers.mesh import SpliteConv, VertexMap
-from learning.layers.mesh_hierarchy import barycentric_matrix, build_hierarchy, decimate, spiral_indices
+from learning.layers.mesh_hierarchy import (
+    barycentric_matrix,
+    build_hierarchy,
+    decimate,
+    kept_hierarchy,
+    spiral_indices,
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +31,27 @@ def levels(hand):
 
 def test_levels_have_the_published_sizes(levels):
     assert levels.sizes == (778, 389, 195, 98, 49)
+
+
+def test_levels_are_kept_for_the_next_time(hand, levels, tmp_path, monkeypatch):
+    """The second call reads what the first one built, and both are what building gives; another mesh is another."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    built: list[int] = []
+
+    def build(vertices_m, faces, spiral_length):
+        built.append(len(vertices_m))
+        return levels
+
+    monkeypatch.setattr(mesh_hierarchy, "build_hierarchy", build)
+    for _ in range(2):
+        found = kept_hierarchy(hand.v_template, hand.faces)
+        for field in fields(levels):
+            pairs = zip(getattr(found, field.name), getattr(levels, field.name), strict=True)
+            assert all(np.array_equal(a, b) and a.dtype == np.asarray(b).dtype for a, b in pairs)
+    assert built == [778]
+    kept_hierarchy(hand.v_template * 1.01, hand.faces)
+    kept_hierarchy(hand.v_template, hand.faces, 10)
+    assert built == [778] * 3
 
 
 def test_upsampling_rows_are_barycentric(levels):
