@@ -8,12 +8,13 @@ from typing import Any
 from hoi_core.errors import AssetError
 
 
-def onnx_session(path: Path, threads: int = 0) -> Any:
+def onnx_session(path: Path, threads: int = 0, *, profile: Path | None = None) -> Any:
     """Open a model file on the CPU.
 
     Args:
         path: of the `.onnx` file.
         threads: of ONNX Runtime; 0 for one per core.
+        profile: start of the name of a file for ONNX Runtime's profile, which `end_profiling` writes; None for none.
 
     Raises:
         AssetError: ONNX Runtime is not installed, or does not read the file.
@@ -28,6 +29,9 @@ def onnx_session(path: Path, threads: int = 0) -> Any:
     # x86 without VNNI adds pairs of 8-bit products in 16 bits, which overflow; where that is so, this makes ONNX
     # Runtime take slower instructions that do not.
     options.add_session_config_entry("session.x64quantprecision", "1")
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own classes, which share only this base

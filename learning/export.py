@@ -6,8 +6,6 @@ import copy
 import json
 import logging
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,10 +20,11 @@ from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import ExportError, StorageError
 from learning import quantize, runs
 from learning.data import DataConfig
+from learning.int8_proof import Proof, prove
 from learning.layers.sparse import fold_batch_norms
+from learning.onnx_file import tidy
+from learning.qdq import integer_network
 from learning.tasks import task_of
-
-_OPSET = 17
 
 
 @dataclass(frozen=True)
@@ -63,13 +62,15 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
     if samples < 1:
         raise ExportError(f"expected --samples >= 1 to compare on, got {samples}.", "Correct the flag.")
     task = task_of(loaded.settings.model)
-    network = quantize.convert(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
+    network = integer_network(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         # Both files are made elsewhere first: half an export must not take the place of a whole one.
         with TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
             draft = Path(folder) / out.name
             write_onnx(network, draft, loaded.settings.size, task.EXPORTED.OUTPUTS)
+            if int8:
+                _demand_integers(prove(draft), loaded.model)
             sidecar = _sidecar(loaded, draft, int8=int8)
             beside = draft.with_suffix(".json")
             _write_sidecar(sidecar, beside)
@@ -100,33 +101,37 @@ def write_onnx(network: nn.Module, out: Path, size: int, outputs: tuple[str, ...
     exporter_log = logging.getLogger("torch.onnx")
     exporter_log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings(), _quantised_pixel_shuffle():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter that handles quantised graphs says that it is the old one
             torch.onnx.export(
                 network.eval(),
                 (torch.zeros(1, 3, size, size),),
                 str(out),
                 dynamo=False,
-                opset_version=_OPSET,
+                opset_version=17,
+                do_constant_folding=False,  # weights keep their names; runtimes fold what they like
                 input_names=["image"],
                 output_names=list(outputs),
                 dynamic_axes={name: {0: "batch"} for name in ("image", *outputs)},
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         raise ExportError(f"the network cannot be exported: {str(error).splitlines()[0]}.", "Report this.") from error
+    tidy(out)
 
 
-@contextmanager
-def _quantised_pixel_shuffle() -> Iterator[None]:
-    """Let the exporter take a pixel shuffle of quantised numbers, which moves them and computes nothing."""
-    from torch.onnx import register_custom_op_symbolic, symbolic_helper, unregister_custom_op_symbolic
-    from torch.onnx.symbolic_opset11 import pixel_shuffle
+def _demand_integers(proof: Proof, model: nn.Module) -> None:
+    """Make sure that every layer computes in integers, save those that the model keeps in float.
 
-    register_custom_op_symbolic("aten::pixel_shuffle", symbolic_helper.quantized_args(True)(pixel_shuffle), _OPSET)
-    try:
-        yield
-    finally:
-        unregister_custom_op_symbolic("aten::pixel_shuffle", _OPSET)
+    Raises:
+        ExportError: one does not.
+    """
+    kept = tuple(quantize.float_layers(model))
+    wrong = [name for name in proof.in_float if not name.startswith(kept)]
+    if wrong:
+        raise ExportError(
+            f"ONNX Runtime computes {len(wrong)} of {len(proof.layers)} layers in float: {', '.join(wrong[:5])}.",
+            "Name them in the model's FLOAT_LAYERS, or write them as nn.Conv2d or nn.Linear on (rows, features).",
+        )
 
 
 def _write_sidecar(sidecar: runtime.Sidecar, path: Path) -> None:

@@ -1,60 +1,143 @@
-"""Quantisation-aware training: fake-quantise a folded network, freeze its ranges, convert it to int8.
+"""Quantisation: a folded network with simulated int8 arithmetic, its ranges learned in training or by calibration.
 
 Activations use 8 bits (0..255) without range reduction, weights 8 bits per output channel. This is exact on CPUs with
 VNNI or dot-product instructions. On other x86 pairs of products can overflow 16 bits; `hoi_core.onnx_session` asks ONNX
 Runtime for wider, slower instructions there, as whoever runs the file elsewhere should
-(`session.x64quantprecision = 1`).
+(`session.x64quantprecision = 1`). Weights of 7 bits cannot overflow anywhere and need no such care.
 """
 
 from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable, Iterable
+from typing import Literal
 
+import torch
 import torch.ao.quantization as ao
 from torch import Tensor, nn
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
-from torch.ao.quantization.quantize_fx import convert_fx, prepare_qat_fx
+from torch.ao.quantization.quantize_fx import prepare_qat_fx
 from torch.fx import GraphModule
 
+from learning._rounding import keep_needed
 from learning.layers.sparse import fold_batch_norms
 
+WeightBits = Literal[7, 8]
 
-def prepare(model: nn.Module, example: Tensor) -> GraphModule:
+
+def prepare(model: nn.Module, example: Tensor, weight_bits: WeightBits = 8) -> GraphModule:
     """Fold the batch norms and insert fake quantisation.
+
+    What only moves numbers (gathering, slicing, max-pooling) is not rounded again, and the sums of a linear layer that
+    only layers in float read, or that are an output of the network, are not rounded to 8 bits at all.
 
     Args:
         model: a float network; its `FLOAT_LAYERS` name what stays in float. Not changed.
-        example: `(B, 3, S, S)` an input.
+        example: `(B, C, S, S)` an input.
+        weight_bits: of the weights.
 
     Returns:
         The network to train on, with the same inputs and outputs.
+
+    Raises:
+        TypeError: it has a layer that no runtime computes in int8.
     """
-    folded = fold_batch_norms(copy.deepcopy(model))
-    activation = ao.FusedMovingAvgObsFakeQuantize.with_args(
+    learned = ao.FusedMovingAvgObsFakeQuantize.with_args(
         observer=ao.MovingAverageMinMaxObserver, quant_min=0, quant_max=255, reduce_range=False
     )
-    scheme = ao.QConfig(activation=activation, weight=ao.default_fused_per_channel_wt_fake_quant)
-    mapping = ao.QConfigMapping().set_global(scheme)
-    float_layers = list(getattr(model, "FLOAT_LAYERS", ()))
-    for name in float_layers:
+    return _prepared(model, example, learned, weight_bits)
+
+
+def calibrate(model: nn.Module, images: Iterable[Tensor], weight_bits: WeightBits = 8) -> GraphModule:
+    """Quantise a trained network without training: ranges from what it computes on some images.
+
+    Each activation's range is the one that rounds its histogram with the least squared error.
+
+    Args:
+        model: a float network, as for `prepare`.
+        images: batches `(B, C, S, S)`, like those it will see.
+        weight_bits: of the weights.
+
+    Returns:
+        What `prepare` returns, its ranges set and frozen.
+
+    Raises:
+        TypeError: as `prepare`.
+        ValueError: no image.
+    """
+    batches = list(images)
+    if not batches:
+        raise ValueError("calibration needs at least one batch of images, got none")
+    histogram = ao.HistogramObserver.with_args(quant_min=0, quant_max=255, reduce_range=False)
+    watching = _prepared(model, batches[0], histogram, weight_bits).eval()
+    network = prepare(model, batches[0], weight_bits).eval()
+    watched = dict(watching.named_modules())
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.ao warns of ranges that are a single number
+        for image in batches:
+            watching(image)
+        for name, module in network.named_modules():
+            observer = watched.get(name)
+            if isinstance(observer, ao.HistogramObserver) and isinstance(module, ao.FakeQuantize):
+                scale, zero = observer.calculate_qparams()
+                module.activation_post_process.min_val.copy_((0 - zero[0]) * scale[0])
+                module.activation_post_process.max_val.copy_((255 - zero[0]) * scale[0])
+                module.disable_observer()
+        network(batches[0])  # what is rounded how follows from the ranges, those of the weights included
+    freeze_observers(network)
+    return network
+
+
+def _prepared(
+    model: nn.Module, example: Tensor, rounding: Callable[[], nn.Module], weight_bits: WeightBits
+) -> GraphModule:
+    """A folded copy of the network with `rounding` wherever an activation is rounded."""
+    folded = fold_batch_norms(copy.deepcopy(model))
+    for name, module in folded.named_modules():
+        if isinstance(module, nn.modules.conv._ConvTransposeNd):
+            raise TypeError(
+                f"{name} is a transposed convolution, which has no int8 form with a scale per channel: write it as a "
+                "convolution and nn.PixelShuffle"
+            )
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise TypeError(f"{name} is a batch norm that fold_batch_norms does not fold")
+    mapping = ao.QConfigMapping().set_global(ao.QConfig(activation=rounding, weight=_weights(weight_bits)))
+    kept = list(getattr(model, "FLOAT_LAYERS", ()))
+    for name in kept:
         mapping.set_module_name(name, None)
-    custom = PrepareCustomConfig().set_non_traceable_module_names(float_layers)
+    custom = PrepareCustomConfig().set_non_traceable_module_names(kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.ao says that it will move to torchao
-        return prepare_qat_fx(folded.train(), mapping, (example,), prepare_custom_config=custom)
+        network = prepare_qat_fx(folded.train(), mapping, (example,), prepare_custom_config=custom)
+    keep_needed(network, rounding, kept)
+    network.meta["float_layers"] = kept
+    return network
+
+
+def float_layers(prepared: nn.Module) -> list[str]:
+    """Names of the modules of a prepared network that stay in float."""
+    return list(getattr(prepared, "meta", {}).get("float_layers", ()))
+
+
+def _weights(bits: WeightBits) -> Callable[[], nn.Module]:
+    """Rounding of weights: symmetric, a scale per output channel, from the weights as they are in each step.
+
+    Not the fused kernel of `torch.ao`: channels whose weights have one sign get a zero point there, which integer
+    kernels do not have.
+    """
+    largest = 2 ** (bits - 1)
+    observer = ao.MovingAveragePerChannelMinMaxObserver
+    return ao.FakeQuantize.with_args(
+        observer=observer,
+        quant_min=-largest,
+        quant_max=largest - 1,
+        dtype=torch.qint8,
+        qscheme=torch.per_channel_symmetric,
+        averaging_constant=1.0,
+    )
 
 
 def freeze_observers(prepared: nn.Module) -> nn.Module:
     """Keep the ranges as they are from now on."""
     return prepared.apply(ao.disable_observer)
-
-
-def convert(prepared: nn.Module) -> nn.Module:
-    """The int8 network that the prepared one simulates; the prepared one is not changed."""
-    frozen = freeze_observers(copy.deepcopy(prepared).cpu().eval())
-    if not isinstance(frozen, GraphModule):
-        raise TypeError(f"only a prepared GraphModule converts, got {type(frozen).__name__}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return convert_fx(frozen)

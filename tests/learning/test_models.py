@@ -5,8 +5,10 @@ import torch
 
 from hoi_core import plugins
 from hoi_core.onnx_session import onnx_session
-from learning import models
+from learning import models, quantize
 from learning.export import write_onnx
+from learning.int8_proof import prove
+from learning.qdq import integer_network
 from learning.tasks import task_of
 
 SMALL = {
@@ -46,3 +48,28 @@ def test_model(case, tmp_path):
     with torch.no_grad():
         for found, expected in zip(exported, network(image), strict=True):
             torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", [n for n in plugins.names("learning.models") if n != "splite"])  # see test_pipeline
+def test_int8(name, tmp_path):
+    """Quantisation-aware steps, integers, and ONNX Runtime's profiler, which must find no layer in float by mistake."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    network = models.build(name, **SMALL.get(name, [{}])[-1])
+    image = torch.rand(2, 3, 64, 64) * (torch.rand(2, 1, 64, 64) > 0.8)
+    network.train()(image)  # batch norms see something before they are folded
+    prepared = quantize.prepare(network.eval(), image).train()
+    optimizer = torch.optim.SGD(prepared.parameters(), lr=1e-4)
+    for _ in range(2):
+        optimizer.zero_grad()
+        sum(values.square().mean() for values in prepared(image)).backward()
+        optimizer.step()
+    outputs = task_of(name).EXPORTED.OUTPUTS
+    simulated = quantize.freeze_observers(prepared).eval()
+    write_onnx(integer_network(simulated), tmp_path / "int8.onnx", 64, outputs)
+    proof = prove(tmp_path / "int8.onnx")
+    modules = dict(network.named_modules())
+    layers = {key for key, m in modules.items() if isinstance(m, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Linear))}
+    assert {layer.name for layer in proof.layers} == layers
+    assert all(key.startswith(tuple(network.FLOAT_LAYERS)) for key in proof.in_float), proof.in_float
+    assert proof.integer_share > 0.9

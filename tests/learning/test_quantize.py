@@ -1,0 +1,244 @@
+"""Small networks from fake quantisation to the integers that ONNX Runtime multiplies."""
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from hoi_core.onnx_session import onnx_session
+from learning import quantize
+from learning.export import write_onnx
+from learning.int8_proof import prove
+from learning.layers.sparse import DenseConv2d
+from learning.qdq import integer_network
+
+SIZE = 8
+
+
+class Gather(nn.Module):
+    """Something that only floats can do."""
+
+    def forward(self, x):
+        return F.grid_sample(x, torch.zeros(x.shape[0], 3, 1, 2), align_corners=False)
+
+
+class Everything(nn.Module):
+    """Each form that a layer of ours takes."""
+
+    FLOAT_LAYERS = ("gather", "place")
+
+    def __init__(self):
+        super().__init__()
+        self.stem = DenseConv2d(3, 8, 3, 2)
+        self.depthwise = DenseConv2d(8, 8, 3, 1, 8)
+        self.mix = DenseConv2d(8, 16, 1)
+        self.shuffle = nn.PixelShuffle(2)
+        self.gather = Gather()
+        self.hidden = nn.Linear(8, 12)
+        self.map = nn.Linear(3, 5, bias=False)
+        self.out = nn.Linear(12, 4)
+        self.place = nn.Tanh()
+        self.register_buffer("rows", torch.tensor([4, 0, 2, 2]))
+
+    def forward(self, image):
+        x = F.relu(self.stem(image))
+        x = F.relu(self.depthwise(x)) + x
+        pooled = F.adaptive_avg_pool2d(x, 1).reshape(-1, 8)
+        wide = self.shuffle(F.relu(self.mix(x)))
+        parts = torch.cat([wide[:, :2], F.max_pool2d(x, 1)[:, 2:4].repeat_interleave(2, 2).repeat_interleave(2, 3)], 1)
+        seen = self.map(self.gather(parts).reshape(-1, 3)).reshape(-1, 4, 5).transpose(1, 2)
+        seen = torch.index_select(seen, 1, self.rows).reshape(-1, 16)
+        return self.place(self.out(F.relu(self.hidden(pooled)))), seen
+
+
+class Layer(nn.Module):
+    """One layer after another that rounds its input."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.first, self.layer = nn.Conv2d(3, 4, 1), layer
+
+    def forward(self, image):
+        return self.layer(F.relu(self.first(image)))
+
+
+def images(count=4):
+    return torch.rand(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+
+
+def trained(model, bits=8):
+    """Prepared, a few steps of stochastic descent on any target, frozen."""
+    torch.manual_seed(0)
+    prepared = quantize.prepare(model.eval(), images(), bits).train()
+    optimizer = torch.optim.SGD(prepared.parameters(), lr=0.01)
+    for _ in range(5):
+        outputs = prepared(images())
+        loss = sum((x - 0.3).square().mean() for x in (outputs if isinstance(outputs, tuple) else (outputs,)))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    return quantize.freeze_observers(prepared).eval()
+
+
+def written(network, folder, outputs=("a", "b")):
+    write_onnx(network, folder / "net.onnx", SIZE, outputs)
+    return folder / "net.onnx"
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    torch.manual_seed(1)
+    prepared = trained(Everything())
+    return prepared, written(integer_network(prepared), tmp_path_factory.mktemp("everything"))
+
+
+def test_the_file_is_the_simulation(everything):
+    """Operator by operator, nothing fused; what is left is the rounding of biases."""
+    prepared, path = everything
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    plain = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = prepared(images())
+    for got, want in zip(plain.run(None, {"image": images().numpy()}), expected, strict=True):
+        np.testing.assert_allclose(got, want.numpy(), atol=1e-5)
+
+
+def test_fused_kernels_round_alike(everything):
+    prepared, path = everything
+    with torch.no_grad():
+        expected = prepared(images())
+    for got, want in zip(onnx_session(path, 1).run(None, {"image": images().numpy()}), expected, strict=True):
+        assert np.abs(got - want.numpy()).max() < 0.02 * want.abs().max()  # a last bit of 8 here and there
+
+
+def test_every_layer_computes_in_integers(everything):
+    proof = prove(everything[1])
+    assert {layer.name: layer.kernel for layer in proof.layers} == {
+        "stem.conv": "QLinearConv",
+        "depthwise.conv": "QLinearConv",
+        "mix.conv": "QLinearConv",
+        "hidden": "QGemm",
+        "map": "QGemm",
+        "out": "QGemm",
+    }
+    macs = {layer.name: layer.macs for layer in proof.layers}
+    assert macs == {  # outputs times inputs of each
+        "stem.conv": 4 * 4 * 8 * 27,
+        "depthwise.conv": 4 * 4 * 8 * 9,
+        "mix.conv": 4 * 4 * 16 * 8,
+        "hidden": 8 * 12,
+        "map": 4 * 3 * 5,
+        "out": 12 * 4,
+    }
+    assert proof.in_float == ()
+    assert proof.integer_share == 1.0
+
+
+def test_layers_in_float_are_found(tmp_path):
+    class Half(Layer):
+        FLOAT_LAYERS = ("layer",)
+
+    torch.manual_seed(1)
+    prepared = trained(Half(nn.Conv2d(4, 2, 3)))
+    proof = prove(written(integer_network(prepared), tmp_path, ("a",)))
+    assert proof.in_float == ("layer",)
+    assert proof.integer_share == pytest.approx(8 * 8 * 12 / (8 * 8 * 12 + 6 * 6 * 2 * 36))
+
+
+def test_sums_that_only_floats_read_are_not_rounded(everything):
+    prepared, _ = everything
+    with torch.no_grad():
+        values = torch.atanh(prepared(images(64))[0]).flatten()
+    steps = values.sort().values.diff()
+    assert len(values.unique()) > 200  # of 256; 8 bits over so narrow a range would leave few
+    assert steps[steps > 0].min() < (values.max() - values.min()) / 2000
+
+
+def test_roundings_have_their_own_ranges():
+    """Pooled values are narrower than what is pooled: a shared moving average would clip the latter."""
+
+    class Pooled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 4, 1), nn.Linear(4, 2)
+
+        def forward(self, image):
+            x = F.relu(self.first(image * 2))
+            return self.last(F.adaptive_avg_pool2d(x, 1).reshape(-1, 4)), x
+
+    torch.manual_seed(1)
+    model = Pooled()
+    prepared = trained(model)
+    with torch.no_grad():
+        wide = prepared(images())[1]
+        true = F.relu(prepared.first(images() * 2))
+    scales = [float(m.scale) for n, m in prepared.named_children() if n.startswith("activation_post_process")]
+    assert float(wide.max()) == pytest.approx(float(true.max()), rel=0.02)
+    assert len(set(scales)) == len(scales)
+
+
+def test_channels_of_one_sign_and_dead_channels(tmp_path):
+    torch.manual_seed(1)
+    model = Layer(nn.Conv2d(4, 3, 1))
+    with torch.no_grad():
+        model.layer.weight[0] = torch.rand(4, 1, 1) * 0.01 + 0.01
+        model.layer.weight[1] = 0.0
+        model.layer.bias[1] = 50.0
+    prepared = quantize.prepare(model.eval(), images()).eval()
+    with torch.no_grad():
+        prepared(images())
+        expected = quantize.freeze_observers(prepared)(images())
+        network = integer_network(prepared)
+        np.testing.assert_allclose(network(images()), expected, atol=1e-4)
+    ints = network.layer.weight.flatten(1)
+    assert (ints[0].abs().max(), ints[1].abs().max()) == (127, 0)
+    fitting = model.layer.weight.detach().flatten(1) / network.layer.weight_scale[:, None]
+    assert (ints - fitting)[[0, 2]].abs().max() <= 0.51
+
+
+def test_weights_of_seven_bits_cannot_overflow(tmp_path):
+    torch.manual_seed(1)
+    network = integer_network(trained(Everything(), 7))
+    largest = max(int(m.weight.int().abs().max()) for m in network.modules() if hasattr(m, "weight_scale"))
+    assert largest == 64
+    assert 2 * 255 * largest < 2**15  # a pair of products, summed in 16 bits
+    assert prove(written(network, tmp_path)).in_float == ()
+
+
+def test_calibration_finds_the_ranges():
+    torch.manual_seed(1)
+    model = Layer(nn.Conv2d(4, 2, 1))
+    with torch.no_grad():
+        model.first.weight.fill_(0.0)
+        model.first.weight[:, 0] = 1.0
+        model.first.bias.zero_()
+    calibrated = quantize.calibrate(model.eval(), images(64).split(16))
+    rounding = calibrated.activation_post_process_1
+    assert float(rounding.scale) == pytest.approx(1 / 255, rel=0.02)  # uniform from 0 to 1
+    assert int(rounding.zero_point) == 0
+    with torch.no_grad():
+        assert (calibrated(images()) - model(images())).abs().max() < 0.02
+    with pytest.raises(ValueError, match="at least one"):
+        quantize.calibrate(model, [])
+
+
+def test_what_has_no_integer_form_is_refused():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.weight = nn.Conv2d(3, 4, 1), nn.Parameter(torch.rand(2, 4, 1, 1))
+
+        def forward(self, image):
+            return F.conv2d(F.relu(self.first(image)), self.weight)
+
+    with pytest.raises(TypeError, match=r"nn\.PixelShuffle"):
+        quantize.prepare(Layer(nn.ConvTranspose2d(4, 2, 2)).eval(), images())
+    with pytest.raises(TypeError, match="batch norm"):
+        quantize.prepare(Layer(nn.BatchNorm2d(4)).eval(), images())
+    with pytest.raises(TypeError, match="use the module"):
+        integer_network(trained(Functional()))
+    with pytest.raises(TypeError, match=r"quantize\.prepare"):
+        integer_network(nn.Linear(2, 2))
