@@ -33,8 +33,8 @@ class Config(Common):
     """With --auto: fit also what is finished."""
     side: Literal["right", "left", "both"] = "both"
     """Which hand, where there are keypoints of both."""
-    keypoints: str = "stored"
-    """Where 2D keypoints come from: a provider of annotate/keypoints."""
+    keypoints: str = "auto"
+    """Where 2D keypoints come from: a provider of annotate/keypoints; `auto` chooses what suits the recording."""
     keypoint_model: Path | None = None
     """Model file of a provider that needs one, such as onnx."""
     dof: Literal[23, 45] = FREE_DOF

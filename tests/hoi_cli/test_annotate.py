@@ -83,7 +83,7 @@ def test_the_number_of_angles_reaches_the_fit(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr(auto, "annotate", asked_for)
     for flags in ([], ["--dof", "45"], ["--dof", "23"]):
         assert main(["seq_001", "--auto", "--data", str(tmp_path), *flags]) == 0
-    assert asked[0] == asked[1] == auto.Config()
+    assert asked[0] == asked[1] == auto.Config(keypoints="auto")
     assert asked[2].hand.terms == {"limits": {"dof": 23}}
     with pytest.raises(SystemExit):
         main(["seq_001", "--auto", "--data", str(tmp_path), "--dof", "24"])
