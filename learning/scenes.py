@@ -21,7 +21,7 @@ from learning.augment import Augment, occlude, random_blur, random_colours
 from learning.data import DataConfig
 
 NAME = "scenes"
-_SPLITS = {"train": (0, 3_000), "test": (1, 500)}
+_SPLITS = {"train": (0, 6_000), "test": (1, 500)}
 """Seed and number of images."""
 
 MOST_HANDS = 2

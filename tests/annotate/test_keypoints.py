@@ -2,6 +2,8 @@
 
 import importlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -288,6 +290,29 @@ def test_landmarks_become_pixels_and_keep_their_confidence() -> None:
     assert first.right == 0.9
     assert second.right == pytest.approx(0.2)
     assert mediapipe.detections(result, 640, 480, mirrored=True)[0].right == pytest.approx(0.1)
+
+
+def test_mediapipe_finds_boxes_for_other_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = np.linspace([0.25, 0.5], [0.5, 0.75], 21)
+    told = landmarks(points, "Left", 0.8)
+    result = SimpleNamespace(hand_landmarks=[told[0]], handedness=[told[1]])
+    times: list[int] = []
+    landmarker = SimpleNamespace(detect_for_video=lambda image, t_ms: times.append(t_ms) or result)
+
+    @contextmanager
+    def opened(config: mediapipe.Config) -> Iterator[tuple[object, object]]:
+        yield landmarker, lambda rgb: rgb
+
+    monkeypatch.setattr(mediapipe, "_landmarker", opened)
+    image = np.zeros((100, 200, 3), np.uint8)
+    with mediapipe.HandsInImages() as hands:
+        first, second = hands.detect(image), hands.detect(image)
+    assert first == second
+    assert first[0].side == "left"
+    assert first[0].score == pytest.approx(0.8)
+    # Its image goes from -0.5 to 199.5 across and to 99.5 down.
+    assert first[0].box == pytest.approx((49.5, 49.5, 99.5, 74.5))
+    assert times[0] < times[1]
 
 
 def test_mediapipe_asks_for_its_model_and_its_package(
