@@ -78,8 +78,9 @@ def _limits() -> str:
         "What to believe",
         html.note(
             "Everything here is simulated: the hand is a stand-in with the array shapes of MANO, the cameras are "
-            "librealsense software devices. The annotation starts from the keypoint network that comes with the project, "
-            "which was trained on rendered hands, and from clicks on the object by a simulated person. The truth that errors are measured against was never shown to the annotator."
+            "librealsense software devices. The annotation starts from the keypoint network that comes with the project "
+            "and was trained on rendered hands, and from clicks on the object by a simulated person. The truth that "
+            "errors are measured against was never shown to the annotator."
         ),
         html.note(
             "The network was trained for minutes on one sequence of one simulated hand. It is a weak model: it shows "
