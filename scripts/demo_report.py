@@ -78,8 +78,8 @@ def _limits() -> str:
         "What to believe",
         html.note(
             "Everything here is simulated: the hand is a stand-in with the array shapes of MANO, the cameras are "
-            "librealsense software devices. The annotation starts from the keypoint network that comes with the project "
-            "and was trained on rendered hands, and from clicks on the object by a simulated person. The truth that "
+            "librealsense software devices. The annotation starts from the keypoint network of this project, which "
+            "was trained on rendered hands, and from clicks on the object by a simulated person. The truth that "
             "errors are measured against was never shown to the annotator."
         ),
         html.note(
