@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,10 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dataset_tools import mix
 from hoi_core import crop as crops
 from hoi_core import plugins, runtime
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import ExportError, StorageError
+from hoi_core.types import Batch
 from learning import quantize, runs
 from learning.data import DataConfig
 from learning.int8_proof import Proof, prove
@@ -39,7 +42,7 @@ class Exported:
     """Size of the ONNX file, MB."""
 
 
-def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -> Exported:
+def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16, calibrate: int = 0) -> Exported:
     """Export the last checkpoint of a run.
 
     Args:
@@ -48,13 +51,16 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
         int8: whether the file computes in int8.
         data: root of the datasets, for the comparison.
         samples: of the run's dataset (its test split) to compare on.
+        calibrate: samples of its training split to find the ranges of a float run on, for int8 without --qat; or 0.
 
     Raises:
         ExportError: a float run asked for int8 or the other way round, or the file disagrees with the model.
         StorageError: the disk is full or not writable; an earlier export is as before.
     """
     loaded = runs.load_run(run)
-    if int8 != loaded.settings.qat:
+    if calibrate < 0 or (calibrate and (not int8 or loaded.settings.qat)):
+        raise ExportError(f"--ptq quantises a float run to int8; {run} or the flags say otherwise.", "Leave it out.")
+    if int8 != loaded.settings.qat and not calibrate:
         steps = f"hoi-train --qat --from {run}" if int8 else f"hoi-export {run} --int8"
         raise ExportError(f"run {run} is {'not ' if int8 else ''}trained with --qat.", f"Type `{steps}`.")
     if out.suffix != ".onnx":
@@ -62,6 +68,9 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
     if samples < 1:
         raise ExportError(f"expected --samples >= 1 to compare on, got {samples}.", "Correct the flag.")
     task = task_of(loaded.settings.model)
+    if calibrate:
+        images = (batch.image for batch in _spread(loaded, data, "train", calibrate))
+        loaded = replace(loaded, model=quantize.calibrate(loaded.model, images))
     network = integer_network(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -69,9 +78,12 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16) -
         with TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
             draft = Path(folder) / out.name
             write_onnx(network, draft, loaded.settings.size, task.EXPORTED.OUTPUTS)
-            if int8:
-                _demand_integers(prove(draft), loaded.model)
             sidecar = _sidecar(loaded, draft, int8=int8)
+            if int8:
+                proof = prove(draft)
+                _demand_integers(proof, loaded.model)
+                how = f"ranges of {calibrate} samples" if calibrate else "trained"
+                sidecar = replace(sidecar, training={**sidecar.training, "int8": {"how": how, **proof.to_dict()}})
             beside = draft.with_suffix(".json")
             _write_sidecar(sidecar, beside)
             report = parity(loaded, runtime.load_as(task.EXPORTED, draft, threads=1), data, samples)
@@ -165,8 +177,27 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
             "dataset": loaded.settings.dataset,
             "options": {k: getattr(loaded.settings.net, k) for k in loaded.settings.net.__dataclass_fields__},
             "commit": loaded.about.get("commit", ""),
+            "weights_sha256": runtime.file_hash(runs.last_checkpoint(loaded.folder) / "model.safetensors"),
+            "licences": _licences(loaded.settings.dataset),
         },
     )
+
+
+def _licences(datasets: str) -> dict[str, str]:
+    """Licence of each dataset that the run learned from; a model is bound to all of them."""
+    names = [part.name for part in mix.parse(datasets)]
+    return {name: plugins.load("dataset_tools.readers", name).INFO.licence for name in names}
+
+
+def _spread(loaded: runs.LoadedRun, data: Path, split: str, count: int) -> Iterator[Batch]:
+    """Samples of a split, evenly spaced, one by one, as evaluation shows them."""
+    settings = loaded.settings
+    task = task_of(settings.model)
+    shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
+    dataset = task.DATA(settings.dataset, data, split, shown)
+    numbers = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int))
+    for n in numbers:
+        yield dataset.as_batch(dataset.stack([dataset[int(n), 0]]))
 
 
 @torch.no_grad()
@@ -182,14 +213,11 @@ def parity(loaded: runs.LoadedRun, exported: runtime.ExportedModel, data: Path, 
     Returns:
         Mean and largest of the task's `differences`, such as `joints_mean_mm` and `joints_max_mm`; `samples`.
     """
-    settings = loaded.settings
-    task = task_of(settings.model)
-    shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
-    dataset = task.DATA(settings.dataset, data, "test", shown)
-    numbers = np.unique(np.linspace(0, len(dataset) - 1, min(samples, len(dataset))).round().astype(int))
+    task = task_of(loaded.settings.model)
     found: dict[str, list[np.ndarray]] = {}
-    for n in numbers:
-        batch = dataset.as_batch(dataset.stack([dataset[int(n), 0]]))
+    compared = 0
+    for batch in _spread(loaded, data, "test", samples):
+        compared += len(batch.image)
         ours = tuple(_array(x) for x in loaded.model(batch.image))
         for name, values in task.differences(ours, exported.run(batch.image.numpy()), batch).items():
             found.setdefault(name, []).append(values)
@@ -198,7 +226,7 @@ def parity(loaded: runs.LoadedRun, exported: runtime.ExportedModel, data: Path, 
         what, unit = name.rsplit("_", 1)
         values = np.concatenate([part.ravel() for part in parts])
         report |= {f"{what}_mean_{unit}": float(values.mean()), f"{what}_max_{unit}": float(values.max())}
-    return report | {"samples": len(numbers)}
+    return report | {"samples": compared}
 
 
 def _array(tensor: Tensor) -> np.ndarray:

@@ -100,6 +100,17 @@ def test_int8_file_computes_in_int8(made):
     assert prove(made["fp32"].path).integer_share == 0.0
 
 
+def test_a_float_run_is_quantised_by_calibration(made, tmp_path):
+    ptq = export(made["base"] / "float", tmp_path / "ptq.onnx", int8=True, data=made["data"], samples=2, calibrate=4)
+    assert ptq.sidecar.training["int8"]["how"] == "ranges of 4 samples"
+    assert ptq.sidecar.training["licences"] == {"ours": ours.INFO.licence}
+    assert ptq.sidecar.parity["joints_mean_mm"] < 1.0
+    assert prove(ptq.path).integer_share > 0.95
+    for run, int8 in (("float", False), ("int8", True)):
+        with pytest.raises(ExportError, match="--ptq quantises a float run"):
+            export(made["base"] / run, tmp_path / "x.onnx", int8=int8, data=made["data"], calibrate=4)
+
+
 def test_any_batch_size(made):
     model = runtime.load(made["int8"].path)
     uv, depth, vertices, confidence = model.run(np.zeros((3, 3, 128, 128), np.float32))
