@@ -16,13 +16,16 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hoi_core import config, log, plugins
 from hoi_core.command import run, with_data, write_json
 from hoi_core.errors import ConfigError, HoiError
 from learning import presets
 from learning.config import TrainConfig, settings_from
+
+if TYPE_CHECKING:
+    from learning.train import TrainReport
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -86,6 +89,7 @@ def job(settings: TrainConfig[Any]) -> None:
     """Train, then say what was made."""
     # Waiting threads that spin make training several times slower where other programs want the cores too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from learning import report as report_page
     from learning.train import train
 
     report = train(settings)
@@ -101,8 +105,11 @@ def job(settings: TrainConfig[Any]) -> None:
         "loss_last": report.loss_last,
         "steps_per_second": report.steps_per_second,
         "parameters": report.parameters,
+        "stopped": report.stopped,
+        "best": report.best,
     }
     write_json(settings.json, figures)
+    page = report_page.write(report.folder)
     run_folder = shlex.quote(str(report.folder))
     out = shlex.quote(f"{report.folder}/export/{settings.model}_int8.onnx")
     following = with_data(f"hoi-export {run_folder} --int8 --out {out}", settings.data)
@@ -111,6 +118,16 @@ def job(settings: TrainConfig[Any]) -> None:
         [
             f"{settings.model}, {report.parameters / 1e6:.2f} M parameters, step {report.step}: {report.folder}",
             f"loss {report.loss_first:.4f} -> {report.loss_last:.4f}, {report.steps_per_second:.2f} steps/s",
+            *_best(report, settings.watch),
+            f"curves and pictures: {page}",
         ],
         following if settings.qat else f"hoi-train --qat --from {run_folder}",
     )
+
+
+def _best(report: TrainReport, watched: str) -> list[str]:
+    """What validation found, in a line; none where nothing was validated."""
+    if not report.best:
+        return []
+    why = "; the run ended for want of better" if report.stopped else ""
+    return [f"best {watched} in validation {report.best[watched]:.4f} at step {report.best['step']:.0f}{why}"]

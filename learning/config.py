@@ -88,12 +88,28 @@ class TrainConfig(Generic[M]):
     """Where to train."""
     processes: int = 1
     """Processes of this machine; batch norm counts the sites of all of them."""
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    """Arithmetic."""
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    """Arithmetic; `auto` is bf16-mixed for float training on a GPU that has it, else 32-true."""
     log_every: int = 10
     """Steps between lines of metrics.jsonl."""
     save_every: int = 500
     """Steps between checkpoints."""
+    keep: int = 2
+    """Newest checkpoints that stay, besides the best one."""
+    validate_every: int = 500
+    """Steps between validations, one more at the end; 0 for none."""
+    validate_split: str | None = None
+    """Split to validate on; by default `val`, where the datasets have it. One that you report on is no good choice."""
+    validate_samples: int = 1000
+    """Samples of that split, drawn once."""
+    watch: str = "loss"
+    """Figure of the validation that decides which checkpoint is best; small is good."""
+    patience: int = 0
+    """Validations without a better one after which the run ends; 0 goes on to the last step."""
+    ema: float = 0.0
+    """Keep a running average of the weights, of which each step leaves this share (0.999); 0 for the weights alone."""
+    check: bool = True
+    """Begin a run of 100 steps or more with one batch through all that it will come to: export, space on the disk."""
     loss: LossWeights = field(default_factory=LossWeights)
     """Weights of the losses."""
     augment: Augment = field(default_factory=Augment)
@@ -119,17 +135,19 @@ class TrainConfig(Generic[M]):
                 f"{self.batch_size} and {self.size}.",
                 "Correct the flag.",
             )
-        if min(self.processes, self.log_every, self.save_every) < 1 or self.workers < 0:
-            raise ConfigError(
-                f"expected --processes, --log-every and --save-every >= 1 and --workers >= 0, got {self.processes}, "
-                f"{self.log_every}, {self.save_every} and {self.workers}.",
-                "Correct the flag.",
-            )
+        positive = ("processes", "log_every", "save_every", "keep", "validate_samples")
+        for name, least in (
+            *((name, 1) for name in positive),
+            *((n, 0) for n in ("workers", "validate_every", "patience")),
+        ):
+            if getattr(self, name) < least:
+                flag = name.replace("_", "-")
+                raise ConfigError(f"expected --{flag} >= {least}, got {getattr(self, name)}.", "Correct the flag.")
         # Written so that NaN fails too.
-        if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.freeze <= 1 and self.seed >= 0):
+        if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.freeze <= 1 and self.seed >= 0 and 0 <= self.ema < 1):
             raise ConfigError(
-                f"expected --lr and --clip above 0, --freeze from 0 to 1 and --seed >= 0, got {self.peak_lr}, "
-                f"{self.clip}, {self.freeze} and {self.seed}.",
+                f"expected --lr and --clip above 0, --freeze from 0 to 1, --seed >= 0 and --ema from 0 to below 1, got "
+                f"{self.peak_lr}, {self.clip}, {self.freeze}, {self.seed} and {self.ema}.",
                 "Correct the flag.",
             )
         if self.pairs and self.batch_size % (2 * self.processes):

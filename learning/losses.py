@@ -14,6 +14,7 @@ from hoi_core.crop import LENGTH_UNIT_M
 from hoi_core.types import Batch
 from learning.config import LossWeights
 from learning.output import HandOutput
+from learning.processes import mean_over_all
 
 _SHORT_M = 1e-3  # shorter edges have no direction worth a gradient, which would grow as one over their length
 
@@ -39,9 +40,9 @@ class Mesh:
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean of `values` where `mask` (leading axes) holds; 0 where nowhere."""
+    """Mean of `values` where `mask` (leading axes) holds, over all training processes; 0 where nowhere."""
     mask = mask.reshape(*mask.shape, *[1] * (values.dim() - mask.dim())).expand_as(values)
-    return torch.where(mask, values, values.new_zeros(())).sum() / mask.sum().clamp(min=1)
+    return mean_over_all(values, mask)
 
 
 def project(points_m: Tensor, K: Tensor) -> Tensor:

@@ -120,6 +120,16 @@ def describe(folder: Path, settings: TrainConfig[Any], extra: Mapping[str, objec
         _describe(folder, settings, extra)
 
 
+def add_command(folder: Path) -> None:
+    """Note the command that goes on with a run.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    with writing(folder), (folder / "command.txt").open("a", encoding="utf8") as file:
+        file.write(shlex.join(sys.argv) + "\n")
+
+
 def _describe(folder: Path, settings: TrainConfig[Any], extra: Mapping[str, object]) -> None:
     (folder / "config.yaml").write_text(config.to_yaml(settings), encoding="utf8")
     (folder / "command.txt").write_text(shlex.join(sys.argv) + "\n", encoding="utf8")

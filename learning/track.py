@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hoi_core.types import U8
 from learning import runs
 
 
@@ -27,7 +28,17 @@ class Track:
             file.write(json.dumps({"step": step, **figures}) + "\n")
         if self._writer is not None:
             for name, value in figures.items():
-                self._writer.add_scalar(name.replace("loss_", "loss/"), value, step)
+                self._writer.add_scalar(name.replace("loss_", "loss/").replace("val_", "val/"), value, step)
+
+    def picture(self, step: int, image: U8) -> None:
+        """Show a picture in TensorBoard.
+
+        Args:
+            step: steps trained.
+            image: `(H, W, 3)` RGB.
+        """
+        if self._writer is not None:
+            self._writer.add_image("validation", image, step, dataformats="HWC")
 
 
 @contextmanager

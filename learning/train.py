@@ -1,35 +1,38 @@
-"""The training loop: plain steps on Lightning Fabric, for float and quantisation-aware runs alike."""
+"""Set up a training run on Lightning Fabric, float or quantisation-aware, new or resumed, and run its steps."""
 
 from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import nn
 
 from dataset_tools import mix
-from hoi_core import config, log
-from hoi_core.errors import ConfigError, FitError
-from hoi_core.types import Batch
-from learning import quantize, runs
+from hoi_core import config
+from hoi_core.errors import ConfigError
+from learning import quantize, rehearsal, remedies, runs
+from learning import validation as validations
+from learning.average import AveragedWeights
 from learning.config import TrainConfig
-from learning.data import DataConfig, loader, to_device
+from learning.data import DataConfig, loader
+from learning.loop import Run, fit
 from learning.order import PairSampler, Sampler, StepSampler, need_pairs
-from learning.tasks import Loss, task_of
+from learning.stopping import Best
+from learning.tasks import task_of
 from learning.track import Track, track
+from learning.validation import Validation
 
 logger = logging.getLogger(__name__)
 
-_FLOOR = 0.01  # of the peak learning rate at the end of the cosine
-_WARM_UP = 0.03  # share of the run
+_LONG = 100  # steps from which a run begins with a rehearsal
 
 
 @dataclass(frozen=True)
@@ -50,30 +53,10 @@ class TrainReport:
     """Trainable numbers of the model."""
     first_process: bool
     """Whether this process is the one that reports."""
-
-
-@dataclass
-class _Run:
-    """A run while it trains."""
-
-    fabric: Fabric
-    settings: TrainConfig[Any]
-    folder: Path
-    model: nn.Module
-    wrapped: nn.Module
-    """The model as Fabric runs it: over all processes, in the chosen arithmetic."""
-    optimizer: torch.optim.Optimizer
-    losses: Loss
-    step: int = 0
-
-
-def learning_rate(settings: TrainConfig[Any], step: int) -> float:
-    """The learning rate of a step."""
-    share = step / settings.steps
-    warm = min(1.0, (step + 1) / max(1.0, _WARM_UP * settings.steps))
-    if settings.schedule == "step":
-        return settings.peak_lr * warm * (0.1 if share >= 30 / 38 else 1.0)
-    return settings.peak_lr * warm * (_FLOOR + (1.0 - _FLOOR) * 0.5 * (1.0 + math.cos(math.pi * share)))
+    stopped: bool
+    """Whether validation got no better and ended the run before its last step."""
+    best: dict[str, float]
+    """The best validation: its `step` and the figure that was watched; empty without any."""
 
 
 def train(settings: TrainConfig[Any]) -> TrainReport | None:
@@ -90,24 +73,29 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     if settings.pairs:
         need_pairs(task, dataset)
     settings = _counted(settings, dataset)
-    fabric = Fabric(accelerator=settings.device, devices=settings.processes, precision=settings.precision)
+    fabric = _fabric(settings)
     fabric.launch()
     fabric.seed_everything(settings.seed, verbose=False)
+    validation = validations.prepare(settings, task.DATA, root, shown, fabric)
     folder = _folder(fabric, settings)
     model = _starting_model(settings)
-    if settings.dry_run:
-        logger.info("would train %s on %d samples into %s", settings.model, len(dataset), folder)
-        return None
     trainable = [p for p in model.parameters() if p.requires_grad]
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     wrapped, optimizer = fabric.setup(model, torch.optim.Adam(trainable, lr=settings.peak_lr))
-    run = _Run(fabric, settings, folder, model, wrapped, optimizer, task.losses(settings, fabric.device))
+    average = AveragedWeights(model, settings.ema) if settings.ema else None
+    run = Run(fabric, settings, folder, model, wrapped, optimizer, task.losses(settings, fabric.device), average)
     if settings.resume:
         _resume(run)
-    elif fabric.is_global_zero:
-        runs.describe(folder, replace(settings, out=folder), {"hand_model": _hand_source(), "samples": len(dataset)})
-    with _logged(run) as figures:
-        history, seconds = _fit(run, loader(dataset, _sampler(run, dataset), settings.workers), figures)
+    with _exact(fabric):
+        if settings.check and (settings.dry_run or settings.steps - run.step >= _LONG):
+            _rehearse(run, dataset)
+        if settings.dry_run:
+            logger.info("would train %s on %d samples into %s", settings.model, len(dataset), folder)
+            return None
+        if fabric.is_global_zero:
+            _describe(run, len(dataset), validation)
+        with _logged(run) as figures:
+            history, seconds = fit(run, loader(dataset, _sampler(run, dataset), settings.workers), figures, validation)
     if not history:
         raise ConfigError(
             f"run {folder} has all of its {settings.steps} steps.", "Raise --steps, or leave out --resume."
@@ -121,7 +109,58 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
         steps_per_second=len(history) / max(seconds, 1e-9),
         parameters=sum(p.numel() for p in trainable),
         first_process=fabric.is_global_zero,
+        stopped=run.step < settings.steps,
+        best={"step": run.best.step, settings.watch: run.best.value} if run.best.step else {},
     )
+
+
+def _fabric(settings: TrainConfig[Any]) -> Fabric:
+    """Device, processes and arithmetic; under torchrun as many processes as it started.
+
+    Raises:
+        ConfigError: the batch does not divide by the processes.
+    """
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", settings.processes))
+    world = int(os.environ.get("WORLD_SIZE", here)) if "LOCAL_WORLD_SIZE" in os.environ else here
+    if settings.batch_size % world:
+        raise ConfigError(
+            f"--batch-size {settings.batch_size} does not divide by the {world} processes.", "Change one."
+        )
+    precision = settings.precision
+    if precision == "auto":
+        on_gpu = settings.device != "cpu" and torch.cuda.is_available() and torch.cuda.is_bf16_supported()
+        # Simulated int8 rounds by itself; rounding to bf16 before would blur its ranges.
+        precision = "bf16-mixed" if on_gpu and not settings.qat else "32-true"
+    return Fabric(accelerator=settings.device, devices=here, num_nodes=world // here, precision=precision)
+
+
+def _rehearse(run: Run, dataset: Any) -> None:
+    """One batch through everything before a long run."""
+    rehearsal.check_space(run.folder, run.model, run.settings)
+    try:
+        batch = next(iter(loader(dataset, _sampler(run, dataset), 0)))
+        rehearsal.rehearse(run.model, task_of(run.settings.model), run.losses, batch, run.settings, run.fabric)
+    except (RuntimeError, MemoryError) as error:
+        better = remedies.explained(error, run.settings)
+        raise better or ConfigError(f"the first batch failed: {error}.", "Nothing was trained yet.") from error
+
+
+@contextmanager
+def _exact(fabric: Fabric) -> Iterator[None]:
+    """On the CPU, sums whose order does not change from run to run, so that a resumed run is the same bit for bit."""
+    if fabric.device.type != "cpu":
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic  # its switch is a property of the module, unknown to type checkers
+    filled = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    memory.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filled
 
 
 def _counted(settings: TrainConfig[Any], dataset: Any) -> TrainConfig[Any]:
@@ -150,7 +189,7 @@ def _starting_model(settings: TrainConfig[Any]) -> nn.Module:
             "Give the same --model, its options and --size.",
         )
     model = runs.build_model(source)
-    runs.load_weights(model, runs.last_checkpoint(settings.from_run))
+    runs.load_weights(model, runs.chosen_checkpoint(settings.from_run))
     if settings.qat and not source.qat:
         example = torch.zeros(1, 3, settings.size, settings.size)
         return quantize.prepare(model.eval(), example)
@@ -164,20 +203,33 @@ def _hand_source() -> str:
     return ManoLayer.from_env("right").model.source
 
 
-def _resume(run: _Run) -> None:
+def _describe(run: Run, samples: int, validation: Validation | None) -> None:
+    """Write what the run is; of one that goes on only the command."""
+    if run.settings.resume:
+        runs.add_command(run.folder)
+        return
+    if validation is None and run.settings.validate_every:
+        logger.info("no split `val`, so no validation; --validate-split names another one")
+    facts: dict[str, object] = {"hand_model": _hand_source(), "samples": samples, "threads": torch.get_num_threads()}
+    if validation:
+        facts["validation"] = f"{validation.samples} samples of {validation.split}"
+    runs.describe(run.folder, replace(run.settings, out=run.folder), facts)
+
+
+def _resume(run: Run) -> None:
     checkpoint = runs.last_checkpoint(run.folder)
     runs.load_weights(run.model, checkpoint)
     saved = runs.load_state(checkpoint)
     run.optimizer.load_state_dict(saved["optimizer"])
-    run.step = int(saved["step"])
+    run.step = run.saved = int(saved["step"])
+    run.best = Best(**saved.get("best", {}))
+    if run.average and "weights" in saved:
+        run.average.restore(run.model, saved["weights"])
+    elif run.average:
+        run.average = AveragedWeights(run.model, run.settings.ema)
 
 
-def _save(run: _Run) -> None:
-    state = {"step": run.step, "optimizer": run.optimizer.state_dict()}
-    runs.save_checkpoint(run.folder, run.step, run.model, state)
-
-
-def _sampler(run: _Run, dataset: Any) -> Sampler:
+def _sampler(run: Run, dataset: Any) -> Sampler:
     """The steps that are left, this process's share of each."""
     fabric, settings = run.fabric, run.settings
     share = settings.batch_size // fabric.world_size
@@ -195,7 +247,7 @@ def _sampler(run: _Run, dataset: Any) -> Sampler:
 
 
 @contextmanager
-def _logged(run: _Run) -> Iterator[Track | None]:
+def _logged(run: Run) -> Iterator[Track | None]:
     """The log of the run, which the first process keeps; None in the others.
 
     Raises:
@@ -209,62 +261,6 @@ def _logged(run: _Run) -> Iterator[Track | None]:
             raise ConfigError(f"another process trains in {run.folder}.", "Wait for it, or choose another --out.")
         with track(run.folder, run.step) as figures:
             yield figures
-
-
-def _fit(run: _Run, batches: Iterable[Batch], figures: Track | None) -> tuple[list[float], float]:
-    """Run the steps that are left; returns each step's loss and the seconds taken. Ctrl-C saves before it stops."""
-    settings = run.settings
-    history: list[float] = []
-    start = time.perf_counter()
-    run.wrapped.train()
-    try:
-        for batch in _progress(batches, run):
-            loss, parts = _step(run, to_device(batch, run.fabric.device))
-            history.append(loss)
-            run.step += 1
-            if not math.isfinite(loss):
-                raise FitError(f"the loss is {loss} at step {run.step}.", "Lower --lr; the last checkpoint is kept.")
-            if figures and (run.step % settings.log_every == 0 or run.step == settings.steps):
-                speed = len(history) / (time.perf_counter() - start)
-                line = {"loss": loss, "lr": learning_rate(settings, run.step - 1), "steps_per_second": speed}
-                figures.add(run.step, line | {f"loss_{k}": float(v.detach()) for k, v in parts.items()})
-            if figures and (run.step % settings.save_every == 0 or run.step == settings.steps):
-                _save(run)
-    except KeyboardInterrupt:
-        if figures and history:
-            _save(run)
-            logger.warning("saved step %d of %s; go on with --resume --out %s", run.step, run.folder, run.folder)
-        raise
-    return history, time.perf_counter() - start
-
-
-def _step(run: _Run, batch: Batch) -> tuple[float, dict[str, Tensor]]:
-    """One optimiser step: the loss, mean over all processes, and its parts in this one."""
-    settings = run.settings
-    for group in run.optimizer.param_groups:
-        group["lr"] = learning_rate(settings, run.step)
-    if settings.qat and run.step == int(settings.freeze * settings.steps):
-        quantize.freeze_observers(run.model)
-    image = batch.image.contiguous(memory_format=torch.channels_last)
-    loss, parts = run.losses(run.wrapped(image), batch)
-    run.optimizer.zero_grad(set_to_none=True)
-    run.fabric.backward(loss)
-    run.fabric.clip_gradients(run.wrapped, run.optimizer, max_norm=settings.clip, error_if_nonfinite=False)
-    run.optimizer.step()
-    # All processes must see the same loss, or one that is not finite would stop one of them and leave the rest waiting.
-    return float(cast(Tensor, run.fabric.all_reduce(loss.detach()))), parts
-
-
-def _progress(batches: Iterable[Batch], run: _Run) -> Iterator[Batch]:
-    """The batches, with a bar in the first process."""
-    if not run.fabric.is_global_zero:
-        yield from batches
-        return
-    with log.progress() as bar:
-        task = bar.add_task("training", total=run.settings.steps, completed=run.step)
-        for batch in batches:
-            yield batch
-            bar.advance(task)
 
 
 if __name__ == "__main__":

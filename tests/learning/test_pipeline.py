@@ -20,10 +20,11 @@ from learning.bench import time_models
 from learning.config import LossWeights, TrainConfig
 from learning.export import export
 from learning.int8_proof import prove
+from learning.loop import learning_rate
 from learning.models import splite
 from learning.qdq import integer_network
 from learning.track import track
-from learning.train import learning_rate, train
+from learning.train import train
 
 STILL = Augment(roll_deg=0.0, scale_jitter=0.0, shift_jitter=0.0)
 
