@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import signal
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -32,6 +34,7 @@ B = TypeVar("B", bound="DataclassInstance")
 
 _FEWEST_JOINTS = 4  # the fingertips alone tell where the hand is, the wrist alone does not
 _FACES_LOOKED_AT, _LONGEST_EDGE_M = 128, 0.03  # a hand's edges measure 10 mm; vertices in another order lie 80 mm apart
+_PR_SET_PDEATHSIG = 1  # of Linux's prctl
 _CACHE_MARGIN = 1.2  # of the largest augmented crop, kept around the box in memory
 
 
@@ -445,7 +448,7 @@ def loader(dataset: Any, batches: Sampler, workers: int) -> Iterable[Any]:
     """
     _one_thread()
     stacked = DataLoader(
-        dataset, batch_sampler=batches, num_workers=workers, collate_fn=dataset.stack, worker_init_fn=_one_thread
+        dataset, batch_sampler=batches, num_workers=workers, collate_fn=dataset.stack, worker_init_fn=_start_worker
     )
     return _Batches(stacked, dataset.as_batch)
 
@@ -461,8 +464,17 @@ class _Batches:
         return map(self.as_batch, self.stacked)
 
 
-def _one_thread(worker: int = 0) -> None:
+def _one_thread() -> None:
     """On small crops OpenCV's threads cost more than they give, and their number changes the last bit of a pixel."""
     import cv2
 
     cv2.setNumThreads(1)
+
+
+def _start_worker(worker: int) -> None:
+    """Make a loading process end with the training that started it, even a killed one.
+
+    It shares the lock on the folder of the run: while it lived, the run could not be resumed.
+    """
+    _one_thread()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

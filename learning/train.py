@@ -138,7 +138,8 @@ def _rehearse(run: Run, dataset: Any) -> None:
     """One batch through everything before a long run."""
     rehearsal.check_space(run.folder, run.model, run.settings)
     try:
-        batch = next(iter(loader(dataset, _sampler(run, dataset), 0)))
+        # Read as the run will read: a process that has read files itself should not fork others afterwards.
+        batch = next(iter(loader(dataset, _sampler(run, dataset), run.settings.workers)))
         rehearsal.rehearse(run.model, task_of(run.settings.model), run.losses, batch, run.settings, run.fabric)
     except (RuntimeError, MemoryError) as error:
         better = remedies.explained(error, run.settings)

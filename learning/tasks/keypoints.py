@@ -16,6 +16,7 @@ from hoi_core.metrics import areas
 from hoi_core.types import F64, Batch
 from learning.config import TrainConfig
 from learning.data import HandDataset
+from learning.processes import mean_over_all
 from learning.tasks import Loss, Raw
 
 EXPORTED = KeypointModel
@@ -104,8 +105,8 @@ def _entropy(p: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean where the mask holds; 0 where nowhere."""
-    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
+    """Mean where the mask holds, over all training processes; 0 where nowhere."""
+    return mean_over_all(values, mask)
 
 
 def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: Batch) -> dict[str, F64]:
