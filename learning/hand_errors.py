@@ -36,7 +36,7 @@ def hand_errors(
     Returns:
         `xyz_*` of joints and `mesh_*` of vertices: distance (`_mm`) and area under PCK to 50 mm (`_auc`), absolute and
         after similarity alignment (`_pa`; `_pa_proper` is without mirroring); `mpjpe_mm` and `mpvpe_mm` relative to the
-        wrist; `f5`, `f15` and the same aligned; `depth_mm` and `depth_rr_mm`: along the camera's axis, absolute and
+        wrist; `f5`, `f15` and the same aligned; `depth_mm` and `depth_rr_mm`: along the frame's z axis, absolute and
         relative to the wrist's.
     """
     errors: Errors = {}

@@ -156,7 +156,7 @@ def test_an_export_that_finds_no_space_leaves_the_one_before(made, tmp_path, cap
         out.with_suffix(end).write_bytes((made / "f").with_suffix(end).read_bytes())
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(network, path, size):
+    def full(network, path, *_):
         path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
@@ -175,9 +175,12 @@ def test_a_submission_measures_as_its_model_does(made, tmp_path, capsys):
     truth = ["--truth", f"{root}/freihand", "--protocol", "freihand"]
     assert evaluate.main(["--predictions", pred, *truth, "--json", f"{root}/file.json"]) == 0
     by_model, by_file = (json.loads((tmp_path / name).read_text()) for name in ("model.json", "file.json"))
-    assert by_file.keys() == by_model.keys()
-    for key, value in by_model.items():
-        assert by_file[key] == pytest.approx(value, abs=1e-3), key
+    # Where a model errs is told of images, which a file of predictions does not have.
+    assert by_file.keys() - by_model.keys() <= {"groups", "datasets"}
+    assert by_model.keys() - by_file.keys() <= {"groups", "datasets"}
+    # A model is measured in the frame of its crop, whose axis is not the camera's: depths differ, distances do not.
+    for key in (by_model.keys() & by_file.keys()) - {"ci95", "depth_mm", "depth_rr_mm"}:
+        assert by_file[key] == pytest.approx(by_model[key], abs=1e-3), key
 
 
 def test_ho3d_has_a_figure_more(made, tmp_path):

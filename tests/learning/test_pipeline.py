@@ -331,11 +331,11 @@ def test_ctrl_c_saves(made, monkeypatch):
 
     real, calls = losses.total, []
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **more):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return real(*arguments)
+        return real(*arguments, **more)
 
     monkeypatch.setattr(losses, "total", interrupted)
     settings = replace(made["settings"], out=made["base"] / "stopped", steps=6)
