@@ -334,6 +334,11 @@ class HandDataset(Dataset[Item]):
     def _reader(name: str) -> ModuleType:
         return plugins.load("dataset_tools.readers", name)
 
+    @classmethod
+    def licences(cls, datasets: str) -> dict[str, str]:
+        """Licence of each dataset; a model that learned from them is bound to all."""
+        return {part.name: cls._reader(part.name).INFO.licence for part in mix.parse(datasets)}
+
     def __len__(self) -> int:
         return sum(len(keys) for keys in self._keys)
 

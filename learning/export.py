@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dataset_tools import mix
 from hoi_core import crop as crops
 from hoi_core import plugins, runtime
 from hoi_core.conventions import DEFAULT_TIPS
@@ -178,15 +177,9 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
             "options": {k: getattr(loaded.settings.net, k) for k in loaded.settings.net.__dataclass_fields__},
             "commit": loaded.about.get("commit", ""),
             "weights_sha256": runtime.file_hash(runs.last_checkpoint(loaded.folder) / "model.safetensors"),
-            "licences": _licences(loaded.settings.dataset),
+            "licences": task_of(loaded.settings.model).DATA.licences(loaded.settings.dataset),
         },
     )
-
-
-def _licences(datasets: str) -> dict[str, str]:
-    """Licence of each dataset that the run learned from; a model is bound to all of them."""
-    names = [part.name for part in mix.parse(datasets)]
-    return {name: plugins.load("dataset_tools.readers", name).INFO.licence for name in names}
 
 
 def _spread(loaded: runs.LoadedRun, data: Path, split: str, count: int) -> Iterator[Batch]:

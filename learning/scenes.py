@@ -146,6 +146,11 @@ class SceneDataset(Dataset[SceneItem]):
         self._kept: dict[int, Scene] = {}
         self._left = config.cache_mb * 1_000_000
 
+    @staticmethod
+    def licences(datasets: str) -> dict[str, str]:
+        """As of `HandDataset`."""
+        return {datasets: "drawn by hoi-toolkit, which claims no rights in them"}
+
     def __len__(self) -> int:
         return self._count
 

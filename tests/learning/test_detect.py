@@ -162,3 +162,12 @@ def test_the_network_has_outputs_for_each_cell_and_few_parameters():
     assert sum(p.numel() for p in network.parameters()) < 1_500_000
     # A fresh network takes one cell in a hundred for a centre.
     assert centres.sigmoid().mean().item() == pytest.approx(0.01, rel=0.5)
+
+
+def test_what_a_model_is_bound_to_is_told_of_every_kind_of_data():
+    from dataset_tools.readers import freihand, synth
+    from learning.data import HandDataset
+
+    assert list(SceneDataset.licences("scenes")) == ["scenes"]
+    expected = {"freihand": freihand.INFO.licence, "synth": synth.INFO.licence}
+    assert HandDataset.licences("freihand:0.5+synth") == expected
