@@ -52,7 +52,7 @@ CASES: tuple[Case, ...] = (
     Case("mobrecon_densestack", ("--model", "mobrecon", "--backbone", "densestack")),
     Case("splite_pairs", ("--model", "splite", "--pairs")),
     Case("splite_qat", ("--qat",), start="splite", share=0.25, export=("--int8",), inputs=BOTH),
-    Case("splite_ptq", start="splite", export=("--int8", "--ptq"), inputs=BOTH),
+    Case("splite_ptq", start="splite", export=("--int8", "--ptq", "256"), inputs=BOTH),
 )
 COMPARISONS: tuple[Comparison, ...] = (
     Comparison(

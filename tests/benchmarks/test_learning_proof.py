@@ -3,14 +3,18 @@
 import importlib
 import json
 import shutil
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hoi_core import config
+from learning.config import TrainConfig
+from learning.models import splite
+
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 ERROR_MM = {"splite": 10.0, "splite_dense": 9.5, "mobrecon_resnet18": 10.2, "splite_qat": 10.05, "splite_ptq": 12.0}
+JOBS = {"hoi-train": "learning.command", "hoi-export": "hoi_cli.export", "hoi-eval": "hoi_cli.eval"}
 KEYS = [f"test/{n // 2:06d}/{n:07d}/a" for n in range(60)]
 
 
@@ -18,6 +22,15 @@ KEYS = [f"test/{n // 2:06d}/{n:07d}/a" for n in range(60)]
 def proof(monkeypatch):
     monkeypatch.syspath_prepend(str(FOLDER))
     return importlib.import_module("learning_proof")
+
+
+def taken(name, arguments):
+    """What a command reads out of its flags; it fails where the command would refuse them."""
+    module, found = importlib.import_module(JOBS[name]), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "job", found.append)
+        assert module.main(arguments) == 0, arguments
+    return found[0]
 
 
 class Shell:
@@ -31,24 +44,24 @@ class Shell:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("a") as out:
             out.write(f"$ {name} {' '.join(arguments)}\n")
-        flags = dict(pairwise(arguments))
+        asked = taken(name, arguments)
         if name == "hoi-train":
-            run = Path(flags["--out"])
-            steps = int(flags.get("--steps", self.whole if hasattr(self, "whole") else 0))
-            self.trained(run, steps)
-            if "--json" in flags:
-                Path(flags["--json"]).write_text(json.dumps({"steps_per_second": 0.5 if "dense" in str(run) else 2.0}))
+            self.trained(asked, asked.steps)
+            if asked.json:
+                asked.json.write_text(json.dumps({"steps_per_second": 0.5 if "dense" in str(asked.out) else 2.0}))
         elif name == "hoi-export":
-            Path(flags["--out"]).write_bytes(b"0" * 2_000_000)
+            asked.out.write_bytes(b"0" * 2_000_000)
         else:
-            self.measured(Path(arguments[0]), Path(flags["--samples"]), Path(flags["--json"]), flags["--input"])
+            self.measured(asked.model, asked.samples, asked.json, asked.input)
 
-    def trained(self, run, steps):
+    def trained(self, settings, steps):
+        run = settings.out
         (run / "checkpoints" / f"step_{steps:06d}").mkdir(parents=True)
         last = run / "checkpoints" / "last"
         last.unlink(missing_ok=True)
         last.symlink_to(f"step_{steps:06d}")
         (run / "metrics.jsonl").write_text("".join(json.dumps({"step": n, "loss": 1 / n}) + "\n" for n in range(1, 9)))
+        (run / "config.yaml").write_text(config.to_yaml(settings))
         (run / "env.json").write_text('{"commit": "abc"}')
 
     def measured(self, model, samples, figures, shown):
@@ -92,7 +105,7 @@ def test_cases_are_trained_alike_exported_and_compared(proof, shell, tmp_path, c
     assert qat[qat.index("--from") + 1] == str(tmp_path / "cpu" / "splite" / "run")
     exports = [arguments for name, arguments in shell.lines if name == "hoi-export"]
     assert [Path(arguments[0]).parent.name for arguments in exports] == ["splite_qat", "splite"]
-    assert "--ptq" in exports[1]
+    assert [taken("hoi-export", arguments).ptq > 0 for arguments in exports] == [False, True]
     values = json.loads((tmp_path / "cpu" / "learning_cpu.json").read_text())
     by_name = {row["name"]: row for row in values["comparisons"]}
     sparse = by_name["sparse against dense encoder"]
@@ -121,8 +134,7 @@ def test_the_same_line_goes_on_where_it_was(proof, shell, tmp_path, capsys):
     # Killed while it trained the second case, and before it measured the first with the edge image alone.
     run = tmp_path / "cpu" / "splite_dense" / "run"
     shutil.rmtree(run)
-    shell.trained(run, 25)
-    shell.whole = 40
+    shell.trained(TrainConfig(net=splite.Config(), steps=40, out=run), 25)
     for file in (tmp_path / "cpu" / "splite" / "edge.json", tmp_path / "cpu" / "splite_dense" / "rgb.json"):
         file.unlink()
     proof.main(asked)
