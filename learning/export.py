@@ -42,7 +42,7 @@ class Exported:
 
 
 def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16, calibrate: int = 0) -> Exported:
-    """Export the last checkpoint of a run.
+    """Export the checkpoint of a run that validated best, else its newest one.
 
     Args:
         run: folder of the run; one of `--qat` for int8, of float training otherwise.
@@ -176,7 +176,7 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
             "dataset": loaded.settings.dataset,
             "options": {k: getattr(loaded.settings.net, k) for k in loaded.settings.net.__dataclass_fields__},
             "commit": loaded.about.get("commit", ""),
-            "weights_sha256": runtime.file_hash(runs.last_checkpoint(loaded.folder) / "model.safetensors"),
+            "weights_sha256": runtime.file_hash(runs.chosen_checkpoint(loaded.folder) / "model.safetensors"),
             "licences": task_of(loaded.settings.model).DATA.licences(loaded.settings.dataset),
         },
     )

@@ -1,6 +1,8 @@
 """A small network all the way: 20 steps, quantisation-aware training, ONNX, ONNX Runtime, the torch-free runtime."""
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from dataset_tools.readers import _tiny_ours, ours
 from hoi_core import camera as cameras
@@ -85,6 +88,18 @@ def test_float_export_is_the_model(made):
     parity = made["fp32"].sidecar.parity
     assert parity["joints_max_mm"] < 0.01
     assert parity["vertices_max_mm"] < 0.01
+
+
+def test_the_checkpoint_that_validated_best_is_exported_and_named(made, tmp_path):
+    run = shutil.copytree(made["base"] / "float", tmp_path / "run", symlinks=True)
+    best = run / "checkpoints" / "step_000007"
+    shutil.copytree((run / "checkpoints" / "last").resolve(), best)
+    weights = load_file(best / "model.safetensors")
+    save_file({name: value * 0.9 for name, value in weights.items()}, best / "model.safetensors")
+    (run / "checkpoints" / "best").symlink_to(best.name)
+    told = export(run, tmp_path / "best.onnx", int8=False, data=made["data"], samples=1).sidecar.training
+    assert told["step"] == 7
+    assert told["weights_sha256"] == hashlib.sha256((best / "model.safetensors").read_bytes()).hexdigest()
 
 
 def test_int8_export_agrees_with_the_fake_quant_model(made):
