@@ -113,8 +113,20 @@ PARTS: tuple[Part, ...] = (
         (-0.0035484, 0.0055583, 0.5967896),
         (129.56, 122.498, 117.806),
     ),
-    Part("train", _recipe("mano_render", 6000, 10_001), "", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
-    Part("train", _recipe("grasps", 4000, 10_002), "", (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)),
+    Part(
+        "train",
+        _recipe("mano_render", 6000, 10_001),
+        "1f537e79a485256262ab11241fd668b070143f404765d16ae5797da23bd3670e",
+        (0.0000875, -0.0098364, 0.5946437),
+        (125.986, 113.916, 107.731),
+    ),
+    Part(
+        "train",
+        _recipe("grasps", 4000, 10_002),
+        "b5c68c1a01e2000cb24c89745c823da167c254c818d141668ccc90c0277efbc3",
+        (-0.0007712, 0.0010057, 0.5925454),
+        (130.936, 127.949, 117.668),
+    ),
 )
 """Small ones first: a model can be tested while the images for training are made."""
 
