@@ -6,6 +6,7 @@ Inputs are metres; a result in millimetres says so in its name. A point counts w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -156,25 +157,35 @@ def f_score(pred_m: Array, true_m: Array, threshold_mm: float) -> float:
         true_m: `(..., M, 3)` m, the same leading axes.
         threshold_mm: distance, mm.
     """
-    return _mean(f_scores(pred_m, true_m, threshold_mm))
+    return _mean(f_scores(pred_m, true_m, (threshold_mm,))[..., 0])
 
 
-def f_scores(pred_m: Array, true_m: Array, threshold_mm: float) -> F64:
-    """`f_score` of each sample. `(..., N, 3) m, (..., M, 3) m -> (...)`; NaN where one of both has no points."""
+def f_scores(pred_m: Array, true_m: Array, thresholds_mm: Sequence[float]) -> F64:
+    """`f_score` of each sample at each of T distances.
+
+    `(..., N, 3) m, (..., M, 3) m -> (..., T)`; NaN where one of both has no points.
+    """
     a, b = _numpy(pred_m), _numpy(true_m)
     if a.shape[:-2] != b.shape[:-2] or a.shape[-1] != 3 or b.shape[-1] != 3:
         raise ValueError(f"points must be (..., N, 3) and (..., M, 3), got {a.shape} and {b.shape}")
     pairs = zip(a.reshape(-1, *a.shape[-2:]), b.reshape(-1, *b.shape[-2:]), strict=True)
-    return np.array([_f_score(p, t, threshold_mm / MM) for p, t in pairs]).reshape(a.shape[:-2])
+    limits_m = np.asarray(thresholds_mm, dtype=np.float64) / MM
+    return np.array([_f_score(p, t, limits_m) for p, t in pairs]).reshape(*a.shape[:-2], len(limits_m))
 
 
-def _f_score(pred_m: F64, true_m: F64, threshold_m: float) -> float:
+def _f_score(pred_m: F64, true_m: F64, limits_m: F64) -> F64:
     pred_m, true_m = pred_m[np.isfinite(pred_m).all(-1)], true_m[np.isfinite(true_m).all(-1)]
     if not len(pred_m) or not len(true_m):
-        return float("nan")
-    precision = float((cKDTree(true_m).query(pred_m)[0] < threshold_m).mean())
-    recall = float((cKDTree(pred_m).query(true_m)[0] < threshold_m).mean())
-    return 2.0 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+        return np.full(len(limits_m), np.nan)
+    precision, recall = _shares_near(pred_m, true_m, limits_m), _shares_near(true_m, pred_m, limits_m)
+    both = precision + recall
+    return np.divide(2.0 * precision * recall, both, out=np.zeros_like(both), where=both > 0)
+
+
+def _shares_near(points_m: F64, others_m: F64, limits_m: F64) -> F64:
+    """Share of points that have one of the others within each distance. `(N, 3), (M, 3), (T,) -> (T,)`."""
+    nearest_m, _ = cKDTree(others_m).query(points_m, distance_upper_bound=limits_m.max())
+    return np.asarray((nearest_m[:, None] < limits_m).mean(0))
 
 
 def mean_over_points_mm(errors_mm: F64) -> float:

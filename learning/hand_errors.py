@@ -148,10 +148,14 @@ def _by_joints(mesh_m: F64, joints_m: F64, true_m: F64, *, official: bool) -> F6
 
 
 def _f_scores(mesh_m: F64, aligned_m: F64, true_m: F64) -> Errors:
-    return {
-        f"f{threshold}{suffix}": metrics.f_scores(points, true_m, float(threshold))
+    found = {
+        suffix: metrics.f_scores(points, true_m, F_THRESHOLDS_MM)
         for suffix, points in (("", mesh_m), ("_pa", aligned_m))
-        for threshold in F_THRESHOLDS_MM
+    }
+    return {
+        f"f{threshold}{suffix}": scores[:, at]
+        for suffix, scores in found.items()
+        for at, threshold in enumerate(F_THRESHOLDS_MM)
     }
 
 
