@@ -12,7 +12,6 @@ import numpy as np
 from hoi_core.types import F64, I64, Bool, Camera
 
 _UNDISTORT_STEPS = 20
-_HALF_ANGLE_RAD = np.deg2rad(30)
 
 
 def transform(T_dst_src: F64, points_m: F64) -> F64:
@@ -135,9 +134,15 @@ def rays(camera: Camera, pixels: F64) -> F64:
     return out
 
 
-def guessed(width: int, height: int) -> Camera:
-    """A camera that sees 60 degrees across an image of a size in px, straight through its middle."""
-    focal_px = float(width / 2 / np.tan(_HALF_ANGLE_RAD))
+def guessed(width: int, height: int, fov_deg: float = 60.0) -> Camera:
+    """A camera of which nothing is known but the size of its images: it looks straight through their middle.
+
+    Args:
+        width: px.
+        height: px.
+        fov_deg: what it sees across the width, degrees.
+    """
+    focal_px = float(width / 2 / np.tan(np.deg2rad(fov_deg) / 2))
     return Camera(width, height, focal_px, focal_px, (width - 1) / 2, (height - 1) / 2)
 
 

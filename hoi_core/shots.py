@@ -6,12 +6,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from math import radians, tan
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from hoi_core import camera as cameras
 from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.plugins import unknown_name
 from hoi_core.sequence import Capture
@@ -80,10 +80,7 @@ def _of_video(video: cv2.VideoCapture, fps: float, fov_deg: float) -> Iterator[S
         if not ok:
             return
         rgb = np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
-        height, width = rgb.shape[:2]
-        focal = 0.5 * width / tan(radians(fov_deg) / 2)
-        camera = Camera(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2, distortion_model="none")
-        yield Shot(index, index / fps, rgb, camera)
+        yield Shot(index, index / fps, rgb, cameras.guessed(rgb.shape[1], rgb.shape[0], fov_deg))
         index += 1
 
 

@@ -11,6 +11,7 @@ from dataset_tools.synth.studio import Material, Surface
 from dataset_tools.synth.types import OBJECT, OCCLUDER
 from hoi_core import rotation
 from hoi_core.scene import _shapes as shapes
+from hoi_core.scene.objects import ObjectModel
 from hoi_core.types import F64
 
 _SKIN = Material(gloss=0.035, shininess=18.0, grain=0.1, bleed=0.3)
@@ -19,15 +20,13 @@ _SKIN = Material(gloss=0.035, shininess=18.0, grain=0.1, bleed=0.3)
 def thing(found: Thing, place_m: F64, rng: np.random.Generator) -> Surface:
     """An object that stands or floats somewhere, in other colours. `place_m (3,)` m, world."""
     model = repainted(found.model, rng)
-    local = model.shape.vertices_m
-    return Surface(
-        place_m + local @ random_turn(rng).T,
-        model.faces,
-        (model.colors / 255.0) ** 2,
-        OBJECT,
-        Material(model.gloss, 40.0, model.grain, 0.0025, 0.05),
-        local,
-    )
+    return as_painted(model, place_m + model.shape.vertices_m @ random_turn(rng).T)
+
+
+def as_painted(model: ObjectModel, vertices_m: F64) -> Surface:
+    """An object in its own colours, its vertices at `vertices_m (N, 3)` m, world."""
+    look = Material(model.gloss, 40.0, model.grain, 0.0025, 0.05)
+    return Surface(vertices_m, model.faces, (model.colors / 255.0) ** 2, OBJECT, look, model.shape.vertices_m)
 
 
 def fleshy(albedo: F64, place_m: F64, rng: np.random.Generator) -> list[Surface]:

@@ -16,11 +16,11 @@ from dataset_tools.synth.capsules import capsules_of
 from dataset_tools.synth.grasps import GraspPool
 from dataset_tools.synth.hands import HandKit, PosedHand
 from dataset_tools.synth.light import random_lamps
-from dataset_tools.synth.mesh_objects import Thing, built_in
+from dataset_tools.synth.mesh_objects import Thing, built_in, repainted
 from dataset_tools.synth.pose_sets import PoseSet
 from dataset_tools.synth.recipe import Recipe
 from dataset_tools.synth.studio import Capsule, Film, Material, Picture, PrintedSkin, Stage, Surface
-from dataset_tools.synth.types import ARM, OBJECT
+from dataset_tools.synth.types import ARM
 from hoi_core import camera as cam
 from hoi_core.conventions import N_BETAS, SIDES, Side
 from hoi_core.crop import Box
@@ -33,6 +33,7 @@ HAND = 16
 _COUNTS = (0.22, 0.43, 0.35)
 """Shares of images with no hand, one and two."""
 _BOTH_SIDES, _FLESHY = 0.85, 0.3
+"""Shares of pairs that are a left and a right hand, and of images with something of skin that is no hand."""
 _GRASPS = 32
 _LENGTH_M = 0.17
 """Of a hand, for its size in the image."""
@@ -41,7 +42,9 @@ _SIZES = (0.13, 0.62)
 _TRIES = 6
 _APART_M = 0.035
 _TOWARDS_CAMERA = 0.45
+"""Cosine between an arm and the way to the camera beyond which the arm would reach into the camera."""
 _CLEAR_SHARE, _CLEAR_JOINTS, _CLEAR_PX = 0.25, 8, 6.0
+"""Seen share of a hand, joints in the image and longer side of its box from which on it must be found."""
 _BETAS_LIMIT = 2.2
 
 
@@ -145,11 +148,8 @@ class SceneMaker:
         grasp = self._grasps.held(k, rng)
         hand = kit.pose(grasp.angles, grasp.betas, turn @ grasp.R, turn @ grasp.wrist_m)
         shift = place_m - hand.joints_m.mean(0)
-        model = decoys.repainted(grasp.thing.model, rng)
-        local = model.shape.vertices_m
-        look = Material(model.gloss, 40.0, model.grain, 0.0025, 0.05)
-        held = Surface(local @ turn.T + shift, model.faces, (model.colors / 255.0) ** 2, OBJECT, look, local)
-        return _moved(hand, shift), (held,)
+        model = repainted(grasp.thing.model, rng)
+        return _moved(hand, shift), (decoys.as_painted(model, model.shape.vertices_m @ turn.T + shift),)
 
     def _hand_surfaces(self, shown: list[_Shown], skins: F64, rng: np.random.Generator) -> list[Surface]:
         """Skins, sleeves and held objects, the first hand's skin first."""

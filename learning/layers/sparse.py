@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
+
+from learning import processes
 
 
 def site_mask(image: Tensor, stride: int) -> Tensor:
@@ -31,24 +33,17 @@ def on_sites(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else x * mask
 
 
-def _over_processes(sums: Tensor) -> Tensor:
-    """Add up the sums of all training processes, in place; with one process they are what they were."""
-    if distributed.is_available() and distributed.is_initialized():
-        distributed.all_reduce(sums)
-    return sums
-
-
 class _SiteNorm(torch.autograd.Function):
     """Batch norm whose statistics run over the sites of all processes; one fused forward and backward."""
 
     @staticmethod
     def forward(ctx: Any, *args: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x, mask, weight, bias, eps = args
-        sums = _over_processes(torch.cat([(x * mask).sum((0, 2, 3)), mask.sum().reshape(1)]))
+        sums = processes.summed(torch.cat([(x * mask).sum((0, 2, 3)), mask.sum().reshape(1)]))
         n = sums[-1].clamp(min=1.0)
         mean = sums[:-1] / n
         centred = (x - mean[:, None, None]) * mask
-        variance = _over_processes((centred * centred).sum((0, 2, 3))) / n
+        variance = processes.summed((centred * centred).sum((0, 2, 3))) / n
         inverse = torch.rsqrt(variance + eps)
         scale = weight * inverse
         ctx.save_for_backward(centred, mask, weight, inverse, n)
@@ -62,7 +57,7 @@ class _SiteNorm(torch.autograd.Function):
         grad_bias = g.sum((0, 2, 3))
         grad_weight = (g * centred).sum((0, 2, 3)) * inverse
         # The statistics couple x to the losses of all processes; the parameters' own gradients are averaged later.
-        all_bias, all_weight = _over_processes(torch.stack([grad_bias, grad_weight]))
+        all_bias, all_weight = processes.summed(torch.stack([grad_bias, grad_weight]))
         slope = all_weight * inverse / n
         grad_x = (g - (all_bias / n)[:, None, None]) * mask - centred * slope[:, None, None]
         return grad_x * (weight * inverse)[:, None, None], None, grad_weight, grad_bias, None
@@ -94,7 +89,7 @@ class MaskedBatchNorm2d(nn.Module):
             scale = self.weight * torch.rsqrt(self.running_var + self.eps)
             return x * scale[:, None, None] + (self.bias - self.running_mean * scale)[:, None, None]
         if mask is None:
-            if x.numel() > x.shape[1] and not (distributed.is_available() and distributed.is_initialized()):
+            if x.numel() > x.shape[1] and processes.count() == 1:
                 # The same numbers in a third of the time.
                 statistics = self.running_mean, self.running_var
                 return F.batch_norm(x, *statistics, self.weight, self.bias, True, self.momentum, self.eps)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hoi_core.errors import ConfigError
+from hoi_core.heatmaps import Maps
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +29,7 @@ class Config:
     phone."""
     width: float = 1.0
     """All numbers of channels times this."""
-    maps: Literal["softmax", "squared"] = "softmax"
+    maps: Maps = "softmax"
     """What the maps are taught: `softmax`: the logarithm of where the joint is, by cross-entropy; `squared`: Gaussians
     of height 1, by squared error, as the paper does."""
     sigma: float = 1.0

@@ -61,8 +61,8 @@ def squared_losses(maps: Tensor, batch: Batch, sigma: float) -> dict[str, Tensor
     background = (maps[:, N_JOINTS] - (1.0 - target.amax(1))).square().mean((1, 2))
     # The maps are nearly empty: without a factor the loss would be a thousandth, and be lost in its own rounding.
     return {
-        "joints": target.shape[-1] * _mean(joints, known),
-        "background": _mean(background, known.all(1)),
+        "joints": target.shape[-1] * mean_over_all(joints, known),
+        "background": mean_over_all(background, known.all(1)),
     }
 
 
@@ -86,8 +86,8 @@ def softmax_losses(maps: Tensor, batch: Batch, sigma: float) -> dict[str, Tensor
     here = along_y.exp()[..., :, None] * along_x.exp()[..., None, :] * batch.pixels_valid[..., None, None]
     background = F.binary_cross_entropy_with_logits(maps[:, N_JOINTS], 1.0 - here.amax(1), reduction="none")
     return {
-        "joints": _mean(cross - own, inside),
-        "background": _mean(background.mean((1, 2)), batch.pixels_valid.all(1)),
+        "joints": mean_over_all(cross - own, inside),
+        "background": mean_over_all(background.mean((1, 2)), batch.pixels_valid.all(1)),
     }
 
 
@@ -102,11 +102,6 @@ def _profiles(maps: Tensor, batch: Batch, sigma: float) -> tuple[Tensor, Tensor]
 
 def _entropy(p: Tensor) -> Tensor:
     return -(p * p.clamp_min(_TINY).log()).sum(-1)
-
-
-def _mean(values: Tensor, mask: Tensor) -> Tensor:
-    """Mean where the mask holds, over all training processes; 0 where nowhere."""
-    return mean_over_all(values, mask)
 
 
 def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: Batch) -> dict[str, F64]:
