@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -44,6 +44,8 @@ class Config(Common):
     simulated rig; elsewhere `mediapipe` where it is installed, as the shipped one has seen rendered hands only."""
     hands: int = 2
     """Most hands at once."""
+    side: Literal["auto", "right", "left"] = "auto"
+    """Which hand there is, where you know it: then there is one, and it is read as that. `auto` finds out."""
     fov: float = 60.0
     """What a camera or video sees across its width, degrees."""
     limit: int = 0
@@ -131,7 +133,10 @@ def _follower(config: Config, source: str, stack: ExitStack, *, simulated: bool)
     from hoi_core.track import Settings
 
     finder = _finder(config, source, stack, simulated=simulated)
-    return Follower(finder, open_reader(config.model, config.threads), Settings(hands=config.hands))
+    reader = open_reader(config.model, config.threads)
+    side = None if config.side == "auto" else config.side
+    hands = config.hands if side is None else 1
+    return Follower(finder, reader, Settings(hands=hands, least_confidence=reader.least_confidence, side=side))
 
 
 def _finder(config: Config, source: str, stack: ExitStack, *, simulated: bool) -> Finder:

@@ -22,11 +22,23 @@ _SMALLEST_SHARE = 0.002
 
 def overlap(a: F64, b: F64) -> F64:
     """Intersection over union of boxes. `(N, 4), (M, 4) -> (N, M)`."""
+    common = _common(a, b)
+    return common / np.maximum(_area(a)[:, None] + _area(b)[None] - common, 1e-9)
+
+
+def covered(a: F64, b: F64) -> F64:
+    """Share of each box of `a` that lies in each of `b`. `(N, 4), (M, 4) -> (N, M)`."""
+    return _common(a, b) / np.maximum(_area(a)[:, None], 1e-9)
+
+
+def _common(a: F64, b: F64) -> F64:
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    common = np.prod(np.clip(high - low, 0.0, None), -1)
-    areas = [np.prod(np.clip(x[:, 2:] - x[:, :2], 0.0, None), -1) for x in (a, b)]
-    return common / np.maximum(areas[0][:, None] + areas[1][None] - common, 1e-9)
+    return np.asarray(np.prod(np.clip(high - low, 0.0, None), -1))
+
+
+def _area(boxes: F64) -> F64:
+    return np.asarray(np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None), -1))
 
 
 def of_pose(camera: Camera, T_cam_obj: F64, vertices_m: F64) -> Box | None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
-from hoi_core.conventions import Side
+import numpy as np
+
+from hoi_core.conventions import SIDES, Side
 from hoi_core.crop import Box
 from hoi_core.detect import Detection, DetectorModel
 from hoi_core.keypoint_model import KeypointModel
 from hoi_core.runtime import HandModel, load_as, read_sidecar
-from hoi_core.track import HandTracker, Settings
+from hoi_core.track import HandTracker, Settings, Track
 from hoi_core.types import F64, U8, Camera
 
 
@@ -40,6 +42,9 @@ class Finder(Protocol):
 class Reader(Protocol):
     """Reads a hand whose box is known."""
 
+    least_confidence: ClassVar[float]
+    """Mean confidence of the joints below which there is no hand."""
+
     def read(self, rgb: U8, camera: Camera, box: Box, side: Side) -> Reading:
         """Joints of the hand in a box x0, y0, x1, y1 px."""
 
@@ -63,7 +68,7 @@ class Follower:
 
     def __init__(self, finder: Finder, reader: Reader, settings: Settings | None = None) -> None:
         self._finder, self._reader = finder, reader
-        self.tracker = HandTracker(settings)
+        self.tracker = HandTracker(settings or Settings(least_confidence=reader.least_confidence))
 
     def step(self, rgb: U8, camera: Camera) -> list[LiveHand]:
         """The hands of the next image.
@@ -74,17 +79,29 @@ class Follower:
         """
         if self.tracker.wants_look:
             self.tracker.looked(self._finder.detect(rgb))
-        hands = []
-        for track in self.tracker.tracks:
-            reading = self._reader.read(rgb, camera, track.box, track.side)
-            if self.tracker.read(track.identity, reading.joints_px, reading.confidence):
-                hands.append(LiveHand(track.identity, track.side, track.box, reading))
+        hands = [hand for track in self.tracker.tracks if (hand := self._hand(rgb, camera, track)) is not None]
         self.tracker.next_frame()
-        alive = {track.identity for track in self.tracker.tracks}
-        return [hand for hand in hands if hand.identity in alive]
+        shown = {track.identity for track in self.tracker.tracks if track.proven}
+        return [hand for hand in hands if hand.identity in shown]
+
+    def _hand(self, rgb: U8, camera: Camera, track: Track) -> LiveHand | None:
+        """What is read of one hand; as either side, where it is asked which it is."""
+        side = track.side
+        if self.tracker.wants_side(track.identity):
+            either = {side: self._reader.read(rgb, camera, track.box, side) for side in SIDES}
+            sure = {side: float(np.nan_to_num(found.confidence).mean()) for side, found in either.items()}
+            side = self.tracker.judged(track.identity, sure["right"], sure["left"])
+            reading = either[side]
+        else:
+            reading = self._reader.read(rgb, camera, track.box, side)
+        believed = self.tracker.read(track.identity, reading.joints_px, reading.confidence)
+        return LiveHand(track.identity, side, track.box, reading) if believed else None
 
 
 class _ReadInSpace:
+    least_confidence: ClassVar[float] = 0.02
+    """Peaks of heatmaps are low even where they are right: this only refuses what is no peak at all."""
+
     def __init__(self, model: HandModel) -> None:
         self._model = model
 
@@ -94,6 +111,10 @@ class _ReadInSpace:
 
 
 class _ReadInImage:
+    least_confidence: ClassVar[float] = 0.4
+    """Confidence is a probability: on the simulated rig the shipped network's is above 0.6 for 99 hands in 100, and
+    below 0.4 for 95 places in 100 without one."""
+
     def __init__(self, model: KeypointModel) -> None:
         self._model = model
 

@@ -20,6 +20,8 @@ WIDTH, HEIGHT = 96, 64
 class Bright:
     """Finds one right hand around the bright pixels, and its joints on them."""
 
+    least_confidence = 0.02
+
     def detect(self, rgb):
         rows, columns = np.nonzero(rgb[..., 0] > 128)
         return [Detection("right", (columns.min(), rows.min(), columns.max(), rows.max()), 0.9)] if len(rows) else []

@@ -16,6 +16,12 @@ def test_overlap_is_the_common_share_of_both():
     np.testing.assert_allclose(boxes.overlap(a, b), [[50 / 150, 1.0], [0.0, 0.0]])
 
 
+def test_what_lies_within_is_covered_whole_however_small_it_is():
+    a = np.array([[2.0, 2.0, 4.0, 4.0], [0.0, 0.0, 10.0, 10.0]])
+    b = np.array([[0.0, 0.0, 10.0, 10.0], [5.0, 0.0, 15.0, 10.0]])
+    np.testing.assert_allclose(boxes.covered(a, b), [[1.0, 0.0], [1.0, 0.5]])
+
+
 def test_the_box_of_a_pose_is_that_of_its_projection_cut_at_the_border():
     cube = np.array([[x, y, z] for x in (-0.05, 0.05) for y in (-0.05, 0.05) for z in (-0.05, 0.05)])
     pose = cameras.rigid(np.eye(3), np.array([0.0, 0.0, 1.05]))
