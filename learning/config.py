@@ -63,7 +63,7 @@ class TrainConfig(Generic[M]):
     batch_size: int = 16
     """Samples per step, over all processes."""
     pairs: bool = False
-    """Fill the batch with two views of each instant, and ask that they agree (weights: loss.pair, loss.pair-depth)."""
+    """Fill the batch with two views of each instant, and ask that they agree (weights: --pair, --pair-depth)."""
     lr: float | None = None
     """Largest learning rate; 1e-3, with --qat 1e-4."""
     schedule: Literal["cosine", "step"] = "cosine"
