@@ -8,7 +8,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from hoi_core import __version__
+from hoi_core import __version__, native
 from hoi_core.config import data_root, runs_root
 
 PACKAGES = (
@@ -42,6 +42,7 @@ def collect() -> dict[str, str]:
         "data": f"{root.resolve()} ({'exists' if root.exists() else 'not made yet'}, {free_gb:.0f} GB free)",
         "runs": str(runs_root().resolve()),
         "hand model": _hand_model(),
+        "native engine": native.description(),
     }
     return facts | package_versions()
 

@@ -78,7 +78,7 @@ install_torch() {
 
 install_all() {
   local python want
-  want="$(cat constraints.txt pyproject.toml | sha256sum | cut -d' ' -f1)"
+  want="$(cat constraints.txt pyproject.toml setup.py hoi_core/native/*.cpp hoi_core/native/*.h | sha256sum | cut -d' ' -f1)"
   if [ "$(cat "$STAMP" 2>/dev/null)" = "$want" ]; then return; fi
   python="$(find_python)"
   install_system_packages "$python"
@@ -88,6 +88,7 @@ install_all() {
   say "Installing the other pinned packages (about 1 GB; some minutes the first time)"
   pip_install -e ".[$EXTRAS]"
   echo "$want" >"$STAMP"
+  say "Native sparse engine: $("$VENV/bin/python" -c 'from hoi_core import native; print(native.description())')"
   say "Installed into $VENV ($(du -sh "$VENV" | cut -f1))"
 }
 

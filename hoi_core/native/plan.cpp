@@ -1,0 +1,171 @@
+#include "plan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <stdexcept>
+
+#include "steps.h"
+
+namespace hoi {
+namespace {
+
+constexpr int kLargestSize = 4096;
+constexpr int kMostChannels = 1 << 15;
+constexpr int kLargestKernel = 15;
+constexpr int kPoolKernel = 3;
+constexpr int kPoolStride = 2;
+
+void demand(bool holds, const std::string& expected) {
+  if (!holds) throw std::invalid_argument("expected " + expected);
+}
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+}  // namespace
+
+Plan::Plan(int size, int channels, const std::string& instruction_set)
+    : size_(size), kernels_(kernels_named(instruction_set)) {
+  demand(size >= 1 && size <= kLargestSize, "a size of 1 to " + std::to_string(kLargestSize) + " px");
+  demand(channels >= 1 && channels <= 16, "1 to 16 channels of the image");
+  values_.push_back({0, channels, -1, -1, nullptr});
+  levels_.emplace_back().reserve(size);
+}
+
+Plan::~Plan() = default;
+
+const Value& Plan::readable(int number) const {
+  demand(!finished_, "no step after the end of the planning");
+  demand(number >= 0 && number < static_cast<int>(values_.size()), "the number of a value that an earlier step made");
+  return values_[number];
+}
+
+int Plan::level_after(const Value& source, int stride) {
+  demand(stride == 1 || stride == 2, "a stride of 1 or 2");
+  if (stride == 1) return source.level;
+  const int level = source.level + 1;
+  demand((size_ >> source.level) % 2 == 0, "a size that the product of all strides divides");
+  if (level == static_cast<int>(levels_.size())) levels_.emplace_back().reserve(cells(level));
+  return level;
+}
+
+int Plan::pairs_between(int from_level, int to_level, int kernel) {
+  const auto [at, is_new] = pairs_index_.try_emplace({from_level, to_level, kernel}, static_cast<int>(pairs_.size()));
+  if (is_new) pairs_.emplace_back().reserve(kernel, 1 << (to_level - from_level), cells(to_level) * cells(to_level));
+  return at->second;
+}
+
+int Plan::add(std::unique_ptr<Step> step, int level, int channels, std::initializer_list<int> read) {
+  const int number = static_cast<int>(steps_.size());
+  for (const int value : read) {
+    if (value >= 0) values_[value].read_last = number;
+  }
+  steps_.push_back(std::move(step));
+  values_.push_back({level, channels, number, number, nullptr});
+  return static_cast<int>(values_.size()) - 1;
+}
+
+int Plan::convolve(int source, const Convolution& conv, const float* weight, const float* bias, int residual) {
+  const Value in = readable(source);
+  demand(conv.kernel % 2 == 1 && conv.kernel >= 1 && conv.kernel <= kLargestKernel, "an odd kernel of 1 to 15");
+  demand(conv.c_out >= 1 && conv.c_out <= kMostChannels, "1 to 32768 output channels");
+  demand(conv.c_in == in.channels, "weights for " + std::to_string(in.channels) + " input channels");
+  const int level = level_after(in, conv.stride);
+  const int result = static_cast<int>(values_.size());
+  if (source == 0) {
+    demand(residual < 0, "no residual beside the image");
+    std::vector<int> in_rows(conv.taps());
+    for (int t = 0; t < conv.taps(); ++t) in_rows[t] = t;
+    // Without site sets the taps and channels of a window's row are one run of inputs, as (tap, channel) is packed.
+    Weights weights(conv, weight, bias, in_rows, kernels_);
+    return add(std::make_unique<ImageConvolution>(conv, std::move(weights), size_, result), level, conv.c_out, {});
+  }
+  if (residual >= 0) {
+    const Value kept = readable(residual);
+    demand(residual > 0 && kept.level == level && kept.channels == conv.c_out, "a residual of the result's shape");
+  }
+  const int pairs = pairs_between(in.level, level, conv.kernel);
+  Weights weights(conv, weight, bias, pairs_[pairs].tap, kernels_);
+  auto step = std::make_unique<SiteConvolution>(conv, std::move(weights),
+                                                SiteConvolution::Wiring{source, residual, result, pairs});
+  return add(std::move(step), level, conv.c_out, {source, residual});
+}
+
+int Plan::max_pool(int source) {
+  const Value in = readable(source);
+  demand(source > 0, "a pooling of what a convolution made");
+  const int level = level_after(in, kPoolStride);
+  const int pairs = pairs_between(in.level, level, kPoolKernel);
+  const int result = static_cast<int>(values_.size());
+  return add(std::make_unique<MaxPool>(source, result, pairs), level, in.channels, {source});
+}
+
+void Plan::finish(const std::vector<int>& outputs) {
+  for (const int number : outputs) {
+    readable(number);
+    demand(number > 0, "outputs that a step made");
+    values_[number].read_last = static_cast<int>(steps_.size());
+  }
+  outputs_ = outputs;
+  place_values();
+  reports_.resize(steps_.size());
+  finished_ = true;
+}
+
+// Gives every value a place in one arena; a place is free again after the last step that reads its value.
+void Plan::place_values() {
+  struct Place {
+    std::size_t floats;
+    int busy_until;
+  };
+  std::vector<Place> places;
+  std::vector<std::size_t> chosen(values_.size());
+  for (std::size_t v = 1; v < values_.size(); ++v) {
+    const Value& value = values_[v];
+    const auto side = static_cast<std::size_t>(cells(value.level));
+    const std::size_t floats = side * side * padded(value.channels);
+    std::size_t p = 0;
+    while (p < places.size() && (places[p].busy_until >= value.made_by || places[p].floats < floats)) ++p;
+    if (p == places.size()) places.push_back({floats, 0});
+    places[p].busy_until = value.read_last;
+    chosen[v] = p;
+  }
+  std::vector<std::size_t> begin(1, 0);
+  for (const Place& place : places) begin.push_back(begin.back() + place.floats);
+  arena_ = make_buffer<float>(begin.back());
+  for (std::size_t v = 1; v < values_.size(); ++v) values_[v].rows = arena_.get() + begin[chosen[v]];
+}
+
+void Plan::find_sites(const float* image) {
+  mark_pixels(image, channels(), levels_[0]);
+  for (std::size_t l = 1; l < levels_.size(); ++l) coarsen(levels_[l - 1], levels_[l]);
+  for (const auto& [key, index] : pairs_index_) {
+    find_pairs(levels_[std::get<0>(key)], levels_[std::get<1>(key)], pairs_[index]);
+  }
+}
+
+void Plan::run(const float* image, const std::vector<float*>& outputs, bool timed) {
+  demand(finished_, "a plan that is finished");
+  demand(outputs.size() == outputs_.size(), "memory for each output");
+  find_sites(image);
+  for (std::size_t s = 0; s < steps_.size(); ++s) {
+    const double start = timed ? now() : 0.0;
+    steps_[s]->run(*this, image);
+    if (timed) {
+      reports_[s] = steps_[s]->report(*this);
+      reports_[s].seconds = now() - start;
+    }
+  }
+  for (std::size_t o = 0; o < outputs.size(); ++o) {
+    const Value& value = values_[outputs_[o]];
+    const Sites& sites = levels_[value.level];
+    const std::int64_t plane = static_cast<std::int64_t>(sites.size) * sites.size;
+    std::fill(outputs[o], outputs[o] + plane * value.channels, 0.0F);
+    for (int i = 0; i < sites.count(); ++i) {
+      float* to = outputs[o] + sites.y[i] * sites.size + sites.x[i];
+      const float* from = value.rows + static_cast<std::int64_t>(i) * padded(value.channels);
+      for (int c = 0; c < value.channels; ++c) to[c * plane] = from[c];
+    }
+  }
+}
+
+}  // namespace hoi

@@ -1,0 +1,81 @@
+// A network of sparse convolutions and poolings, planned once for an image size and run without asking for memory.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "sites.h"
+#include "weights.h"
+
+namespace hoi {
+
+// What one step did in the last run that was timed.
+struct StepReport {
+  std::string kind;
+  int size = 0, c_in = 0, c_out = 0, kernel = 0, sites = 0;
+  double multiply_adds = 0.0, seconds = 0.0;
+};
+
+// The rows of a layer's result.
+struct Value {
+  int level = 0;     // its grid has size >> level cells along a side
+  int channels = 0;
+  int made_by = 0, read_last = 0;   // steps
+  float* rows = nullptr;
+};
+
+class Step;
+
+class Plan {
+ public:
+  // `size` px along each side. Throws std::invalid_argument for numbers that make no image.
+  Plan(int size, int channels, const std::string& instruction_set);
+  ~Plan();
+
+  // Each returns the number of the value it makes. Value 0 is the image, which only a convolution can read.
+  // They throw std::invalid_argument for what does not fit together.
+  int convolve(int source, const Convolution& conv, const float* weight, const float* bias, int residual);
+  int max_pool(int source);
+
+  // Ends the planning. `outputs` are values, in the order of `run`.
+  void finish(const std::vector<int>& outputs);
+
+  // `image` is (channels, size, size); each output (channels, cells, cells), zero off its sites.
+  void run(const float* image, const std::vector<float*>& outputs, bool timed);
+
+  int size() const { return size_; }
+  int channels() const { return values_[0].channels; }
+  const std::vector<int>& outputs() const { return outputs_; }
+  const Value& value(int number) const { return values_.at(number); }
+  int cells(int level) const { return size_ >> level; }
+  const Kernels& kernels() const { return kernels_; }
+  const Sites& sites(int level) const { return levels_[level]; }
+  const Pairs& pairs(int index) const { return pairs_[index]; }
+  const std::vector<StepReport>& reports() const { return reports_; }
+
+ private:
+  int add(std::unique_ptr<Step> step, int level, int channels, std::initializer_list<int> read);
+  const Value& readable(int number) const;
+  int level_after(const Value& source, int stride);
+  int pairs_between(int from_level, int to_level, int kernel);
+  void place_values();
+  void find_sites(const float* image);
+
+  int size_;
+  const Kernels& kernels_;
+  std::vector<Value> values_;
+  std::vector<std::unique_ptr<Step>> steps_;
+  std::vector<Sites> levels_;
+  std::vector<Pairs> pairs_;
+  std::map<std::tuple<int, int, int>, int> pairs_index_;
+  std::vector<int> outputs_;
+  std::vector<StepReport> reports_;
+  Buffer<float> arena_;
+  bool finished_ = false;
+};
+
+}  // namespace hoi
