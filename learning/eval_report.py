@@ -14,14 +14,15 @@ import numpy as np
 from hoi_core import crop as crops
 from hoi_core import draw, html
 from hoi_core.errors import StorageError
+from hoi_core.network_input import network_input
 from hoi_core.types import U8
 from hoi_core.whole_file import write_whole
 from learning.breakdown import Row, breakdown, columns, elevation_deg, hidden_share
 from learning.data import framed, shown
 from learning.evaluate import Evaluation
 from learning.hand_errors import per_sample
+from learning.overlays import enlarged, picture_of
 
-_ZOOM = 2
 _WORST, _MIDDLE = 12, 4
 
 
@@ -75,19 +76,13 @@ def picture(found: Evaluation, number: int) -> U8:
     frame = framed(sample, data.size, None, np.random.default_rng(0))
     image = crops.warp(sample.image, sample.camera, frame.crop)
     true = np.where(frame.pixels_valid[:, None], frame.joints_px, np.nan)
-    eaten = shown(image, data, edge_alone=data.edge_alone)
-    eaten = eaten.transpose(1, 2, 0) if len(eaten) == 3 else draw.to_rgb(eaten.max(0))
-    panels = [_large(image), _large(image), _large(np.ascontiguousarray(eaten))]
-    for place, (pixels, text) in enumerate(((true, "label"), (found.pixels[number], "model"))):
-        # Pixel centres lie at integers: zooming moves them by half a pixel.
-        at = (pixels + 0.5) * _ZOOM - 0.5
-        panels[place] = draw.label(draw.skeleton(panels[place], at, thickness=1, radius=2), text, scale=0.35)
+    panels = []
+    for pixels, text in ((true, "label"), (found.pixels[number], "model")):
+        large, at = enlarged(image, pixels)
+        panels.append(draw.label(draw.skeleton(large, at, thickness=1, radius=2), text, scale=0.35))
+    eaten = network_input(shown(image, data, edge_alone=data.edge_alone)[None], data.input)
+    panels.append(enlarged(picture_of(eaten[0], data.input), true)[0])
     return draw.montage(panels, gap=2)
-
-
-def _large(image: U8) -> U8:
-    found: U8 = cv2.resize(image, None, fx=_ZOOM, fy=_ZOOM, interpolation=cv2.INTER_NEAREST).astype(np.uint8)
-    return found
 
 
 def _ranked(found: Evaluation, ranked_by: str) -> list[int]:

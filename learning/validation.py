@@ -17,12 +17,13 @@ from torch import Tensor, distributed, nn
 
 from hoi_core import draw
 from hoi_core.errors import ConfigError, DatasetError
+from hoi_core.network_input import Input
 from hoi_core.types import F64, U8, Batch
 from learning import processes, quantize
 from learning.average import AveragedWeights
 from learning.config import TrainConfig
 from learning.data import DataConfig, loader, to_device
-from learning.overlays import overlay, shown
+from learning.overlays import overlay, picture_of
 from learning.tasks import Loss
 
 _SPLIT = "val"
@@ -41,6 +42,8 @@ class Validation:
     """How many, over all processes."""
     batches: Iterable[Batch]
     """This process's, the same each time."""
+    input: Input
+    """What the network is shown."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def prepare(settings: TrainConfig[Any], kind: Any, root: Path, shown: DataConfig
     numbers = np.random.default_rng(0).permutation(len(dataset))[: settings.validate_samples]
     chunks = [[(int(n), 0) for n in numbers[at : at + _BATCH]] for at in range(0, len(numbers), _BATCH)]
     own = chunks[fabric.global_rank :: fabric.world_size]
-    return Validation(split, len(numbers), loader(dataset, own, settings.workers))
+    return Validation(split, len(numbers), loader(dataset, own, settings.workers), shown.input)
 
 
 def candidate(model: nn.Module, average: AveragedWeights | None, *, qat: bool) -> nn.Module:
@@ -116,7 +119,7 @@ def validate(network: nn.Module, task: ModuleType, losses: Loss, validation: Val
             known = np.isfinite(values)
             _add(sums, name, torch.tensor(float(values[known].sum())), int(known.sum()))
         if picture is None and fabric.is_global_zero and hasattr(task, "pixels"):
-            picture = _drawn(task.pixels(said, batch), batch)
+            picture = _drawn(task.pixels(said, batch), batch, validation.input)
     return Found(_over_processes(sums), picture)
 
 
@@ -128,11 +131,11 @@ def errors_of(task: ModuleType, said: tuple[F64, ...], batch: Batch) -> dict[str
     return found
 
 
-def _drawn(found_px: F64, batch: Batch) -> U8:
+def _drawn(found_px: F64, batch: Batch, kind: Input) -> U8:
     """The first samples with the joints that were found."""
     true = np.where(batch.pixels_valid.numpy()[..., None], batch.joints_px.double().numpy(), np.nan)
-    images = shown(batch.image)
-    some = list(zip(images, found_px, true, strict=True))[:_PICTURES]
+    images = [picture_of(image, kind) for image in batch.image[:_PICTURES].numpy()]
+    some = zip(images, found_px[:_PICTURES], true[:_PICTURES], strict=True)
     return draw.montage([overlay(*each) for each in some], columns=_COLUMNS)
 
 
