@@ -92,7 +92,7 @@ def predict(
     *,
     split: str = "test",
 ) -> Iterator[tuple[F64, F64]]:
-    """Joints `(21, 3)` m and mesh `(778, 3)` m of each image of a dataset's test split, in its order.
+    """Joints `(21, 3)` m and mesh `(778, 3)` m of each image of a split, in its order.
 
     The crop is laid around the box that the dataset gives to evaluate with, else around the labelled joints.
 
@@ -101,7 +101,7 @@ def predict(
         root: of the datasets.
         dataset: name of its reader.
         on_progress: told how far it is.
-        split: which one, of a dataset with several tests.
+        split: which one; `test`, but for datasets with several tests.
 
     Raises:
         DatasetError: the dataset is missing or damaged, or nothing says where a hand is.

@@ -137,7 +137,9 @@ def _submit(settings: Config, model: Path, out: Path) -> None:
     from dataset_tools import readers, submission
     from hoi_core import runtime
 
-    dataset = settings.dataset or ""
+    if settings.dataset is None:
+        raise ConfigError("--submission needs the dataset that it is for.", "Add it, such as --dataset freihand.")
+    dataset = settings.dataset
     protocol = submission.protocol_of(dataset)
     if model.suffix != ".onnx":
         raise ConfigError(

@@ -117,7 +117,8 @@ class TrainConfig(Generic[M]):
     edges: EdgeParams = field(default_factory=EdgeParams)
     """How edges are made."""
     config: Path | None = None
-    """Name of a preset (see learning/presets), or YAML of an earlier run, to start from; flags win over it."""
+    """Settings to start from, flags win over them: a preset (`splite_paper`; an unknown name lists all), an earlier
+    run, or a YAML file."""
     json: Path | None = None
     """File for the final figures."""
     dry_run: bool = False

@@ -116,7 +116,7 @@ def _page(found: Evaluation, figures: Mapping[str, object], title: str, ranked_b
 def _figure_rows(figures: Mapping[str, object]) -> list[tuple[str, str, str]]:
     intervals = _mapping(figures["ci95"])
     return [
-        (name, f"{value:.3f}", f"{intervals[name][0]:.3f} to {intervals[name][1]:.3f}")
+        (name, f"{value:.3f}", "" if np.isnan(intervals[name][0]) else "{:.3f} to {:.3f}".format(*intervals[name]))
         for name, value in figures.items()
         if name in intervals and isinstance(value, float)
     ]

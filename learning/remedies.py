@@ -25,7 +25,7 @@ def explained(error: BaseException, settings: TrainConfig[Any]) -> HoiError | No
         smaller = max(1, settings.batch_size // 2)
         return ConfigError(
             f"the memory does not hold a step of {settings.batch_size} samples at {settings.size} px.",
-            f"Go on with --batch-size {smaller}, or give --processes more machines.",
+            f"Go on with --batch-size {smaller}, or share it among the processes of several machines (torchrun).",
         )
     if isinstance(error, RuntimeError) and any(sign in text for sign in _LOST_WORKER):
         return ConfigError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hoi_core.errors import ConfigError
 from hoi_core.plugins import unknown_name
 
 _HERE = Path(__file__).parent
@@ -15,17 +16,19 @@ def names() -> dict[str, str]:
 
 
 def find(name: Path) -> Path:
-    """The file that `--config` names: a path, else a preset.
+    """The file that `--config` names: a file, a run's folder, or a preset.
 
     Raises:
-        ConfigError: neither of both.
+        ConfigError: none of these.
     """
-    if name.exists() or name.suffix or len(name.parts) > 1:
-        return name
-    path = _HERE / f"{name}.yaml"
-    if not path.exists():
-        raise unknown_name("preset", str(name), names())
-    return path
+    for path in (name, name / "config.yaml", _HERE / f"{name}.yaml"):
+        if path.is_file():
+            return path
+    if name.suffix or len(name.parts) > 1:
+        raise ConfigError(
+            f"found no settings in {name}.", f"Give a YAML file, a run, or a preset: {', '.join(names())}."
+        )
+    raise unknown_name("preset", str(name), names())
 
 
 def _first_comment(path: Path) -> str:

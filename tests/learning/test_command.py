@@ -29,6 +29,21 @@ def test_flags_win_over_a_preset_and_an_unknown_one_is_named(monkeypatch, capsys
     assert "splite_paper" in capsys.readouterr().err
 
 
+def test_a_run_gives_its_settings_and_a_missing_file_says_what_there_is(tmp_path, monkeypatch, capsys):
+    trained = []
+    monkeypatch.setattr(train, "train", trained.append)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("{model: splite, steps: 77, net: {width: 8}}")
+    assert command.main(["--config", str(tmp_path / "run")]) == 0
+    assert (trained[0].steps, trained[0].net.width) == (77, 8)
+    assert command.main(["--config", str(tmp_path / "none.yaml")]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "none.yaml" in told
+    assert "splite_paper" in told
+    assert command.main(["--resume", "--out", str(tmp_path / "none")]) == 2
+    assert "folder of hoi-train" in " ".join(capsys.readouterr().err.split())
+
+
 def test_epochs_become_steps():
     dataset = SimpleNamespace(sizes=[5, 10], weights=[0.8, 1.0])  # 4 and 10 samples in an epoch
     settings = TrainConfig(net=splite.Config(), batch_size=3, epochs=2.5)
