@@ -200,7 +200,7 @@ def test_ho3d_has_a_figure_more(made, tmp_path):
         (["f.onnx", "--predictions", "pred.json"], "expected a model or --predictions"),
         (["--predictions", "pred.json"], "--truth"),
         (["f.onnx", "--dataset", "rhd", "--submission", "a.zip"], "takes no submission"),
-        (["f.onnx", "--submission", "a.zip"], "takes no submission"),
+        (["f.onnx", "--submission", "a.zip"], "needs the dataset"),
         (["f", "--dataset", "freihand", "--submission", "a.zip"], "expected an exported model"),
         (["f.onnx", "--dataset", "freihand", "--split", "train", "--submission", "a.zip"], "whole test split"),
     ],
