@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -122,6 +123,15 @@ class DetectorModel(ExportedModel):
 
     TASK = "detect"
     OUTPUTS = ("centres", "boxes", "sides")
+    MEANINGS: ClassVar[dict[str, str]] = {
+        "centres": f"(B, 1, S / {STRIDE}, S / {STRIDE}) logit of a hand's centre lying in the cell of {STRIDE} px",
+        "boxes": f"(B, 4, S / {STRIDE}, S / {STRIDE}) box around the hand's joints: how far its centre lies right of "
+        "and below the cell's, unit cells; natural logarithms of its width and height in cells",
+        "sides": f"(B, 1, S / {STRIDE}, S / {STRIDE}) logit of its being a right hand",
+    }
+    PLACED = (
+        f"The image is scaled to fit into the middle of a square of {{size}} x {{size}} px, gray ({GRAY}) elsewhere."
+    )
 
     def detect(self, rgb: U8, least_score: float = 0.4) -> list[Detection]:
         """Find hands.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from typing import Any, ClassVar, cast, get_args
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class KeypointModel(ExportedModel):
 
     TASK = "keypoints"
     OUTPUTS = ("heatmaps",)
+    MEANINGS: ClassVar[dict[str, str]] = {
+        "heatmaps": "(B, 22, S / 4, S / 4) a map for each joint, then one of the background. The option `maps` says of "
+        "what: `softmax`, logits of where the joint is (of a sigmoid for the background); `squared`, bumps of height 1",
+    }
 
     def __init__(self, session: Any, sidecar: Sidecar) -> None:
         super().__init__(session, sidecar)

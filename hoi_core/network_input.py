@@ -12,6 +12,13 @@ from hoi_core.types import F32, U8
 Input = Literal["edges", "rgb"]
 """`edges`: fused edge maps in 0 to 1, zero off the sites. `rgb`: colours from -1 to 1."""
 
+IN_WORDS: dict[Input, str] = {
+    "edges": "Input (B, 3, S, S) float32: two edge maps of the crop, made as `edges` says, 0 to 255 over 255, then the "
+    "first again; zero where there is no edge. Of an edge image alone all three are that image, above the threshold.",
+    "rgb": "Input (B, 3, S, S) float32: red, green, blue, 0 to 255 over 127.5, less 1.",
+}
+"""How a crop becomes the input of a network, in words."""
+
 _MIDDLE = np.float32(127.5)
 
 

@@ -8,13 +8,14 @@ from typing import Any
 from hoi_core.errors import AssetError
 
 
-def onnx_session(path: Path, threads: int = 0, *, profile: Path | None = None) -> Any:
+def onnx_session(path: Path, threads: int = 0, *, profile: Path | None = None, overflows: bool = True) -> Any:
     """Open a model file on the CPU.
 
     Args:
         path: of the `.onnx` file.
         threads: of ONNX Runtime; 0 for one per core.
         profile: start of the name of a file for ONNX Runtime's profile, which `end_profiling` writes; None for none.
+        overflows: whether sums of two products of 8 bits may need more than 16; not with weights of 7 bits.
 
     Raises:
         AssetError: ONNX Runtime is not installed, or does not read the file.
@@ -28,7 +29,8 @@ def onnx_session(path: Path, threads: int = 0, *, profile: Path | None = None) -
     options.log_severity_level = 3
     # x86 without VNNI adds pairs of 8-bit products in 16 bits, which overflow; where that is so, this makes ONNX
     # Runtime take slower instructions that do not.
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    if overflows:
+        options.add_session_config_entry("session.x64quantprecision", "1")
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)

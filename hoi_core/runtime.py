@@ -19,12 +19,14 @@ from hoi_core import crop as crops
 from hoi_core.conventions import SIDES, Side
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError, ConfigError
-from hoi_core.network_input import Input, network_input, pixels_of
+from hoi_core.network_input import IN_WORDS, Input, network_input, pixels_of
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, F64, U8, Camera, Prediction
 
 FORMAT = "hoi-model"
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
+NARROW_BITS = 7
+"""Weights of so few bits never overflow the 16 bits in which x86 without VNNI adds up two products."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ class Sidecar:
     """What its outputs mean: a file of `learning/tasks`."""
     input: Input = "edges"
     """What it is shown."""
+    preprocessing: str = ""
+    """How an image becomes its input, in words."""
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Shape, meaning and unit of each output."""
+    weight_bits: int | None = None
+    """Bits of the weights of an int8 file; None for float, and for int8 files of before it was noted (8)."""
     sparsity: str = "sites: pixels whose fused edge value is not zero; the mask is inside the graph"
     """How the sites are found."""
 
@@ -122,10 +130,23 @@ class ExportedModel:
     """What the outputs mean: a file of `learning/tasks`."""
     OUTPUTS: ClassVar[tuple[str, ...]]
     """Names of the network's outputs, in their order."""
+    MEANINGS: ClassVar[dict[str, str]]
+    """Shape, meaning and unit of each."""
+    PLACED: ClassVar[str] = (
+        f"A square around the box of the hand's joints, {crops.SCALE} times its longer side, is seen by a virtual "
+        "pinhole camera that looks at the box's centre, without lens distortion, at {size} x {size} px; beyond the "
+        "image its border goes on. A left hand is mirrored."
+    )
+    """Which part of an image the network is shown."""
 
     def __init__(self, session: Any, sidecar: Sidecar) -> None:
         self.session = session
         self.sidecar = sidecar
+
+    @classmethod
+    def preprocessing(cls, kind: Input, size: int) -> str:
+        """How an image becomes the network's input, in words."""
+        return f"{cls.PLACED.format(size=size)} {IN_WORDS[kind]}"
 
     def run(self, image: F32) -> tuple[F64, ...]:
         """The network alone: `(B, 3, S, S)` of `hoi_core.network_input` -> its `OUTPUTS`, as float64."""
@@ -169,6 +190,14 @@ class HandModel(ExportedModel):
 
     TASK = "hand"
     OUTPUTS = ("uv", "depth", "vertices", "confidence")
+    MEANINGS: ClassVar[dict[str, str]] = {
+        "uv": "(B, 21, 2) joints in the crop: x right and y down, -1 and 1 at its outer edges",
+        "depth": f"(B, 22) depth of each joint less the wrist's, unit {crops.LENGTH_UNIT_M} m; last, the wrist's depth "
+        f"times the crop's size over its focal length (both px), unit {crops.ROOT_UNIT_M} m",
+        "vertices": "(B, 778, 3) mesh relative to the wrist in the crop's camera frame (x right, y down, z forward), "
+        f"unit {crops.LENGTH_UNIT_M} m",
+        "confidence": "(B, 21) of each joint, 0 to 1",
+    }
 
     def hands(self, image: F32, focal_px: F64) -> tuple[F64, F64, F64]:
         """Hands in the crops' frames.
@@ -242,7 +271,7 @@ def load_as(kind: type[M], path: Path | str, *, threads: int = 0) -> M:
         raise AssetError(
             f"expected a model of the task {kind.TASK}, {path} is one of {sidecar.task}.", "Give another file."
         )
-    session = onnx_session(path, threads)
+    session = onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
     got = tuple(o.name for o in session.get_outputs())
     if got != kind.OUTPUTS:
         raise AssetError(

@@ -21,6 +21,7 @@ _MOVING_METHODS = (
     "chunk", "contiguous", "expand", "flatten", "gather", "index_select", "movedim", "narrow", "permute", "relu",
     "repeat", "repeat_interleave", "reshape", "split", "squeeze", "transpose", "unsqueeze", "view",
 )  # fmt: skip
+_PRODUCTS = (F.conv1d, F.conv2d, F.linear, operator.matmul, torch.bmm, torch.matmul, "bmm", "matmul")
 _MOVING_MODULES = (nn.Dropout, nn.Flatten, nn.Identity, nn.MaxPool2d, nn.PixelShuffle, nn.ReLU)
 
 
@@ -78,10 +79,27 @@ def keep_needed(network: GraphModule, fresh: Callable[[], nn.Module], float_laye
 
 
 def _stays_float(network: GraphModule, node: Node, float_layers: Sequence[str]) -> bool:
-    """Whether a rounding stands between a linear layer and nothing but layers in float and outputs."""
+    """Whether a rounding stands between a linear layer, or arithmetic, and what no integer layer reads."""
     source = node.args[0]
-    if not isinstance(source, Node) or source.op != "call_module" or len(source.users) != 1:
+    if not isinstance(source, Node) or len(source.users) != 1:
         return False
-    if type(network.get_submodule(str(source.target))) is not qat.Linear:  # with ReLU, no runtime has such a kernel
-        return False
-    return all(user.op == "output" or user.target in float_layers for user in node.users)
+    if source.op == "call_module":
+        layer = network.get_submodule(str(source.target))
+        # Of the layers with weights, this one alone has an integer kernel that gives floats; with ReLU it has none.
+        if hasattr(layer, "weight_fake_quant") and type(layer) is not qat.Linear:
+            return False
+    return _read_in_float(network, node, float_layers)
+
+
+def _read_in_float(network: GraphModule, node: Node, float_layers: Sequence[str]) -> bool:
+    """Whether what a node gives comes to no integer layer, but through layers in float."""
+    for user in node.users:
+        if user.op == "output" or user.target in float_layers:
+            continue
+        if user.op == "call_module" and hasattr(network.get_submodule(str(user.target)), "weight_fake_quant"):
+            return False
+        if user.target in _PRODUCTS:
+            return False
+        if not _read_in_float(network, user, float_layers):
+            return False
+    return True

@@ -71,7 +71,10 @@ def time_models(
             "Correct the flag.",
         )
     about = [runtime.read_sidecar(Path(file)) for file in files]
-    sessions = [onnx_session(Path(file), threads) for file in files]
+    sessions = [
+        onnx_session(Path(file), threads, overflows=sidecar.weight_bits != runtime.NARROW_BITS)
+        for file, sidecar in zip(files, about, strict=True)
+    ]
     inputs = [random_edges(sidecar.size, sparsity, seed) for sidecar in about]
     seconds: list[list[float]] = [[] for _ in files]
     warm_up = min(5, repeats)

@@ -12,6 +12,7 @@ from hoi_core import config, plugins
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import ConfigError
 from learning.augment import Augment
+from learning.scheme import Heads, Scheme, WeightBits
 
 M = TypeVar("M")
 
@@ -76,6 +77,10 @@ class TrainConfig(Generic[M]):
     """Train with simulated int8 arithmetic, from the run that --from names."""
     from_run: Annotated[Path | None, tyro.conf.arg(name="from")] = None
     """Run whose weights to start from."""
+    weight_bits: WeightBits = 8
+    """Bits of weights with --qat; 7 for processors without VNNI that are to be fast (docs/quantisation.md)."""
+    heads: Heads = "int8"
+    """Arithmetic, with --qat, of the layers that give the outputs."""
     freeze: float = 0.7
     """Share of a --qat run after which the ranges stay fixed."""
     resume: bool = False
@@ -175,12 +180,19 @@ class TrainConfig(Generic[M]):
             return self.lr
         return 1e-4 if self.qat else 1e-3
 
+    @property
+    def scheme(self) -> Scheme:
+        """What --qat rounds how."""
+        return Scheme(self.weight_bits, self.heads)
+
 
 def settings_from(values: dict[str, Any], where: str) -> TrainConfig[Any]:
     """Build the configuration of a run from plain values, the model's options by the model's own class."""
     plain = dict(values)
     module = plugins.load("learning.models", str(plain.get("model", "splite")))
     plain["net"] = config.from_dict(module.Config, plain.get("net") or {}, f"{where}: net")
+    if plain.get("qat") and "heads" not in plain:
+        plain["heads"] = "float"  # a run of before there was a choice
     for name in ("data", "out", "from_run", "config", "json"):
         plain[name] = Path(str(plain[name])) if plain.get(name) else None
     return config.from_dict(TrainConfig, plain, where)

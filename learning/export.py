@@ -20,13 +20,17 @@ from hoi_core import plugins, runtime
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import ExportError, StorageError
 from hoi_core.types import Batch
-from learning import quantize, runs
+from learning import lineage, quantize, runs
 from learning.data import DataConfig
 from learning.int8_proof import Proof, prove
 from learning.layers.sparse import fold_batch_norms
 from learning.onnx_file import tidy
 from learning.qdq import integer_network
+from learning.scheme import Scheme
 from learning.tasks import task_of
+
+AGAINST_FLOAT = "against_float_"
+"""How the parity of a file quantised by calibration with the float network begins."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Exported:
     """Size of the ONNX file, MB."""
 
 
-def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16, calibrate: int = 0) -> Exported:
+def export(
+    run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16, calibrate: int = 0, scheme: Scheme | None = None
+) -> Exported:
     """Export the checkpoint of a run that validated best, else its newest one.
 
     Args:
@@ -51,6 +57,7 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16, c
         data: root of the datasets, for the comparison.
         samples: of the run's dataset (its test split) to compare on.
         calibrate: samples of its training split to find the ranges of a float run on, for int8 without --qat; or 0.
+        scheme: how to quantise a float run; a run of --qat has its own.
 
     Raises:
         ExportError: a float run asked for int8 or the other way round, or the file disagrees with the model.
@@ -66,10 +73,13 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16, c
         raise ExportError(f"expected a file name that ends in .onnx, got {out}.", "Correct --out.")
     if samples < 1:
         raise ExportError(f"expected --samples >= 1 to compare on, got {samples}.", "Correct the flag.")
+    if scheme and not calibrate:
+        raise ExportError("--weight-bits and --heads go with --ptq.", "Give them to `hoi-train --qat`, or add --ptq.")
     task = task_of(loaded.settings.model)
+    trained, scheme = loaded, scheme or (Scheme() if calibrate else loaded.settings.scheme)
     if calibrate:
         images = (batch.image for batch in _spread(loaded, data, "train", calibrate))
-        loaded = replace(loaded, model=quantize.calibrate(loaded.model, images))
+        loaded = replace(loaded, model=quantize.calibrate(loaded.model, images, scheme))
     network = integer_network(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,11 +91,20 @@ def export(run: Path, out: Path, *, int8: bool, data: Path, samples: int = 16, c
             if int8:
                 proof = prove(draft)
                 _demand_integers(proof, loaded.model)
-                how = f"ranges of {calibrate} samples" if calibrate else "trained"
-                sidecar = replace(sidecar, training={**sidecar.training, "int8": {"how": how, **proof.to_dict()}})
+                about = {
+                    "how": f"ranges of {calibrate} samples" if calibrate else "trained",
+                    "modules_kept_in_float": quantize.float_layers(loaded.model),
+                    **proof.to_dict(),
+                }
+                sidecar = replace(sidecar, weight_bits=scheme.weight_bits, training={**sidecar.training, "int8": about})
             beside = draft.with_suffix(".json")
             _write_sidecar(sidecar, beside)
-            report = parity(loaded, runtime.load_as(task.EXPORTED, draft, threads=1), data, samples)
+            model = runtime.load_as(task.EXPORTED, draft, threads=1)
+            report = parity(loaded, model, data, samples)
+            if calibrate:
+                # What quantising cost, not only whether the file computes what was simulated.
+                cost = parity(trained, model, data, samples)
+                report |= {f"{AGAINST_FLOAT}{name}": value for name, value in cost.items() if name != "samples"}
             sidecar = replace(sidecar, parity=report)
             _write_sidecar(sidecar, beside)
             draft.replace(out)
@@ -150,7 +169,8 @@ def _write_sidecar(sidecar: runtime.Sidecar, path: Path) -> None:
 
 
 def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sidecar:
-    hand = str(loaded.about.get("hand_model", "stand-in"))
+    trainings = lineage.before(loaded.folder)
+    exported = task_of(loaded.settings.model).EXPORTED
     mano = (
         "The mesh belongs to MANO, whose licence forbids commercial use and redistribution: do not publish this file."
     )
@@ -166,10 +186,12 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
         joint_order="openpose21",
         tips=DEFAULT_TIPS,
         side="right",
-        hand_model=hand,
+        hand_model=trainings[0]["hand_model"],
         task=plugins.load("learning.models", loaded.settings.model).TASK,
         input=loaded.settings.net.input,
-        licence="Made with the stand-in hand: no MANO data inside." if hand == "stand-in" else mano,
+        licence="Made with the stand-in hand: no MANO data inside." if lineage.is_free_of_mano(trainings) else mano,
+        preprocessing=exported.preprocessing(loaded.settings.net.input, loaded.settings.size),
+        outputs=exported.MEANINGS,
         training={
             "run": loaded.folder.name,
             "step": loaded.step,
@@ -177,7 +199,8 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
             "options": {k: getattr(loaded.settings.net, k) for k in loaded.settings.net.__dataclass_fields__},
             "commit": loaded.about.get("commit", ""),
             "weights_sha256": runtime.file_hash(runs.chosen_checkpoint(loaded.folder) / "model.safetensors"),
-            "licences": task_of(loaded.settings.model).DATA.licences(loaded.settings.dataset),
+            "licences": lineage.licences(trainings),
+            "lineage": trainings,
         },
     )
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable
-from typing import Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import torch
 import torch.ao.quantization as ao
@@ -22,20 +22,21 @@ from torch.fx import GraphModule
 
 from learning._rounding import keep_needed
 from learning.layers.sparse import fold_batch_norms
+from learning.scheme import Scheme
 
-WeightBits = Literal[7, 8]
+_DEFAULT = Scheme()
 
 
-def prepare(model: nn.Module, example: Tensor, weight_bits: WeightBits = 8) -> GraphModule:
+def prepare(model: nn.Module, example: Tensor, scheme: Scheme = _DEFAULT) -> GraphModule:
     """Fold the batch norms and insert fake quantisation.
 
     What only moves numbers (gathering, slicing, max-pooling) is not rounded again, and the sums of a linear layer that
-    only layers in float read, or that are an output of the network, are not rounded to 8 bits at all.
+    only arithmetic in float reads, or that are an output of the network, are not rounded to 8 bits at all.
 
     Args:
-        model: a float network; its `FLOAT_LAYERS` name what stays in float. Not changed.
-        example: `(B, C, S, S)` an input.
-        weight_bits: of the weights.
+        model: a float network; its `FLOAT_LAYERS` name what stays in float, its `HEADS` what may. Not changed.
+        example: `(B, C, S, S)` an input, of the size that it will see.
+        scheme: bits of the weights, and what is done with the heads.
 
     Returns:
         The network to train on, with the same inputs and outputs.
@@ -46,10 +47,10 @@ def prepare(model: nn.Module, example: Tensor, weight_bits: WeightBits = 8) -> G
     learned = ao.FusedMovingAvgObsFakeQuantize.with_args(
         observer=ao.MovingAverageMinMaxObserver, quant_min=0, quant_max=255, reduce_range=False
     )
-    return _prepared(model, example, learned, weight_bits)
+    return _prepared(model, example, learned, scheme)
 
 
-def calibrate(model: nn.Module, images: Iterable[Tensor], weight_bits: WeightBits = 8) -> GraphModule:
+def calibrate(model: nn.Module, images: Iterable[Tensor], scheme: Scheme = _DEFAULT) -> GraphModule:
     """Quantise a trained network without training: ranges from what it computes on some images.
 
     Each activation's range is the one that rounds its histogram with the least squared error.
@@ -57,7 +58,7 @@ def calibrate(model: nn.Module, images: Iterable[Tensor], weight_bits: WeightBit
     Args:
         model: a float network, as for `prepare`.
         images: batches `(B, C, S, S)`, like those it will see.
-        weight_bits: of the weights.
+        scheme: as for `prepare`.
 
     Returns:
         What `prepare` returns, its ranges set and frozen.
@@ -70,8 +71,8 @@ def calibrate(model: nn.Module, images: Iterable[Tensor], weight_bits: WeightBit
     if not batches:
         raise ValueError("calibration needs at least one batch of images, got none")
     histogram = ao.HistogramObserver.with_args(quant_min=0, quant_max=255, reduce_range=False)
-    watching = _prepared(model, batches[0], histogram, weight_bits).eval()
-    network = prepare(model, batches[0], weight_bits).eval()
+    watching = _prepared(model, batches[0], histogram, scheme).eval()
+    network = prepare(model, batches[0], scheme).eval()
     watched = dict(watching.named_modules())
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.ao warns of ranges that are a single number
@@ -89,11 +90,11 @@ def calibrate(model: nn.Module, images: Iterable[Tensor], weight_bits: WeightBit
     return network
 
 
-def _prepared(
-    model: nn.Module, example: Tensor, rounding: Callable[[], nn.Module], weight_bits: WeightBits
-) -> GraphModule:
+def _prepared(model: nn.Module, example: Tensor, rounding: Callable[[], nn.Module], scheme: Scheme) -> GraphModule:
     """A folded copy of the network with `rounding` wherever an activation is rounded."""
+    kept = [*getattr(model, "FLOAT_LAYERS", ()), *(getattr(model, "HEADS", ()) if scheme.heads == "float" else ())]
     folded = fold_batch_norms(copy.deepcopy(model))
+    _take_integer_forms(folded, example, kept)
     for name, module in folded.named_modules():
         if isinstance(module, nn.modules.conv._ConvTransposeNd):
             raise TypeError(
@@ -102,8 +103,7 @@ def _prepared(
             )
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             raise TypeError(f"{name} is a batch norm that fold_batch_norms does not fold")
-    mapping = ao.QConfigMapping().set_global(ao.QConfig(activation=rounding, weight=_weights(weight_bits)))
-    kept = list(getattr(model, "FLOAT_LAYERS", ()))
+    mapping = ao.QConfigMapping().set_global(ao.QConfig(activation=rounding, weight=_weights(scheme.weight_bits)))
     for name in kept:
         mapping.set_module_name(name, None)
     custom = PrepareCustomConfig().set_non_traceable_module_names(kept)
@@ -115,12 +115,41 @@ def _prepared(
     return network
 
 
+@torch.no_grad()
+def _take_integer_forms(network: nn.Module, example: Tensor, kept: Sequence[str]) -> None:
+    """Put the integer form (see `learning.layers.rows`) of each layer that has one in its place, but in what is kept.
+
+    Args:
+        network: changed in place.
+        example: an input, which tells the shape of what each layer gives.
+        kept: names of modules that stay in float.
+    """
+    within = tuple(f"{name}." for name in kept)
+    layers: dict[str, Any] = {
+        name: module
+        for name, module in network.named_modules()
+        if hasattr(module, "integer_form") and not f"{name}.".startswith(within)
+    }
+    shapes: dict[str, tuple[int, ...]] = {}
+    hooks = [
+        module.register_forward_hook(lambda _, given, made, name=name: shapes.update({name: tuple(made.shape)}))
+        for name, module in layers.items()
+    ]
+    if layers:
+        network.eval()(example)
+    for hook in hooks:
+        hook.remove()
+    for name, module in layers.items():
+        parent, _, own = name.rpartition(".")
+        setattr(network.get_submodule(parent), own, module.integer_form(shapes[name]))
+
+
 def float_layers(prepared: nn.Module) -> list[str]:
     """Names of the modules of a prepared network that stay in float."""
     return list(getattr(prepared, "meta", {}).get("float_layers", ()))
 
 
-def _weights(bits: WeightBits) -> Callable[[], nn.Module]:
+def _weights(bits: int) -> Callable[[], nn.Module]:
     """Rounding of weights: symmetric, a scale per output channel, from the weights as they are in each step.
 
     Not the fused kernel of `torch.ao`: channels whose weights have one sign get a zero point there, which integer

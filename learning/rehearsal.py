@@ -91,7 +91,7 @@ def _try_export(network: nn.Module, outputs: tuple[str, ...], settings: TrainCon
         write_onnx(final.eval(), Path(folder) / "model.onnx", settings.size, outputs)
     if not settings.qat:
         # A network that cannot be prepared for int8 should say so before its float weights are paid for.
-        quantize.prepare(network.eval(), torch.zeros(1, 3, settings.size, settings.size))
+        quantize.prepare(network.eval(), torch.zeros(1, 3, settings.size, settings.size), settings.scheme)
 
 
 def check_space(folder: Path, model: nn.Module, settings: TrainConfig[Any]) -> None:

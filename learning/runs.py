@@ -282,7 +282,7 @@ def build_model(settings: TrainConfig[Any]) -> nn.Module:
     module = plugins.load("learning.models", settings.model)
     model: nn.Module = module.build(settings.net)
     if settings.qat:
-        return quantize.prepare(model.eval(), torch.zeros(1, 3, settings.size, settings.size))
+        return quantize.prepare(model.eval(), torch.zeros(1, 3, settings.size, settings.size), settings.scheme)
     return model
 
 

@@ -18,7 +18,7 @@ from torch import nn
 from dataset_tools import mix
 from hoi_core import config
 from hoi_core.errors import ConfigError
-from learning import quantize, rehearsal, remedies, runs
+from learning import lineage, quantize, rehearsal, remedies, runs
 from learning import validation as validations
 from learning.average import AveragedWeights
 from learning.config import TrainConfig
@@ -193,7 +193,7 @@ def _starting_model(settings: TrainConfig[Any]) -> nn.Module:
     runs.load_weights(model, runs.chosen_checkpoint(settings.from_run))
     if settings.qat and not source.qat:
         example = torch.zeros(1, 3, settings.size, settings.size)
-        return quantize.prepare(model.eval(), example)
+        return quantize.prepare(model.eval(), example, settings.scheme)
     return model
 
 
@@ -211,10 +211,12 @@ def _describe(run: Run, samples: int, validation: Validation | None) -> None:
         return
     if validation is None and run.settings.validate_every:
         logger.info("no split `val`, so no validation; --validate-split names another one")
-    facts: dict[str, object] = {"hand_model": _hand_source(), "samples": samples, "threads": torch.get_num_threads()}
+    hand, settings = _hand_source(), run.settings
+    facts: dict[str, object] = {"hand_model": hand, "samples": samples, "threads": torch.get_num_threads()}
+    facts["lineage"] = lineage.of(run.folder.name, settings, hand)
     if validation:
         facts["validation"] = f"{validation.samples} samples of {validation.split}"
-    runs.describe(run.folder, replace(run.settings, out=run.folder), facts)
+    runs.describe(run.folder, replace(settings, out=run.folder), facts)
 
 
 def _resume(run: Run) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hoi_core.types import F64, I64
+from learning.layers.rows import Pointwise
 
 
 class VertexMap(nn.Module):
@@ -99,13 +100,15 @@ class SpliteDecoder(nn.Module):
 
 
 class VertexHead(nn.Module):
-    """The last convolution, to displacements of a learned mean mesh; a module of its own, so it can stay in float."""
+    """The last convolution, to displacements of a learned mean mesh, which are not rounded to 8 bits."""
 
     def __init__(self, conv: SpliteConv, start: Tensor) -> None:
         """Start from a mesh `(V, 3)`, in the output's unit."""
         super().__init__()
         self.conv = conv
         self.mean = nn.Parameter(start.float())
+        if conv.mix is not None:
+            conv.mix = Pointwise.like(conv.mix)
         with torch.no_grad():
             last = conv.conv if conv.mix is None else conv.mix
             last.weight.mul_(0.1)

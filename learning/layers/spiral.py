@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from hoi_core.types import F64, I64
 from learning.layers.mesh import VertexMap
+from learning.layers.rows import AlongVertices
 
 MeshConv = Callable[[int, int, I64], nn.Module]
 """Makes a convolution from its input channels, output channels and spirals `(V, L)`."""
@@ -70,6 +71,31 @@ class SeparableSpiralConv(nn.Module):
         mixed = (self.gather(x).reshape(-1, n, length, c_in) * self.depthwise).sum(2)
         return self.pointwise(mixed.reshape(-1, c_in)).reshape(-1, n, self.pointwise.out_features)
 
+    def integer_form(self, _: tuple[int, ...]) -> nn.Module:
+        """The weighted sums as a depthwise convolution, which has an integer form."""
+        return SeparableSpiralLayers(self)
+
+
+class SeparableSpiralLayers(nn.Module):
+    """DSConv as a convolution along the spirals, each of which it reads once, and a linear layer."""
+
+    def __init__(self, conv: SeparableSpiralConv) -> None:
+        """Take over the weights."""
+        super().__init__()
+        length, self.channels = conv.depthwise.shape
+        self.gather, self.pointwise = conv.gather, conv.pointwise
+        self.depthwise = nn.Conv2d(
+            self.channels, self.channels, (length, 1), (length, 1), groups=self.channels, bias=False
+        )
+        self.depthwise.weight = nn.Parameter(conv.depthwise.detach().t().reshape(self.channels, 1, length, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, V, C_in) -> (B, V, C_out)`."""
+        n, length = self.gather.n_vertices, self.gather.length
+        gathered = self.gather(x).transpose(1, 2).reshape(-1, self.channels, n * length, 1)
+        rows = self.depthwise(gathered).reshape(-1, self.channels, n).transpose(1, 2).reshape(-1, self.channels)
+        return self.pointwise(rows).reshape(-1, n, self.pointwise.out_features)
+
 
 class Upsampling(nn.Module):
     """Features of a coarse mesh on the finer one, by fixed barycentric weights."""
@@ -84,9 +110,13 @@ class Upsampling(nn.Module):
         """`(B, V_coarse, C) -> (B, V_fine, C)`."""
         return torch.matmul(self.matrix, x)
 
+    def integer_form(self, shape: tuple[int, ...]) -> nn.Module:
+        """The same as a linear layer: products with a matrix on the left have no integer kernel."""
+        return AlongVertices(self.matrix, shape[2])
+
 
 class MeshHead(nn.Module):
-    """The last convolution, to displacements of a learned mean mesh; a module of its own, so it can stay in float."""
+    """The last convolution, to displacements of a learned mean mesh, which are not rounded to 8 bits."""
 
     def __init__(self, conv: nn.Module, start: Tensor) -> None:
         """Start near a mesh `(V, 3)`, in the output's unit."""

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from learning.layers.rows import Pointwise
 from learning.layers.sparse import DenseConv2d
 from learning.models.hand_detector import Config
 
@@ -33,8 +34,8 @@ class Separable(nn.Module):
 class DetectorNetwork(nn.Module):
     """Encoder to stride 32, features at stride 8, three heads."""
 
-    FLOAT_LAYERS = ("centres", "boxes", "sides")
-    """Give the outputs, so they stay in float when the rest is quantised."""
+    HEADS = ("centres", "boxes", "sides")
+    """Give the outputs; their integer sums are not rounded."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class DetectorNetwork(nn.Module):
         self.lateral8 = DenseConv2d(2 * w, c, 1)
         self.smooth16, self.smooth8 = Separable(c, c), Separable(c, c)
         self.head = Separable(c, c)
-        self.centres, self.boxes, self.sides = (nn.Conv2d(c, n, 1) for n in (1, 4, 1))
+        self.centres, self.boxes, self.sides = (Pointwise(c, n) for n in (1, 4, 1))
         with torch.no_grad():
             self.centres.bias.fill_(log(_RARE / (1.0 - _RARE)))  # type: ignore[union-attr]
             self.boxes.weight.mul_(0.1)

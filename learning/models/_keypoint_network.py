@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hoi_core.conventions import N_JOINTS
 from learning.layers.bottleneck import BasicBlock, Bottleneck, InvertedResidual, SeparableConv2d
+from learning.layers.rows import Pointwise
 from learning.layers.sparse import Deconv2d, DenseConv2d
 from learning.models.keypoints2d import Config
 
@@ -25,7 +25,8 @@ _MOBILENET_V2 = (
 class KeypointNetwork(nn.Module):
     """Colour image to maps."""
 
-    FLOAT_LAYERS: ClassVar[tuple[str, ...]] = ()
+    HEADS: tuple[str, ...]
+    """Gives the output; its integer sums are not rounded."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -44,6 +45,7 @@ class KeypointNetwork(nn.Module):
         else:
             self.backbone = mobilenet_v2_stride16(scaled)
             self.maps = Decoder(scaled(320), scaled(256), scaled(512))
+        self.HEADS = ("maps.head",) if config.variant == "slim" else ("maps.rest.5",)
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
         """Maps at a quarter of the resolution.
@@ -110,7 +112,7 @@ class Decoder(nn.Module):
             Activated(Deconv2d(wide, between)),
             Activated(Deconv2d(between, last)),
             Activated(DenseConv2d(last, last, 5, groups=last)),
-            nn.Conv2d(last, N_MAPS, 1),
+            Pointwise(last, N_MAPS),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -136,7 +138,7 @@ class Slim(nn.Module):
         self.smooth8 = Activated(DenseConv2d(c8, c8, 3))
         self.up8, self.lateral4 = DenseConv2d(c8, 4 * c4, 1), DenseConv2d(c4, c4, 1)
         self.smooth4 = Activated(DenseConv2d(c4, 2 * c4, 3))
-        self.head = nn.Conv2d(2 * c4, N_MAPS, 1)
+        self.head = Pointwise(2 * c4, N_MAPS)
 
     def forward(self, image: Tensor) -> Tensor:
         """`(B, 3, S, S) -> (B, 22, S / 4, S / 4)`."""

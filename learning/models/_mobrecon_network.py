@@ -24,10 +24,10 @@ _DEPTH_HIDDEN = 128
 class MobReconNetwork(nn.Module):
     """Dense encoder, joints from maps, features at the joints, mesh decoder."""
 
-    FLOAT_LAYERS: tuple[str, ...] = (
-        "joints.grid", "joints.last", "joints.peak", "pooling", "depth_out", "decoder.head"
-    )  # fmt: skip
-    """Stay in float when the rest is quantised: softmax, grid sampling, and the layers that give the outputs."""
+    FLOAT_LAYERS = ("joints.grid", "joints.peak", "pooling")
+    """Stay in float when the rest is quantised: softmax and grid sampling."""
+    HEADS = ("joints.last", "depth_out", "decoder.head")
+    """Give the outputs; their integer sums are not rounded."""
 
     def __init__(self, config: Config, hierarchy: MeshHierarchy | None = None) -> None:
         super().__init__()
@@ -45,9 +45,6 @@ class MobReconNetwork(nn.Module):
         self.depth_hidden = nn.Linear(config.latent, _DEPTH_HIDDEN)
         self.depth_out = nn.Linear(_DEPTH_HIDDEN, N_JOINTS + 1)
         self.decoder = mesh_decoder(config, hierarchy or hand_hierarchy(config.spiral_length))
-        if isinstance(self.decoder, MeshDecoder):
-            # Products with a fixed matrix have no form in int8 that ONNX knows.
-            self.FLOAT_LAYERS = (*self.FLOAT_LAYERS, *(f"decoder.up.{i}" for i in range(len(self.decoder.up))))
         with torch.no_grad():
             self.depth_out.weight.mul_(0.1)
             self.depth_out.bias.zero_()

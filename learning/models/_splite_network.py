@@ -13,6 +13,7 @@ from hoi_core.conventions import N_JOINTS
 from hoi_core.crop import LENGTH_UNIT_M
 from learning.layers.mesh import SpliteDecoder
 from learning.layers.mesh_hierarchy import MeshHierarchy, kept_hierarchy
+from learning.layers.rows import Pointwise
 from learning.layers.sparse import DenseConv2d
 from learning.models._sparse_resnet import SparseResNet
 from learning.models.splite import Config
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 class SpliteNetwork(nn.Module):
     """Sparse encoder (or the same, dense), dense heads, mesh decoder."""
 
-    FLOAT_LAYERS = ("heatmap", "depth_out", "soft_argmax", "gather", "decoder.head")
-    """Stay in float when the rest is quantised: soft-argmax, grid sampling, and the layers that give the outputs."""
+    FLOAT_LAYERS = ("soft_argmax", "gather")
+    """Stay in float when the rest is quantised: softmax and grid sampling."""
+    HEADS = ("heatmap", "depth_out", "decoder.head")
+    """Give the outputs; their integer sums are not rounded."""
 
     def __init__(self, config: Config, hierarchy: MeshHierarchy | None = None) -> None:
         super().__init__()
@@ -40,7 +43,7 @@ class SpliteNetwork(nn.Module):
         self.reduce16 = DenseConv2d(c, c // 2, 1)
         self.lateral8 = DenseConv2d(c8, c // 2, 1)
         self.smooth8 = DenseConv2d(c // 2, c // 2, 3)
-        self.heatmap = nn.Conv2d(c // 2, N_JOINTS, 1)
+        self.heatmap = Pointwise(c // 2, N_JOINTS)
         self.soft_argmax = SoftArgmax()
         self.gather = GridSample()
         self.depth_hidden = nn.Linear(c32, c)

@@ -8,6 +8,7 @@ from hoi_core.onnx_session import onnx_session
 from learning import models, quantize
 from learning.export import write_onnx
 from learning.int8_proof import prove
+from learning.layers.rows import Pointwise
 from learning.qdq import integer_network
 from learning.tasks import task_of
 
@@ -70,6 +71,8 @@ def test_int8(name, tmp_path):
     proof = prove(tmp_path / "int8.onnx")
     modules = dict(network.named_modules())
     layers = {key for key, m in modules.items() if isinstance(m, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Linear))}
-    assert {layer.name for layer in proof.layers} == layers
-    assert all(key.startswith(tuple(network.FLOAT_LAYERS)) for key in proof.in_float), proof.in_float
-    assert proof.integer_share > 0.9
+    heads = {key for key in layers if isinstance(modules[key], Pointwise)}
+    assert {layer.name for layer in proof.layers} == (layers - heads) | {f"{key}.linear" for key in heads}
+    assert proof.in_float == ()
+    assert proof.integer_share == 1.0
+    assert all(any(key.startswith(head) for key in modules) for head in network.HEADS)

@@ -8,8 +8,10 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 
 from dataset_tools.readers import _tiny_ours, ours
@@ -26,6 +28,7 @@ from learning.int8_proof import prove
 from learning.loop import learning_rate
 from learning.models import splite
 from learning.qdq import integer_network
+from learning.scheme import Scheme
 from learning.track import track
 from learning.train import train
 
@@ -110,21 +113,45 @@ def test_int8_export_agrees_with_the_fake_quant_model(made):
 
 def test_int8_file_computes_in_int8(made):
     proof = prove(made["int8"].path)
-    assert proof.integer_share > 0.95
-    assert {name.split(".")[0] for name in proof.in_float} <= {"heatmap", "depth_out", "decoder"}  # as the model says
+    assert proof.integer_share == 1.0
+    assert proof.in_float == ()
+    assert made["int8"].sidecar.training["int8"]["modules_kept_in_float"] == ["soft_argmax", "gather"]
+    assert made["int8"].sidecar.weight_bits == 8
     assert made["int8"].megabytes < 0.5 * made["fp32"].megabytes
     assert prove(made["fp32"].path).integer_share == 0.0
 
 
 def test_a_float_run_is_quantised_by_calibration(made, tmp_path):
-    ptq = export(made["base"] / "float", tmp_path / "ptq.onnx", int8=True, data=made["data"], samples=2, calibrate=4)
-    assert ptq.sidecar.training["int8"]["how"] == "ranges of 4 samples"
+    about = {"int8": True, "data": made["data"], "samples": 2}
+    ptq = export(made["base"] / "float", tmp_path / "ptq.onnx", calibrate=4, scheme=Scheme(7, "float"), **about)
+    told = ptq.sidecar.training["int8"]
+    assert told["how"] == "ranges of 4 samples"
+    assert told["float_layers"] == ["heatmap", "depth_out", "decoder.head.conv.conv", "decoder.head.conv.mix"]
+    assert told["modules_kept_in_float"] == ["soft_argmax", "gather", "heatmap", "depth_out", "decoder.head"]
+    weights = [numpy_helper.to_array(t) for t in onnx.load(ptq.path).graph.initializer if t.data_type == 3]
+    assert max(np.abs(w.astype(int)).max() for w in weights) == 64
+    assert (ptq.sidecar.weight_bits, runtime.read_sidecar(ptq.path).weight_bits) == (7, 7)
+    # What the rounding costs, beside whether the file rounds as it was simulated.
+    assert 0.0 < ptq.sidecar.parity["against_float_joints_mean_mm"] < 5.0
+    assert ptq.sidecar.parity["against_float_joints_mean_mm"] > ptq.sidecar.parity["joints_mean_mm"]
     assert ptq.sidecar.training["licences"] == {"ours": ours.INFO.licence}
     assert ptq.sidecar.parity["joints_mean_mm"] < 1.0
     assert prove(ptq.path).integer_share > 0.95
+    with pytest.raises(ExportError, match="go with --ptq"):
+        export(made["base"] / "int8", tmp_path / "x.onnx", scheme=Scheme(7), **about)
     for run, int8 in (("float", False), ("int8", True)):
         with pytest.raises(ExportError, match="--ptq quantises a float run"):
             export(made["base"] / run, tmp_path / "x.onnx", int8=int8, data=made["data"], calibrate=4)
+
+
+def test_the_sidecar_says_what_goes_in_and_what_comes_out(made):
+    sidecar = runtime.read_sidecar(made["int8"].path)
+    assert "128 x 128 px" in sidecar.preprocessing
+    assert "edge maps" in sidecar.preprocessing
+    assert list(sidecar.outputs) == list(runtime.HandModel.OUTPUTS)
+    assert all("unit" in sidecar.outputs[name] for name in ("depth", "vertices"))
+    assert [training["run"] for training in sidecar.training["lineage"]] == ["int8", "float"]
+    assert (made["fp32"].sidecar.weight_bits, len(made["fp32"].sidecar.training["lineage"])) == (None, 1)
 
 
 def test_any_batch_size(made):

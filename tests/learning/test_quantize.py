@@ -11,8 +11,13 @@ from hoi_core.onnx_session import onnx_session
 from learning import quantize
 from learning.export import write_onnx
 from learning.int8_proof import prove
-from learning.layers.sparse import DenseConv2d
+from learning.layers.bottleneck import InvertedResidual
+from learning.layers.rows import Pointwise
+from learning.layers.sparse import Deconv2d, DenseConv2d, SparseBottleneck
+from learning.layers.spiral import MeshDecoder, SeparableSpiralConv, SpiralConv, Upsampling
+from learning.models._densestack import MobileUnit, Squeeze
 from learning.qdq import integer_network
+from learning.scheme import Scheme
 
 SIZE = 8
 
@@ -53,6 +58,30 @@ class Everything(nn.Module):
         return self.place(self.out(F.relu(self.hidden(pooled)))), seen
 
 
+class Forms(nn.Module):
+    """Blocks of the models that no other test quantises, and heads."""
+
+    HEADS = ("maps", "separable.head", "full.head")
+
+    def __init__(self):
+        super().__init__()
+        self.stem = DenseConv2d(3, 8, 3, 2)
+        self.bottleneck = SparseBottleneck(8, 16)
+        self.inverted = InvertedResidual(16, 16, expand=2)
+        self.squeezed = nn.Sequential(MobileUnit(16, 16), Squeeze(16))
+        self.up, self.maps = Deconv2d(16, 8), Pointwise(8, 2)
+        finer = torch.rand(5, 3, generator=torch.Generator().manual_seed(0)).numpy()
+        mesh = ((finer,), (np.arange(20).reshape(5, 4) * 3 % 5,), (16, 8), torch.rand(5, 3))
+        self.separable, self.full = MeshDecoder(SeparableSpiralConv, *mesh), MeshDecoder(SpiralConv, *mesh)
+        self.register_buffer("places", torch.arange(21) % 16)
+
+    def forward(self, image):
+        x = self.bottleneck(F.relu(self.stem(image)), None, None)
+        x = self.squeezed(self.inverted(x))
+        joints = torch.index_select(x.reshape(-1, 16, 16, 1), 2, self.places)
+        return self.maps(F.relu(self.up(x))), self.separable(joints), self.full(joints)
+
+
 class Layer(nn.Module):
     """One layer after another that rounds its input."""
 
@@ -68,12 +97,12 @@ def images(count=4):
     return torch.rand(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
 
-def trained(model, bits=8):
+def trained(model, weight_bits=8, steps=5):
     """Prepared, a few steps of stochastic descent on any target, frozen."""
     torch.manual_seed(0)
-    prepared = quantize.prepare(model.eval(), images(), bits).train()
+    prepared = quantize.prepare(model.eval(), images(), Scheme(weight_bits)).train()
     optimizer = torch.optim.SGD(prepared.parameters(), lr=0.01)
-    for _ in range(5):
+    for _ in range(steps):
         outputs = prepared(images())
         loss = sum((x - 0.3).square().mean() for x in (outputs if isinstance(outputs, tuple) else (outputs,)))
         optimizer.zero_grad()
@@ -135,6 +164,53 @@ def test_every_layer_computes_in_integers(everything):
     }
     assert proof.in_float == ()
     assert proof.integer_share == 1.0
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory):
+    torch.manual_seed(2)
+    model = Forms().eval()
+    prepared = trained(model, steps=2)
+    return model, prepared, written(integer_network(prepared), tmp_path_factory.mktemp("forms"), ("a", "b", "c"))
+
+
+def test_every_block_of_the_models_computes_in_integers(forms):
+    proof = prove(forms[2])
+    assert proof.in_float == ()
+    kernels = {layer.name: layer.kernel for layer in proof.layers}
+    assert len(kernels) == 3 + 1 + 3 + 4 + 1 + 1 + 1 + 2 * 4 + 2  # bottleneck's shortcut too; two depthwise spirals
+    rows = {name for name, kernel in kernels.items() if kernel == "QGemm"}
+    assert {"maps.linear", "separable.up.0.linear", "separable.head.conv.pointwise", "full.head.conv.linear"} <= rows
+
+
+def test_what_heads_give_is_not_rounded(forms):
+    """More values than 8 bits have, and those of the simulation."""
+    found = onnx_session(forms[2], 1).run(None, {"image": images(64).numpy()})
+    with torch.no_grad():
+        expected = forms[1](images(64))
+    for got, want in zip(found, expected, strict=True):
+        assert len(np.unique(got)) > 400
+        assert np.abs(got - want.numpy()).max() < 0.03 * want.abs().max()  # bits that flipped before it
+
+
+def test_heads_stay_float_where_that_is_asked_for(forms):
+    prepared = quantize.prepare(forms[0], images(), Scheme(heads="float"))
+    assert quantize.float_layers(prepared) == ["maps", "separable.head", "full.head"]
+    assert type(prepared.maps) is Pointwise
+    assert isinstance(prepared.separable.head.conv, SeparableSpiralConv)
+
+
+def test_integer_forms_compute_what_they_stand_for():
+    torch.manual_seed(3)
+    spirals = np.arange(12).reshape(4, 3) * 5 % 4
+    for layer, x in (
+        (Pointwise(5, 3), torch.rand(2, 5, 4, 6)),
+        (Upsampling(torch.rand(6, 4).numpy()), torch.rand(2, 4, 5)),
+        (SeparableSpiralConv(5, 3, spirals), torch.rand(2, 4, 5)),
+    ):
+        with torch.no_grad():
+            expected = layer(x)
+            torch.testing.assert_close(layer.integer_form(expected.shape)(x), expected)
 
 
 def test_layers_in_float_are_found(tmp_path):
