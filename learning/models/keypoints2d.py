@@ -25,7 +25,7 @@ class Config:
     """Options of the keypoint network."""
 
     variant: Literal["paper", "resnet50", "slim"] = "paper"
-    """`paper`: MobileNetV2; `resnet50`: the larger backbone of its ablation; `slim`: a quarter of the size, for a
+    """`paper`: MobileNetV2; `resnet50`: the larger backbone of its ablation; `slim`: a twelfth of the size, for a
     phone."""
     width: float = 1.0
     """All numbers of channels times this."""
