@@ -20,8 +20,8 @@ from learning.layers.mesh_hierarchy import MeshHierarchy
 from learning.layers.sparse import Deconv2d
 from learning.layers.spiral import SeparableSpiralConv, SpiralConv, Upsampling
 from learning.models import mobrecon
+from learning.models._hand_mesh import hand_hierarchy
 from learning.models._mobrecon_network import MobReconNetwork, mesh_decoder
-from learning.models._splite_network import hand_hierarchy
 
 _OURS = ("depth_hidden", "depth_out", "decoder.head.mean")
 """What we add to MobRecon: it has neither depths nor a mean mesh."""

@@ -19,8 +19,8 @@ from learning.layers.mesh import SpliteConv
 from learning.layers.mesh_hierarchy import MeshHierarchy
 from learning.layers.spiral import SeparableSpiralConv, SpiralConv
 from learning.models import mobrecon
+from learning.models._hand_mesh import decoder_levels, hand_hierarchy
 from learning.models._mobrecon_network import mesh_decoder
-from learning.models._splite_network import hand_hierarchy
 
 DECODERS = ("splite", "spiral", "dsconv")
 """What is compared: a quarter of the channels, all of them (SpiralConv++), separable spirals."""
@@ -81,8 +81,8 @@ def parts(
     out: list[tuple[str, dict[str, nn.Module], tuple[int, ...]]] = [
         ("whole", {name: mesh_decoder(config, mesh) for name, config in configs.items()}, (1, latent, 21, 1))
     ]
-    widths = (latent, latent, latent // 2, latent // 4, latent // 8)
-    for spirals, c_in, c_out in zip(reversed(mesh.spirals[:-1]), widths[:-1], widths[1:], strict=True):
+    _, each, channels, _ = decoder_levels(mesh, latent)
+    for spirals, c_in, c_out in zip(each, channels[:-1], channels[1:], strict=True):
         layers: dict[str, nn.Module] = {
             "splite": VertexRows(SpliteConv(c_in, c_out, spirals)),
             "spiral": SpiralConv(c_in, c_out, spirals),

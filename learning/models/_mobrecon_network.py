@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hoi_core.conventions import N_JOINTS
-from hoi_core.crop import LENGTH_UNIT_M
 from learning.layers.mesh import SpliteDecoder
 from learning.layers.mesh_hierarchy import MeshHierarchy
 from learning.layers.sparse import DenseConv2d
 from learning.layers.spiral import MeshDecoder, SeparableSpiralConv, SpiralConv
 from learning.models._densestack import DenseStack
+from learning.models._hand_mesh import decoder_levels, depth_layer, hand_hierarchy
 from learning.models._sparse_resnet import SparseResNet
-from learning.models._splite_network import hand_hierarchy
 from learning.models.mobrecon import Config
 
 _GRID = 16  # cells along a side of the maps that joints are regressed from
@@ -43,12 +41,8 @@ class MobReconNetwork(nn.Module):
         self.joints = MapRegression()
         self.pooling = PosePooling()
         self.depth_hidden = nn.Linear(config.latent, _DEPTH_HIDDEN)
-        self.depth_out = nn.Linear(_DEPTH_HIDDEN, N_JOINTS + 1)
+        self.depth_out = depth_layer(_DEPTH_HIDDEN)
         self.decoder = mesh_decoder(config, hierarchy or hand_hierarchy(config.spiral_length))
-        with torch.no_grad():
-            self.depth_out.weight.mul_(0.1)
-            self.depth_out.bias.zero_()
-            self.depth_out.bias[N_JOINTS] = 1.0
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See `hoi_core.crop.camera_space` for the units.
@@ -138,11 +132,7 @@ class PosePooling(nn.Module):
 
 def mesh_decoder(config: Config, mesh: MeshHierarchy) -> nn.Module:
     """The decoder that a configuration names, for a hand."""
-    c = config.latent
-    channels = (c, c, c // 2, c // 4, c // 8)
-    start = torch.as_tensor((mesh.vertices_m[0] - mesh.vertices_m[0].mean(0)) / LENGTH_UNIT_M)
-    upsampling, spirals = tuple(reversed(mesh.upsampling)), tuple(reversed(mesh.spirals[:-1]))
+    levels = decoder_levels(mesh, config.latent)
     if config.decoder == "splite":
-        return SpliteDecoder(upsampling, spirals, channels, start, part=0.25, keep=True)
-    conv = SpiralConv if config.decoder == "spiral" else SeparableSpiralConv
-    return MeshDecoder(conv, upsampling, spirals, channels, start)
+        return SpliteDecoder(*levels, part=0.25, keep=True)
+    return MeshDecoder(SpiralConv if config.decoder == "spiral" else SeparableSpiralConv, *levels)

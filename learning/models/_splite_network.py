@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hoi_core.conventions import N_JOINTS
-from hoi_core.crop import LENGTH_UNIT_M
 from learning.layers.mesh import SpliteDecoder
-from learning.layers.mesh_hierarchy import MeshHierarchy, kept_hierarchy
+from learning.layers.mesh_hierarchy import MeshHierarchy
 from learning.layers.rows import Pointwise
 from learning.layers.sparse import DenseConv2d
+from learning.models._hand_mesh import decoder_levels, depth_layer, hand_hierarchy
 from learning.models._sparse_resnet import SparseResNet
 from learning.models.splite import Config
-
-if TYPE_CHECKING:
-    from hoi_core.mano import ManoLayer
 
 
 class SpliteNetwork(nn.Module):
@@ -47,19 +41,8 @@ class SpliteNetwork(nn.Module):
         self.soft_argmax = SoftArgmax()
         self.gather = GridSample()
         self.depth_hidden = nn.Linear(c32, c)
-        self.depth_out = nn.Linear(c, N_JOINTS + 1)
-        self.decoder = SpliteDecoder(
-            tuple(reversed(mesh.upsampling)),
-            tuple(reversed(mesh.spirals[:-1])),
-            (c, c, c // 2, c // 4, c // 8),
-            torch.as_tensor((mesh.vertices_m[0] - mesh.vertices_m[0].mean(0)) / LENGTH_UNIT_M),
-            part=config.part,
-            keep=config.partial == "keep",
-        )
-        with torch.no_grad():
-            self.depth_out.weight.mul_(0.1)
-            self.depth_out.bias.zero_()
-            self.depth_out.bias[N_JOINTS] = 1.0
+        self.depth_out = depth_layer(c)
+        self.decoder = SpliteDecoder(*decoder_levels(mesh, c), part=config.part, keep=config.partial == "keep")
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """See `hoi_core.crop.camera_space` for the units.
@@ -103,15 +86,3 @@ class GridSample(nn.Module):
     def forward(self, features: Tensor, uv: Tensor) -> Tensor:
         """`(B, C, H, W)`, `(B, 21, 2)` in [-1, 1] -> `(B, C, 21, 1)`."""
         return F.grid_sample(features, uv.unsqueeze(2), mode="bilinear", padding_mode="border", align_corners=False)
-
-
-def hand_hierarchy(spiral_length: int) -> MeshHierarchy:
-    """Levels 778, 389, 195, 98, 49 of the right hand that the user has (MANO, or the stand-in)."""
-    from hoi_core.mano import ManoLayer
-
-    return _hierarchy_of(ManoLayer.from_env("right"), spiral_length)
-
-
-@lru_cache(maxsize=4)
-def _hierarchy_of(layer: ManoLayer, spiral_length: int) -> MeshHierarchy:
-    return kept_hierarchy(layer.model.v_template, layer.model.faces, spiral_length)

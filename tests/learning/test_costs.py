@@ -9,8 +9,8 @@ from learning import costs
 from learning.layers.mesh import SpliteDecoder, VertexMap
 from learning.layers.sparse import Deconv2d, DenseConv2d
 from learning.models import mobrecon
+from learning.models._hand_mesh import hand_hierarchy
 from learning.models._mobrecon_network import mesh_decoder
-from learning.models._splite_network import hand_hierarchy
 
 PAGE = Path(__file__).parents[2] / "docs/models/costs.md"
 
