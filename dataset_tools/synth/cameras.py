@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import cos, sin
+from dataclasses import dataclass, replace
+from math import asin, atan2, cos, sin, sqrt
 
 import numpy as np
 
@@ -16,6 +16,8 @@ ELEVATIONS = 31
 AZIMUTHS = 72
 STEP_RAD = np.pi / 36.0
 _DISTANCE_M = (0.35, 0.85)
+_LEAN_RAD = 0.25
+_APART = cos(np.pi / 6.0)
 # Rarely does a hand fill the middle of a picture: the lens's axis passes beside it.
 _OFF_AXIS_RAD = 0.20
 _MARGIN = (1.12, 1.65)
@@ -47,6 +49,14 @@ class Standpoint:
         cr, sr = cos(self.roll_rad), sin(self.roll_rad)
         return level @ np.array([[cr, -sr, 0.0], [sr, cr, 0.0], [0.0, 0.0, 1.0]])
 
+    def turned_by(self, R: F64) -> Standpoint:
+        """The standpoint that sees a turned hand as this one sees the hand before. `R (3, 3)`."""
+        axes = R @ self.axes()
+        x, y, z = -axes[:, 2]
+        level = Standpoint(atan2(y, x), asin(min(max(z, -1.0), 1.0)))
+        roll = level.axes().T @ axes
+        return replace(level, roll_rad=atan2(roll[1, 0], roll[0, 0]))
+
 
 def ang_render(position: int, rng: np.random.Generator) -> Standpoint:
     """Position 0..2231 of AngRender: elevations from -pi/3 to pi/2 and azimuths at steps of pi/36; almost upright."""
@@ -64,6 +74,21 @@ def anywhere(rng: np.random.Generator) -> Standpoint:
     """Any direction and any roll, all alike."""
     azimuth, roll = rng.uniform(-np.pi, np.pi, 2)
     return Standpoint(float(azimuth), float(np.arcsin(rng.uniform(-1.0, 1.0))), float(roll))
+
+
+def in_cone(cone_rad: float, rng: np.random.Generator) -> Standpoint:
+    """Any direction so near to the world's y, where the back of an upright hand looks; almost upright."""
+    along, around = rng.uniform(cos(cone_rad), 1.0), rng.uniform(-np.pi, np.pi)
+    across = sqrt(1.0 - along * along)
+    return Standpoint(atan2(along, across * cos(around)), asin(across * sin(around)), float(rng.normal(0.0, _LEAN_RAD)))
+
+
+def pair_in_cone(cone_rad: float, rng: np.random.Generator) -> tuple[Standpoint, Standpoint]:
+    """Two cameras of `in_cone` that look from 30 degrees apart or more."""
+    while True:
+        first, second = in_cone(cone_rad, rng), in_cone(cone_rad, rng)
+        if first.direction @ second.direction < _APART:
+            return first, second
 
 
 def beside(first: Standpoint, rng: np.random.Generator) -> Standpoint:

@@ -80,7 +80,7 @@ class Generator:
         rng = np.random.default_rng([recipe.seed, PRESETS.index(recipe.preset), index])
         # Golden-section steps through the full set: any first part of it is an even sample.
         subject = self._subject(index * self._step % recipe.full_count, rng)
-        stands = [subject.standpoint, *([cameras.beside(subject.standpoint, rng)] if recipe.second_view else [])]
+        stands = self._standpoints(subject, rng)
         surfaces = self._surfaces(subject, stands, rng)
         backgrounds = [self._backdrops.draw(recipe.size_px, rng) for _ in stands]
         lamps = random_lamps(stands[0].direction, backgrounds[0], rng)
@@ -103,6 +103,15 @@ class Generator:
         group, angles, standpoint = self._posture(cell, rng)
         betas = rng.normal(0.0, 1.0, N_BETAS).clip(-_BETAS_LIMIT, _BETAS_LIMIT)
         return _Subject(group, kit, kit.pose(angles, betas, _upright(kit), np.zeros(3)), standpoint)
+
+    def _standpoints(self, subject: _Subject, rng: np.random.Generator) -> list[cameras.Standpoint]:
+        """Where the first camera stands, and the second if there is one."""
+        recipe = self.recipe
+        if recipe.view_cone_deg < 180.0:
+            upright = subject.hand.R @ _upright(subject.kit).T
+            pair = cameras.pair_in_cone(np.deg2rad(recipe.view_cone_deg), rng)
+            return [stand.turned_by(upright) for stand in pair[: 1 + recipe.second_view]]
+        return [subject.standpoint, *([cameras.beside(subject.standpoint, rng)] if recipe.second_view else [])]
 
     def _posture(self, cell: int, rng: np.random.Generator) -> tuple[int, F64, cameras.Standpoint]:
         """Group, anatomical angles `(15, 3)` rad and first standpoint of a cell without an object."""

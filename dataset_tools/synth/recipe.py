@@ -28,6 +28,7 @@ FULL_COUNT: Mapping[Preset, int] = {
 data. `grasps` is ours."""
 
 _SMALLEST_PX, _LARGEST_PX = 32, 1024
+_NARROWEST_CONE_DEG = 20.0  # two cameras in it can still look from 30 degrees apart
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,9 @@ class Recipe:
     """Folder of the user's meshes for `grasps`, in metres; None takes the built-in objects."""
     occluders: float = 0.2
     """Share of images in which something hides a part of the hand, 0..1."""
+    view_cone_deg: float = 180.0
+    """Largest angle from the back of the hand to a camera where a preset lets it stand anywhere; below 180 the hand is
+    nearly upright in the image, as a rig with fixed cameras sees it."""
 
     def __post_init__(self) -> None:
         if self.preset not in PRESETS:
@@ -69,6 +73,16 @@ class Recipe:
             raise ConfigError(f"sides must name right, left or both once, got {self.sides}.", "Choose right, left.")
         if not 0.0 <= self.occluders <= 1.0:
             raise ConfigError(f"the share of occluders must lie in 0..1, got {self.occluders}.", "0.2 is usual.")
+        if not _NARROWEST_CONE_DEG <= self.view_cone_deg <= 180.0:
+            raise ConfigError(
+                f"the cone of views must be {_NARROWEST_CONE_DEG:.0f} to 180 degrees, got {self.view_cone_deg}.",
+                "180 lets cameras stand anywhere.",
+            )
+        if self.view_cone_deg < 180.0 and self.preset in ("ang_render", "grid"):
+            raise ConfigError(
+                f"{self.preset} has its own camera positions; a cone of views is for mano_render and grasps.",
+                "Leave the cone out, or choose one of these.",
+            )
         if self.seed < 0:
             raise ConfigError(f"the seed must not be negative, got {self.seed}.", "Take 0 or more.")
 
@@ -92,6 +106,7 @@ class Recipe:
             values: dict[str, Any] = dict(json.loads(text))
         except (ValueError, TypeError) as error:
             raise ConfigError(f"expected a recipe as JSON, found {text[:60]!r}.", "Make the set again.") from error
+        values.setdefault("view_cone_deg", 180.0)  # sets made before there was a choice
         known = {field.name for field in fields(cls)}
         if set(values) != known:
             odd = ", ".join(sorted(set(values) ^ known))

@@ -37,6 +37,8 @@ class Config(Common):
     """Folder of meshes in metres for `grasps`; else built-in objects are held."""
     occluders: float = 0.2
     """Share of the images in which something hides a part of the hand."""
+    view_cone: float = 180.0
+    """Largest angle from the back of the hand to a camera, degrees, of `mano_render` and `grasps`; 180 for any side."""
     out: Path | None = None
     """Folder of this set; default synth/<preset>_<size> in the dataset root."""
     workers: int = 0
@@ -92,6 +94,7 @@ def _recipe(command: Config) -> Recipe:
         backgrounds=folders[0],
         objects=folders[1],
         occluders=command.occluders,
+        view_cone_deg=command.view_cone,
     )
 
 

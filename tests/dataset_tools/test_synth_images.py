@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import cv2
@@ -75,11 +76,46 @@ def test_recipe_survives_json():
 
 
 @pytest.mark.parametrize(
-    "bad", [{"preset": "x"}, {"count": -1}, {"size_px": 4}, {"sides": ()}, {"occluders": 2.0}, {"seed": -1}]
+    "bad",
+    [
+        {"preset": "x"},
+        {"count": -1},
+        {"size_px": 4},
+        {"sides": ()},
+        {"occluders": 2.0},
+        {"seed": -1},
+        {"view_cone_deg": 5.0},
+        {"view_cone_deg": 90.0, "preset": "grid"},
+    ],
 )
 def test_recipe_refuses_what_makes_no_sense(bad):
     with pytest.raises(ConfigError):
         Recipe(**bad)
+
+
+def test_a_recipe_from_before_the_cone_lets_cameras_stand_anywhere():
+    values = json.loads(Recipe(count=12).to_json())
+    del values["view_cone_deg"]
+    assert Recipe.from_json(json.dumps(values)) == Recipe(count=12)
+
+
+@pytest.mark.parametrize("preset", ["mano_render", "grasps"])
+def test_cameras_in_a_cone_see_the_back_of_an_upright_hand_from_two_sides(preset):
+    generator = Generator(Recipe(preset, size_px=32, second_view=True, view_cone_deg=50.0))
+    for i in range(8):
+        views = generator.make(i).views
+        backs = []
+        for view in views:
+            wrist, index, middle, little = (view.joints_m[j] for j in (0, 5, 9, 17))
+            # Of a right hand the thumb's side is left of the fingers, seen from the back; of a left one, right.
+            back = np.cross(little - index, middle - wrist) * (1.0 if view.side == "right" else -1.0)
+            to_camera = -0.5 * (wrist + middle)
+            cosine = back @ to_camera / np.linalg.norm(back) / np.linalg.norm(to_camera)
+            assert np.degrees(np.arccos(cosine)) < 75.0  # the palm's own shape and the frame's axes differ by some
+            up = (wrist - middle)[:2] / np.linalg.norm((wrist - middle)[:2])
+            assert up[1] > 0.3
+            backs.append(view.camera.T_world_cam[:3, 2])
+        assert np.degrees(np.arccos(backs[0] @ backs[1])) > 10.0
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"preset": "grid"}'])
