@@ -18,6 +18,7 @@ from capture.annotatable import Verdict
 from capture.device import Rig, StagedRig, streams_of
 from capture.disk import bytes_per_s, explained, free_bytes, require_space
 from capture.frame_watch import Watch
+from capture.hand_watch import HandWatch, OpenEye, Sight
 from capture.readers import STALE_S, DeviceState, Reader
 from capture.rig import RecordRequest, label_simulated, make_header
 from capture.timekeeper import Timekeeper
@@ -108,9 +109,10 @@ class CaptureSession:
         rig: the devices; the session stops them.
         root: the dataset.
         segment_s: after so long a recording goes on in its next file, s.
+        eye: makes what looks for a hand in one view; or why nobody looks.
     """
 
-    def __init__(self, rig: Rig, root: Path, *, segment_s: float = SEGMENT_S) -> None:
+    def __init__(self, rig: Rig, root: Path, *, segment_s: float = SEGMENT_S, eye: OpenEye | str = "") -> None:
         self.rig = rig
         self.rig_name = rig.name
         self.root = root
@@ -120,6 +122,7 @@ class CaptureSession:
         self._time = Timekeeper(self.streams)
         self._readers = [Reader(device, self._time, self._deliver) for device in rig.devices]
         self._watch = Watch(self.streams, self._fill)
+        self._hands = HandWatch(self.streams, self.latest, self._fill, eye)
         self._lock = threading.Lock()
         self._take: _Take | None = None
         self._told: list[HoiError] = []
@@ -131,6 +134,7 @@ class CaptureSession:
         for reader in self._readers:
             reader.start()
         self._watch.start()
+        self._hands.start()
         self.rig.start()
 
     def stop(self) -> None:
@@ -139,6 +143,7 @@ class CaptureSession:
             if self._take is not None:
                 self.stop_recording()
         finally:
+            self._hands.end()
             self._watch.end()
             for reader in self._readers:
                 reader.end()
@@ -336,6 +341,10 @@ class CaptureSession:
     def verdict(self) -> Verdict:
         """Whether what the cameras see can be annotated; below a millisecond."""
         return self._watch.verdict(self._skew_ms(), self._dropped())
+
+    def hands(self) -> Mapping[str, Sight]:
+        """Whether each view shows a hand, as a network sees it; below a millisecond."""
+        return self._hands.seen
 
     def health(self) -> Health:
         """Figures for the health bar; takes about a millisecond."""

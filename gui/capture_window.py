@@ -257,6 +257,7 @@ class CaptureWindow(QtWidgets.QMainWindow):
         feed.pictures.connect(self._show_pictures)
         feed.figures.connect(self._show_figures)
         feed.verdict.connect(self.record_page.show_verdict)
+        feed.hands.connect(self.record_page.views.show_hands)
         self._feed = feed
         self.record_page.views.ask()
         feed.start()

@@ -67,11 +67,13 @@ class Feed(QtCore.QObject):
         pictures(tuple of Picture): those that are new.
         figures(Figures): four times a second.
         verdict(Verdict): twice a second.
+        hands(view -> Sight): whether each view shows a hand, four times a second.
     """
 
     pictures = Signal(object)
     figures = Signal(object)
     verdict = Signal(object)
+    hands = Signal(object)
 
     def __init__(self, session: CaptureSession, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
@@ -136,6 +138,7 @@ class Feed(QtCore.QObject):
     def _measure(self) -> None:
         session = self._session
         self.figures.emit(Figures(session.health(), tuple(session.devices()), session.take_error()))
+        self.hands.emit(session.hands())
 
     def _judge(self) -> None:
         verdict: Any = self._session.verdict()

@@ -16,6 +16,7 @@ from .theme import DARK, Theme, colour
 _MAX_ZOOM = 12.0
 CAPTION_PX = 28
 """Height of the caption above the image."""
+_MARK_PX = 22
 
 
 class ImageView(QtWidgets.QWidget):
@@ -37,6 +38,7 @@ class ImageView(QtWidgets.QWidget):
         self.title, self.note, self.empty_text = title, "", "waiting for images"
         self.level: Level = "idle"
         self.stale = False
+        self.mark: tuple[Level, str] | None = None
         self._image: QtGui.QImage | None = None
         self._pixels: U8 | None = None
         self._given: U8 | None = None
@@ -87,6 +89,13 @@ class ImageView(QtWidgets.QWidget):
         """Set the light and the note on the right of the caption."""
         if (level, note) != (self.level, self.note):
             self.level, self.note = level, note
+            self.update()
+
+    def set_mark(self, level: Level, words: str) -> None:
+        """Show a small mark in the picture's corner: a light and a word or two; empty words take it away."""
+        mark = (level, words) if words else None
+        if mark != self.mark:
+            self.mark = mark
             self.update()
 
     def set_stale(self, *, stale: bool) -> None:
@@ -147,6 +156,7 @@ class ImageView(QtWidgets.QWidget):
             painter.setClipPath(self._shape())
             painter.setClipRect(self.area(), Qt.IntersectClip)
             self.paint_over(painter)
+            self._paint_mark(painter)
             if self.stale:
                 painter.fillRect(self.area(), colour("#000000", 170))
                 painter.setPen(colour("#f1f3f6"))
@@ -177,6 +187,21 @@ class ImageView(QtWidgets.QWidget):
 
     def paint_over(self, painter: QtGui.QPainter) -> None:
         """Paint over the image; for views that show more than one."""
+
+    def _paint_mark(self, painter: QtGui.QPainter) -> None:
+        if self.mark is None:
+            return
+        level, words = self.mark
+        width = painter.fontMetrics().horizontalAdvance(words) + 30
+        box = QtCore.QRectF(self.width() - width - 8, CAPTION_PX + 7, width, _MARK_PX)
+        painter.setPen(QtGui.QPen(colour(DARK.level(level), 200), 1.0))
+        painter.setBrush(colour("#000000", 150))
+        painter.drawRoundedRect(box, _MARK_PX / 2, _MARK_PX / 2)
+        painter.setPen(Qt.NoPen)
+        painter.setBrush(QtGui.QColor(DARK.level(level)))
+        painter.drawEllipse(QtCore.QPointF(box.left() + 12, box.center().y()), 4, 4)
+        painter.setPen(QtGui.QColor("#f1f3f6"))
+        painter.drawText(box.adjusted(21, 0, 0, 0), int(Qt.AlignVCenter | Qt.AlignLeft), words)
 
     def _paint_image(self, painter: QtGui.QPainter) -> None:
         where, ratio = self.target(), self.devicePixelRatioF()

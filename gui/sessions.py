@@ -157,6 +157,9 @@ class CaptureSession(Protocol):
     def verdict(self) -> Any:
         """Whether what is seen now can be annotated: `capture.annotatable.Verdict`."""
 
+    def hands(self) -> Mapping[str, Any]:
+        """View -> whether a network sees a hand in it: `capture.hand_watch.Sight`."""
+
 
 class Step(Protocol):
     """One undoable step of work."""

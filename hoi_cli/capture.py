@@ -42,6 +42,9 @@ class Config(Common):
     """Scenario of the protocol; default is that of the next take, else s1."""
     action: str = ""
     """What the participant does; default is that of the next take."""
+    hand_model: Path | None = None
+    """What tells in the window whether a view shows a hand: a keypoint network (.onnx) or MediaPipe's file (.task).
+    Default $HOI_KEYPOINTS, else, for the simulated rig alone, the network that comes with the project."""
     seed: int = 0
     """Decides what the simulated rig plays."""
     drop_rate: float | None = None
@@ -229,12 +232,15 @@ def _summarise(config: Config, report: RecordReport) -> None:
 
 
 def _show_window(config: Config, root: Path) -> None:
+    from capture.device import StagedRig
     from capture.session import CaptureSession
     from gui.capture_window import CaptureWindowConfig
     from gui.capture_window import main as show
+    from hoi_cli._eyes import eye_for
 
     def open_session(rig: str) -> CaptureSession:
-        return CaptureSession(_open(replace(config, rig=rig), root, live=True), root)
+        opened = _open(replace(config, rig=rig), root, live=True)
+        return CaptureSession(opened, root, eye=eye_for(config.hand_model, simulated=isinstance(opened, StagedRig)))
 
     window = CaptureWindowConfig(
         root=root,

@@ -134,8 +134,13 @@ def open_reader(path: Path, threads: int = 0) -> Reader:
         AssetError: missing, damaged, or a model of another task.
     """
     if read_sidecar(path).task == KeypointModel.TASK:
-        return _ReadInImage(load_as(KeypointModel, path, threads=threads))
+        return open_keypoints(path, threads)
     return _ReadInSpace(load_as(HandModel, path, threads=threads))
+
+
+def open_keypoints(path: Path, threads: int = 0) -> Reader:
+    """A reader of joints in the image alone, whose confidence is a probability; as `open_reader`."""
+    return _ReadInImage(load_as(KeypointModel, path, threads=threads))
 
 
 def open_finder(path: Path, threads: int = 0) -> DetectorModel:

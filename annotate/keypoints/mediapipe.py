@@ -63,8 +63,8 @@ def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
 class HandsInImages:
     """Finds hands in one image after the other, as `hoi_core.live` asks for them; a context manager."""
 
-    def __init__(self, hands: int = 2) -> None:
-        self._config = Config(hands=hands)
+    def __init__(self, hands: int = 2, model: str = "") -> None:
+        self._config = Config(model=model, hands=hands)
         self._open = ExitStack()
         self._asked = 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hoi_core import crop as crops
 from hoi_core import runtime, shipped
 from hoi_core.conventions import Side
 from hoi_core.crop import Box
+from hoi_core.detect import DetectorModel
 from hoi_core.errors import AssetError
 from hoi_core.keypoint_model import KeypointModel
 from hoi_core.sequence import Capture, View
@@ -37,6 +39,9 @@ class Config:
     """Which hand the recording shows; a network of the other side sees it mirrored."""
     least_confidence: float = 0.3
     """Mean confidence of the joints below which the hand was not found, and is looked for elsewhere."""
+    detector: str = ""
+    """What finds a hand that is not followed yet: `shipped`, or the file of an exported detector; empty for none. Where
+    it finds none, and without it, the hand is looked for where something moved and in the whole image."""
 
 
 def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
@@ -47,10 +52,21 @@ def provide(config: Config, folder: Path, capture: Capture) -> Keypoints | None:
     """
     model = config.model or os.environ.get(MODEL, "")
     network = load(shipped.path(shipped.KEYPOINTS) if model == SHIPPED else Path(model))
-    by_view = {name: _detect(network, view, capture, config) for name, view in capture.views.items()}
+    detector = _detector(config.detector)
+    by_view = {
+        name: _detect(_Search(network, detector, view, capture), view, capture, config)
+        for name, view in capture.views.items()
+    }
     if not any(np.isfinite(points).any() for points in by_view.values()):
         return None
     return Keypoints({config.side: HandKeypoints(by_view)}, "detected")
+
+
+def _detector(name: str) -> DetectorModel | None:
+    if not name:
+        return None
+    path = shipped.path(shipped.HAND_DETECTOR) if name == SHIPPED else Path(name)
+    return runtime.load_as(DetectorModel, path, threads=1)
 
 
 def load(path: Path) -> Network:
@@ -89,41 +105,53 @@ class _OwnNetwork:
         return np.concatenate([found.joints_px, found.confidence[:, None]], axis=-1)
 
 
-def _detect(network: Network, view: View, capture: Capture, config: Config) -> F64:
+class _Search:
+    """Looks for the hand of one view."""
+
+    def __init__(self, network: Network, detector: DetectorModel | None, view: View, capture: Capture) -> None:
+        self._network, self._detector = network, detector
+        self._view, self._moving = view, MovingThings(view, capture)
+
+    def read(self, rgb: U8, box: Box, config: Config) -> F64 | None:
+        """The joints `(21, 3)` in a box; None where they are not believed."""
+        points = self._network.find(rgb, self._view.camera, box, config.side)
+        known = np.isfinite(points).all(-1)
+        if known.sum() < _FEWEST or points[known, 2].mean() < config.least_confidence:
+            return None
+        return points
+
+    def anywhere(self, rgb: U8, moment: int, config: Config) -> F64 | None:
+        """Look where the detector says, else where something moved, else in the whole image; then again closely."""
+        for box in self._places(rgb, moment):
+            rough = self.read(rgb, box, config)
+            if rough is not None:
+                close = self.read(rgb, crops.box_of(rough[:, :2]), config)
+                return rough if close is None else close
+        return None
+
+    def _places(self, rgb: U8, moment: int) -> Iterator[Box]:
+        """Boxes in which the hand may be, the likeliest first; found one by one, as each costs time."""
+        if self._detector is not None:
+            yield from [found.box for found in self._detector.detect(rgb)]
+        moving = self._moving.box(moment)
+        if moving is not None:
+            yield moving
+        yield (-0.5, -0.5, self._view.camera.width - 0.5, self._view.camera.height - 0.5)
+
+
+def _detect(search: _Search, view: View, capture: Capture, config: Config) -> F64:
     """(M, 21, 3) px and confidence in one view; NaN where the hand was not found."""
     frames = capture.sync.index[f"{view.name}/color"]
     out = np.full((len(frames), 21, 3), np.nan)
-    camera = view.camera
-    moving = MovingThings(view, capture)
     last: Box | None = None
     for m, frame in enumerate(frames):
         if frame < 0:
             continue
         rgb = np.asarray(view.color[int(frame)], dtype=np.uint8)
-        points = None if last is None else _believed(network.find(rgb, camera, last, config.side), config)
+        points = None if last is None else search.read(rgb, last, config)
         if points is None:
-            points = _anywhere(network, rgb, moving.box(m), (camera, config))
+            points = search.anywhere(rgb, m, config)
         last = None if points is None else crops.box_of(points[:, :2])
         if points is not None:
             out[m] = points
     return out
-
-
-def _anywhere(network: Network, rgb: U8, moving: Box | None, how: tuple[Camera, Config]) -> F64 | None:
-    """Look where something moved, then in the whole image; look again closely at what was found."""
-    camera, config = how
-    whole = (-0.5, -0.5, camera.width - 0.5, camera.height - 0.5)
-    for box in (moving, whole):
-        rough = None if box is None else _believed(network.find(rgb, camera, box, config.side), config)
-        if rough is not None:
-            close = _believed(network.find(rgb, camera, crops.box_of(rough[:, :2]), config.side), config)
-            return rough if close is None else close
-    return None
-
-
-def _believed(points: F64, config: Config) -> F64 | None:
-    """The points, if the network is confident of them."""
-    known = np.isfinite(points).all(-1)
-    if known.sum() < _FEWEST or points[known, 2].mean() < config.least_confidence:
-        return None
-    return points

@@ -5,14 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gui.feed import Picture, Wanted
 from gui.health import rate_level
 from gui.image_view import CAPTION_PX, ImageView
+from gui.panels.verdict import level_of
 from gui.pictures import MODE_NAMES, source, title
 from gui.qt import Qt, QtCore, QtGui, QtWidgets, Signal
 from gui.theme import Theme
 from hoi_core.types import StreamInfo
+
+if TYPE_CHECKING:
+    from capture.hand_watch import Sight
 
 _DEFAULT_VIEWS = ("left", "right")
 _DEFAULT_SENSOR = "edge128"
@@ -146,6 +151,14 @@ class LiveViews(QtWidgets.QWidget):
         self._fps = fps
         for n in range(len(self.places)):
             self._caption(n)
+
+    def show_hands(self, seen: Mapping[str, Sight]) -> None:
+        """Mark in the large pictures whether a network sees a hand in them."""
+        for n, view in enumerate(self.large):
+            found = seen.get(self.places[n].view)
+            view.set_mark(level_of(found.level) if found else "idle", found.mark if found else "")
+            if (tip := found.text if found else "") != view.toolTip():
+                view.setToolTip(tip)
 
     def _place(self) -> None:
         """Assign views and modes to the pictures."""

@@ -18,6 +18,7 @@ from annotate.keypoints._search import MovingThings, largest
 from hoi_core import camera as cameras
 from hoi_core import plugins
 from hoi_core.conventions import JOINT_ORDERS
+from hoi_core.detect import Detection as Found
 from hoi_core.errors import AssetError
 from hoi_core.sequence import (
     Binding,
@@ -268,6 +269,51 @@ def test_what_moves_is_nearer_than_it_mostly_is() -> None:
     assert largest(np.zeros((8, 8), bool)) is None
 
 
+class Marked:
+    """A network that reads a hand surely where the image has a bright square, and a detector that finds them."""
+
+    def __init__(self) -> None:
+        self.boxes: list = []
+        self.looks = 0
+
+    def find(self, rgb, camera, box, side):
+        self.boxes.append(box)
+        x0, y0, x1, y1 = (max(round(v), 0) for v in box)
+        rows, columns = np.nonzero(rgb[y0 : y1 + 1, x0 : x1 + 1, 0])
+        if not len(rows):
+            return np.full((21, 3), [x0, y0, 0.1])
+        corners = np.array([[columns.min() + x0, rows.min() + y0], [columns.max() + x0, rows.max() + y0]])
+        points = corners[0] + np.linspace(0.0, 1.0, 21)[:, None] * (corners[1] - corners[0])
+        return np.concatenate([points, np.full((21, 1), 0.9)], -1)
+
+    def detect(self, rgb):
+        self.looks += 1
+        rows, columns = np.nonzero(rgb[..., 0])
+        box = (columns.min() - 5.0, rows.min() - 5.0, columns.max() + 5.0, rows.max() + 5.0)
+        # The surest is a false one.
+        return [Found("left", (5.0, 5.0, 25.0, 25.0), 0.9), Found("right", box, 0.6)] if len(rows) else []
+
+
+def test_a_hand_is_looked_for_with_the_detector_first_and_then_followed() -> None:
+    images = np.zeros((8, 120, 160, 3), np.uint8)
+    for m in range(8):
+        x = 40 + 4 * m if m < 5 else 110
+        images[m, 60:90, x : x + 30] = 0 if m == 5 else 255
+    view = SimpleNamespace(name="left", color=images, camera=Camera(160, 120, 140.0, 140.0, 79.5, 59.5))
+    index = {"left/color": np.arange(8), "left/depth": np.full(8, -1)}
+    capture = SimpleNamespace(streams={"left/depth": None}, sync=SimpleNamespace(index=index))
+    eyes = Marked()
+    found = onnx._detect(onnx._Search(eyes, eyes, view, capture), view, capture, onnx.Config())
+    # Found in the first image, followed to the fifth, gone in the sixth, elsewhere from then on.
+    assert eyes.looks == 3
+    assert np.isnan(found[5]).all()
+    middles = found[[0, 1, 2, 3, 4, 6, 7], :, :2].mean(1)
+    np.testing.assert_allclose(middles, [[54.5 + 4 * m, 74.5] for m in range(5)] + [[124.5, 74.5]] * 2, atol=2.1)
+    # In the first image: the false one, the hand, the hand closely; the whole image only where nothing was found.
+    assert eyes.boxes[0] == (5.0, 5.0, 25.0, 25.0)
+    assert sum(box[2] - box[0] > 150 for box in eyes.boxes) == 1
+
+
 def landmarks(points: np.ndarray, side: str, score: float, presence: float | None = None) -> tuple[list, list]:
     """What a hand landmarker says of one hand, as its own objects would."""
     marks = [SimpleNamespace(x=x, y=y, z=0.0, visibility=None, presence=presence) for x, y in points]
@@ -419,7 +465,8 @@ def test_a_real_recording_gets_what_is_stored_or_asks_for_a_model(recording: Pat
     monkeypatch.delenv("HOI_KEYPOINTS", raising=False)
     with open_capture(recording) as capture, pytest.raises(AssetError, match="rendered hands only") as refused:
         auto.provide(auto.Config(), recording, capture)
-    assert "--keypoint-model" in refused.value.hint
+    for what in ("--keypoint-model", "hand_landmarker.task", "HOI_KEYPOINTS"):
+        assert what in refused.value.hint
     points = write_clicks(recording, {}, "clicked")
     with open_capture(recording) as capture:
         found = auto.provide(auto.Config(), recording, capture)
@@ -444,8 +491,8 @@ def test_a_simulated_recording_gets_the_shipped_network_else_what_is_stored(reco
     (recording / "truth.h5").touch()
     points = write_clicks(recording, {}, "clicked")
     asked = []
-    monkeypatch.setattr(onnx, "provide", lambda config, *args: asked.append(config.model))
+    monkeypatch.setattr(onnx, "provide", lambda config, *args: asked.append((config.model, config.detector)))
     with open_capture(recording) as capture:
         found = auto.provide(auto.Config(), recording, capture)
-    assert asked == [onnx.SHIPPED]
+    assert asked == [(onnx.SHIPPED, onnx.SHIPPED)]
     np.testing.assert_array_equal(found.hands["right"].by_view["left"], points)

@@ -58,7 +58,7 @@ class FakeCapture:
         self.calls, self.request, self.error, self.figures = [], None, None, FakeHealth()
         self.taken = {"seq_001"}
         self.device_states = {"left": "ok", "right": "ok", "edge128": "ok"}
-        self.judged = Verdict()
+        self.judged, self.sights = Verdict(), {}
         self.counter = 0
 
     def start(self):
@@ -110,6 +110,9 @@ class FakeCapture:
 
     def verdict(self):
         return self.judged
+
+    def hands(self):
+        return self.sights
 
 
 class FakeLab:

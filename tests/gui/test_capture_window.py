@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from capture.annotatable import Reading, Verdict
+from capture.hand_watch import Sight, sight
 from gui import capture_window, theme
 from gui.lab import Take
 from gui.qt import Qt, QtWidgets
@@ -427,3 +428,17 @@ def test_a_rig_of_one_camera_shows_four_of_its_faces(window, capture_session):
     assert [view.title for view in views.views[:4]] == ["Left colour", "Left depth", "Left gray", "Left edges"]
     views.set_place(3, "depth", "left")
     assert views.views[3].title == "Left depth"
+
+
+def test_the_large_pictures_say_whether_a_network_sees_a_hand(qtbot, window, capture_session):
+    large = window.record_page.views.large
+    assert [view.mark for view in large] == [None, None]
+    nobody = Sight("unknown", float("nan"), "hand not looked for", "Name a network.")
+    capture_session.sights = {"left": sight(0.82), "right": nobody}
+    qtbot.waitUntil(lambda: large[0].mark is not None)
+    assert [view.mark for view in large] == [("good", "hand 82 %"), ("idle", "hand not looked for")]
+    assert large[1].toolTip() == "Name a network."
+    before = large[0].grab().toImage()
+    capture_session.sights = {"left": sight(0.1)}
+    qtbot.waitUntil(lambda: large[0].mark == ("warn", "no hand"))
+    assert large[0].grab().toImage() != before
