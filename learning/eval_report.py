@@ -18,9 +18,9 @@ from hoi_core.network_input import network_input
 from hoi_core.types import U8
 from hoi_core.whole_file import write_whole
 from learning.breakdown import Row, breakdown, columns, elevation_deg, hidden_share
-from learning.data import framed, shown
 from learning.evaluate import Evaluation
 from learning.hand_errors import per_sample
+from learning.items import framed, shown
 from learning.overlays import enlarged, picture_of
 
 _WORST, _MIDDLE = 12, 4

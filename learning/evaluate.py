@@ -16,8 +16,9 @@ from hoi_core import bootstrap, plugins, runtime
 from hoi_core.errors import ConfigError
 from hoi_core.types import F64, Batch, Bool
 from learning import runs
-from learning.data import DataConfig, HandDataset, loader
+from learning.data import HandDataset, loader
 from learning.hand_errors import Errors, figures
+from learning.items import DataConfig
 from learning.order import InOrder
 from learning.tasks import task_of
 

@@ -21,8 +21,8 @@ from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import ExportError, StorageError
 from hoi_core.types import Batch
 from learning import lineage, quantize, runs
-from learning.data import DataConfig
 from learning.int8_proof import Proof, prove
+from learning.items import DataConfig
 from learning.layers.sparse import fold_batch_norms
 from learning.onnx_file import tidy
 from learning.qdq import integer_network

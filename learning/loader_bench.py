@@ -19,7 +19,8 @@ from hoi_core.errors import ConfigError
 from hoi_core.types import U8
 from learning import augment as changes
 from learning.augment import Augment
-from learning.data import DataConfig, HandDataset, around_hand, collate, covered_by, framed, loader
+from learning.data import HandDataset, collate, loader
+from learning.items import DataConfig, around_hand, covered_by, framed
 from learning.order import StepSampler
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from hoi_core.network_input import network_input
 from hoi_core.plugins import unknown_name
 from hoi_core.types import F32, F64, I64, U8, Bool
 from learning.augment import Augment, occlude, random_blur, random_colours
-from learning.data import DataConfig
+from learning.items import DataConfig
 
 NAME = "scenes"
 _SPLITS = {"train": (0, 6_000), "test": (1, 500)}

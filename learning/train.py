@@ -22,7 +22,8 @@ from learning import lineage, quantize, rehearsal, remedies, runs
 from learning import validation as validations
 from learning.average import AveragedWeights
 from learning.config import TrainConfig
-from learning.data import DataConfig, loader
+from learning.data import loader
+from learning.items import DataConfig
 from learning.loop import Run, fit
 from learning.order import PairSampler, Sampler, StepSampler, need_pairs
 from learning.stopping import Best

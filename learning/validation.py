@@ -22,7 +22,8 @@ from hoi_core.types import F64, U8, Batch
 from learning import processes, quantize
 from learning.average import AveragedWeights
 from learning.config import TrainConfig
-from learning.data import DataConfig, loader, to_device
+from learning.data import loader, to_device
+from learning.items import DataConfig
 from learning.overlays import overlay, picture_of
 from learning.tasks import Loss
 

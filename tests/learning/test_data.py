@@ -11,7 +11,8 @@ from hoi_core import camera as cameras
 from hoi_core import metrics
 from hoi_core.errors import ConfigError, DatasetError
 from learning.augment import Augment, random_colours
-from learning.data import DataConfig, HandDataset, around_hand, loader, make_item
+from learning.data import HandDataset, loader
+from learning.items import DataConfig, around_hand, make_item
 from learning.losses import project
 from learning.order import InOrder, StepSampler
 

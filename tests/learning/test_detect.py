@@ -11,7 +11,7 @@ from hoi_core.detect import STRIDE, boxes_of_cells, decoded
 from hoi_core.errors import ConfigError
 from hoi_core.types import Camera
 from learning.augment import Augment
-from learning.data import DataConfig
+from learning.items import DataConfig
 from learning.scenes import SceneDataset, scene_item
 from learning.tasks import detect
 

@@ -14,8 +14,9 @@ from hoi_core.errors import AssetError
 from hoi_core.keypoint_model import KeypointModel
 from hoi_core.types import Batch
 from learning.config import TrainConfig
-from learning.data import DataConfig, HandDataset
+from learning.data import HandDataset
 from learning.export import export
+from learning.items import DataConfig
 from learning.models import keypoints2d
 from learning.tasks import keypoints
 from learning.train import train

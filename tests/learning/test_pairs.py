@@ -12,7 +12,8 @@ from hoi_core.errors import ConfigError
 from learning import losses, tasks
 from learning.augment import Augment
 from learning.config import TrainConfig
-from learning.data import DataConfig, HandDataset, loader
+from learning.data import HandDataset, loader
+from learning.items import DataConfig
 from learning.models import splite
 from learning.order import PairSampler, StepSampler, need_pairs
 from learning.output import HandOutput

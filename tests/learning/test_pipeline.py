@@ -197,7 +197,8 @@ def test_runtime_predicts_in_the_frame_of_the_whole_image(made):
         box = crops.box_of(cameras.project(sample.camera, sample.joints_m))
         hand = model.predict(sample.image, sample.camera, box, side=sample.side)
         np.testing.assert_allclose(cameras.project(sample.camera, hand.joints_m), hand.joints_px)
-        from learning.data import DataConfig, collate, make_item
+        from learning.data import collate
+        from learning.items import DataConfig, make_item
 
         image = collate([make_item(sample, DataConfig())]).image
         with torch.no_grad():
@@ -427,7 +428,8 @@ class HandItem:
 
     @staticmethod
     def first(root):
-        from learning.data import DataConfig, collate, make_item
+        from learning.data import collate
+        from learning.items import DataConfig, make_item
 
         return collate([make_item(ours.read(root, ours.index(root, "all")[0]), DataConfig())]).image.numpy()
 

@@ -10,7 +10,8 @@ from dataset_tools.readers import _tiny_ours
 from hoi_core import metrics
 from learning import models
 from learning.config import LossWeights, TrainConfig
-from learning.data import DataConfig, HandDataset, collate
+from learning.data import HandDataset, collate
+from learning.items import DataConfig
 from learning.models import splite
 from learning.models._splite_network import GridSample, SoftArgmax
 from learning.output import interpret
