@@ -87,3 +87,15 @@ def of_scripts() -> frozenset[str]:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf8")):
         assert "://" in target or (page.parent / target).exists(), target
+
+
+def test_modules_in_the_architecture_are_there() -> None:
+    package = ""
+    for line in (ROOT / "docs" / "architecture.md").read_text(encoding="utf8").splitlines():
+        if title := re.match(r"\| modules of `(\w+)/` \|", line):
+            package = title.group(1)
+        elif not line.startswith("|"):
+            package = ""
+        for name in re.findall(r"`([\w/]+)`", line.split("|")[1]) if package and not title else ():
+            found = ROOT / package / name
+            assert found.is_dir() or found.with_suffix(".py").exists(), f"{package}: {name}"
