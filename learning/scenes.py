@@ -149,7 +149,7 @@ class SceneDataset(Dataset[SceneItem]):
     @staticmethod
     def licences(datasets: str) -> dict[str, str]:
         """As of `HandDataset`."""
-        return {datasets: "drawn by hoi-toolkit, which claims no rights in them"}
+        return {datasets: "your own; drawn with your MANO files they fall under MANO's licence"}
 
     def __len__(self) -> int:
         return self._count

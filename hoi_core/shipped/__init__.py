@@ -17,5 +17,6 @@ def path(name: str) -> Path:
     """
     found = Path(__file__).parent / f"{name}.onnx"
     if not found.is_file():
-        raise AssetError(f"no model named {name} comes with this installation.", "Name the file of one.")
+        there = ", ".join(sorted(file.stem for file in found.parent.glob("*.onnx"))) or "none"
+        raise AssetError(f"no model named {name} comes with this installation.", f"These do: {there}. Or name a file.")
     return found

@@ -4,7 +4,8 @@ Training, export and evaluation know no model: the file of a model names its tas
 it is shown.
 
 A task offers `EXPORTED` (the class of `hoi_core` that runs its files and names its outputs), `IN_SPACE` (whether it
-needs joints in space), `DATA` (the dataset that it learns from: `HandDataset` or one with its methods), `losses`, and
+needs joints in space), `DATA` (the dataset that it learns from: `HandDataset`, or one that is made alike and has its
+`sizes`, `weights`, `licences`, `stack` and `as_batch`), `losses`, and
 `differences` between two networks with the largest that are no defect. Where its losses compare the two views of a
 pair, it says `PAIRS = True`. Where its networks say something of one hand in a crop, also what evaluation asks for:
 `errors` of each sample, by name of the figure that is their mean, the one that hands are `RANKED_BY`, and `pixels`,

@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from hoi_core.errors import ExportError
 from hoi_core.onnx_session import onnx_session
-from learning import quantize
+from learning import export, int8_proof, quantize
 from learning.export import write_onnx
 from learning.int8_proof import prove
 from learning.layers.bottleneck import InvertedResidual
@@ -222,6 +223,16 @@ def test_layers_in_float_are_found(tmp_path):
     proof = prove(written(integer_network(prepared), tmp_path, ("a",)))
     assert proof.in_float == ("layer",)
     assert proof.integer_share == pytest.approx(8 * 8 * 12 / (8 * 8 * 12 + 6 * 6 * 2 * 36))
+
+
+def test_a_layer_in_float_is_refused_unless_the_model_names_it_or_its_parent():
+    model = nn.Identity()
+    model.meta = {"float_layers": ["head"]}
+    names = ("head", "head:2", "head.conv", "header", "stem.head")
+    proof = int8_proof.Proof(tuple(int8_proof.Layer(name, "Conv", 1) for name in names))
+    with pytest.raises(ExportError, match=r"2 of 5 layers in float: header, stem\.head"):
+        export._demand_integers(proof, model)
+    export._demand_integers(int8_proof.Proof(proof.layers[:3]), model)
 
 
 def test_sums_that_only_floats_read_are_not_rounded(everything):
