@@ -28,13 +28,15 @@ def left(image: np.ndarray, out: np.ndarray) -> None:
 def undo_left(packed: np.ndarray, out: np.ndarray) -> None:
     """Inverse of `left`. `(H, W) unsigned`."""
     height, width = packed.shape
-    mask = (np.int64(1) << (8 * packed.itemsize)) - 1
+    zero = packed[0, 0] - packed[0, 0]
     for y in range(height):
-        value = np.int64(0)
+        row, total = out[y], zero
+        # Two loops: the first runs many pixels at a time, and the second has nothing to do but to add.
         for x in range(width):
-            folded = np.int64(packed[y, x])
-            value = (value + ((folded >> 1) ^ -(folded & 1))) & mask
-            out[y, x] = value
+            row[x] = (packed[y, x] >> 1) ^ -(packed[y, x] & 1)
+        for x in range(width):
+            total += row[x]
+            row[x] = total
 
 
 @njit(cache=True, nogil=True)

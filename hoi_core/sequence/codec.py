@@ -101,15 +101,21 @@ class Packer:
         return self._out
 
 
-def undo(prediction: Prediction, packed: Image) -> Image:
-    """The image again, bit by bit. `(H, W)` or `(H, W, 3)`."""
+def undo(prediction: Prediction, packed: Image, out: Image | None = None) -> Image:
+    """The image again, bit by bit. `(H, W)` or `(H, W, 3)`.
+
+    Args:
+        prediction: as `named` has it.
+        packed: what was stored.
+        out: takes the image where a prediction was applied; None for a new array.
+    """
     if prediction == "none":
         return packed
     if prediction == "left_delta":
         return undo_left_delta(packed)
     from hoi_core.sequence import _prediction
 
-    out = np.empty_like(packed)
+    out = np.empty_like(packed) if out is None else out
     if prediction == "left":
         _prediction.undo_left(packed, out)
     else:

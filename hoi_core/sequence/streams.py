@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -18,11 +19,14 @@ from hoi_core.camera import inverse_rigid
 from hoi_core.errors import SequenceError
 from hoi_core.sequence._files import damage, read_json, read_stream_info, readable_rows
 from hoi_core.sequence._segment import FIELDS
-from hoi_core.sequence.codec import named, undo
+from hoi_core.sequence.codec import Image, named, undo
 from hoi_core.types import F32, F64, I64, Camera, ClockDomain, Frame, StreamInfo
 
 if TYPE_CHECKING:
     from hoi_core.sequence.align import Aligner
+
+_AT_ONCE = 16
+"""Images that are kept get memory for so many at a time."""
 
 
 class _Part:
@@ -35,11 +39,21 @@ class _Part:
         # A killed recorder leaves images whose numbers were not written yet: count whole frames only.
         self.count = min(readable_rows(group[name]) for name in ("frames", *FIELDS))
         self.fields = {field: group[field][: self.count] for field in FIELDS}
+        self._own = local()
 
-    def read(self, i: int) -> NDArray[np.unsignedinteger]:
+    def read(self, i: int, out: Image) -> Image:
+        """Image `i`, in `out` or in an array of its own."""
+        packed = self._packed() if self.prediction in ("left", "green_left") else out
         with damage(self.path, "Check the recording with `hoi-data check`."):
-            packed = self.frames[i]
-        return undo(self.prediction, packed)
+            self.frames.read_direct(packed, np.s_[i])
+        return undo(self.prediction, packed, out)
+
+    def _packed(self) -> Image:
+        """For what was stored of an image: memory that the thread uses again, as new memory costs much more."""
+        found: Image | None = getattr(self._own, "packed", None)
+        if found is None:
+            found = self._own.packed = np.empty(self.frames.shape[1:], self.frames.dtype)
+        return found
 
 
 class ImageStream:
@@ -54,13 +68,14 @@ class ImageStream:
         self._first = [0, *np.cumsum([part.count for part in self._parts]).tolist()]
         self._fields = {field: np.concatenate([part.fields[field] for part in self._parts]) for field in FIELDS}
         self._domains: list[ClockDomain] = list(groups[0]["clock_domain"].attrs["names"])
-        self._kept: dict[int, NDArray[np.unsignedinteger]] = {}
+        self._kept: dict[int, Image] = {}
         self._room = 0
+        self._free: list[Image] = []
 
     def __len__(self) -> int:
         return self._first[-1]
 
-    def __getitem__(self, i: int) -> NDArray[np.unsignedinteger]:
+    def __getitem__(self, i: int) -> Image:
         n = len(self)
         if not -n <= i < n:
             raise IndexError(f"stream {self.name} has {n} frames, asked for {i}")
@@ -68,10 +83,23 @@ class ImageStream:
         if i in self._kept:
             return self._kept[i]
         k = bisect_right(self._first, i) - 1
-        image = self._parts[k].read(i - self._first[k])
-        if self.room:
+        keep = self.room
+        image = self._parts[k].read(i - self._first[k], self._place() if keep else self._empty())
+        if keep:
             self._kept[i] = image
         return image
+
+    def _empty(self, *several: int) -> Image:
+        return np.empty((*several, *self.info.shape), self.info.dtype)
+
+    def _place(self) -> Image:
+        """Memory for an image that is kept. Many are asked for at once: the system gives large pieces for far less."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            first, *rest = self._empty(_AT_ONCE)
+            self._free.extend(rest)
+            return first
 
     @contextmanager
     def keeping(self, most_bytes: int) -> Iterator[None]:
@@ -85,7 +113,7 @@ class ImageStream:
         try:
             yield
         finally:
-            self._kept, self._room = {}, 0
+            self._kept, self._room, self._free = {}, 0, []
 
     @property
     def room(self) -> bool:
@@ -97,7 +125,7 @@ class ImageStream:
         """Number of frames in each of the recording's files."""
         return [part.count for part in self._parts]
 
-    def __iter__(self) -> Iterator[NDArray[np.unsignedinteger]]:
+    def __iter__(self) -> Iterator[Image]:
         return (self[i] for i in range(len(self)))
 
     @property
