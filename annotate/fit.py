@@ -104,8 +104,9 @@ def fit(
         log.debug("fit %d: cost %.1f -> %.1f, damping %.0e", i, before, cost, damping)
         if on_step is not None:
             on_step(i + 1, len(stages))
-        little = tolerance if i + 1 < len(stages) else max(tolerance, _ALIKE)
-        if i and stage == stages[-1] == stages[i - 1] and before - cost < little * before:
+        last = i + 1 == len(stages)
+        little = max(tolerance, _ALIKE) if last else tolerance
+        if i and stage == stages[-1] and (last or stage == stages[i - 1]) and before - cost < little * before:
             # A step that gained next to nothing: the equations before it are those after it.
             break
     else:

@@ -22,7 +22,7 @@ from annotate.masks import with_silhouettes
 from annotate.noise import calibrate_depth, calibrate_motion
 from annotate.objects.solid import Solid
 from annotate.participant import with_shape
-from annotate.stage import SEQUENCE
+from annotate.stage import AGAIN, SEQUENCE
 from annotate.state import FitState
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import Capture
@@ -223,7 +223,7 @@ def fit_again(fitted: HandFit, hands: Sequence[HandState], solids: Mapping[str, 
         evidence,
         fitted.result.state,
         terms,
-        _AGAIN,
+        AGAIN,
         tolerance=_CLOSELY,
         on_step=lambda i, n: tell(i / n, "fitting again"),
     )

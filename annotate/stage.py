@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,8 @@ class Stage:
     """Residuals beyond this many sigmas lose their pull (Geman-McClure)."""
     gate_m: float
     """Depth points farther than this from the hand are not its own, m; 0 leaves depth out."""
+    every: int = 1
+    """Of so many depth points one is used, of so much more weight."""
 
 
 LOOSE = tuple(Stage(200.0, 0.0) for _ in range(8))
@@ -29,6 +31,9 @@ SEQUENCE = (
 
 Keypoints alone place the hand within a few millimetres; a wider gate lets the object drag a finger away for good.
 """
+
+AGAIN = (*(replace(SEQUENCE[-1], every=3) for _ in range(2)), SEQUENCE[-1])
+"""For a sequence that was fitted before: a third of the depth points comes as near, and all of them settle it."""
 
 WIDE = (
     Stage(10.0, 0.05),

@@ -60,7 +60,8 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
         return None
     hands = state.hands
     views = []
-    for v, cloud in evidence.clouds.items():
+    for v, whole in evidence.clouds.items():
+        cloud = whole.every(stage.every)
         # At its own time the hand is elsewhere: a point is matched where the hand was when it was measured.
         then_m = vertices_at(hands, evidence.t_s, cloud.lag_s)
         vertex = match(cloud, state, stage.gate_m, then_m)
@@ -72,7 +73,7 @@ def prepare(config: Config, evidence: Evidence, state: FitState, stage: Stage) -
         points = Points(v, cloud.eye_m, moment, point, velocity, cloud.lag_s[moment])
         views.append(_Seen(points, normals, target_m, rays, np.einsum("kc,kc->k", normals, rays)))
     scale = max(stage.robust_scale * config.largest_sigmas / _LAST_SCALE, config.largest_sigmas)
-    return _Prepared(config.weight, config.sigma_m, scale, tuple(views))
+    return _Prepared(stage.every * config.weight, config.sigma_m, scale, tuple(views))
 
 
 def _on_the_arm(state: FitState, cloud: Cloud, vertex: NDArray[np.int32], vertices_m: F64) -> NDArray[np.bool_]:
