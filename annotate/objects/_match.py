@@ -151,7 +151,7 @@ def hand_distance(points: F64, vertices: F64, normals: F64, gate: float) -> F64:
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _nearest_column(table: F32, point: F64, squares: F32) -> int:
-    """The column of `table (3, N)` nearest to a point; -1 of none. Loops without branches run many columns at a time."""
+    """The column of `table (3, N)` nearest to a point; -1 of none. Without branches, loops run many columns at once."""
     x, y, z = np.float32(point[0]), np.float32(point[1]), np.float32(point[2])
     best = np.float32(1e30)
     for i in range(table.shape[1]):
