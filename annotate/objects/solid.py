@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from annotate.objects._frames import to_object, turn_to_world
 from annotate.objects.mesh import SolidMesh
 from hoi_core import camera as cameras
 from hoi_core.types import F64, I64
@@ -52,6 +53,8 @@ class Solid:
         Returns:
             `(K,)` m and `(K, 3)` unit vectors in the world.
         """
-        T = self.T_world_obj[moment]
-        distance, outward = self.mesh.grid.at(np.einsum("kji,kj->ki", T[:, :3, :3], points_m - T[:, :3, 3]))
-        return distance, np.einsum("kij,kj->ki", T[:, :3, :3], outward)
+        local_m = np.empty((len(moment), 3))
+        to_object(self.T_world_obj, moment, points_m, local_m)
+        distance, outward = self.mesh.grid.at(local_m)
+        turn_to_world(self.T_world_obj, moment, outward)
+        return distance, outward

@@ -26,7 +26,7 @@ def test_images_are_decoded_before_somebody_asks_and_forgotten_afterwards(folder
         for stream in streams:
             for part in stream._parts:
                 read = part.read
-                part.read = lambda i, read=read: decoded.append(i) or read(i)
+                part.read = lambda i, out, read=read: decoded.append(i) or read(i, out)
         with depth_kept(capture):
             until = time.monotonic() + 60.0
             while len(decoded) < len(streams) * MOMENTS and time.monotonic() < until:
