@@ -1,6 +1,7 @@
 """Analytic derivatives of every term against finite differences, and the contract of the folder."""
 
 from dataclasses import fields, is_dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -172,6 +173,25 @@ def test_the_arm_behind_the_wrist_does_not_pull(scene) -> None:
     stage = Stage(4.0, 0.01)
     assert (depth.match(arm, made.truth, stage.gate_m) >= 0).any()
     assert not sum(len(part.distance_m) for part in depth.distances(depth.Config(), evidence, made.truth, stage))
+
+
+def test_a_thinner_stage_counts_every_third_point_of_a_cloud_three_times(scene) -> None:
+    made = scene(0, 5)
+    view, cloud = next(iter(made.evidence.clouds.items()))
+    rows = [k for k in range(len(cloud.points_m)) if k % 3 == 0]
+    sizes = [sum(first <= k < last for k in rows) for first, last in pairwise(cloud.start)]
+    third = replace(
+        cloud,
+        start=np.concatenate([[0], np.cumsum(sizes)]),
+        points_m=cloud.points_m[rows],
+        normals=cloud.normals[rows],
+    )
+
+    def cost(points, stage: Stage) -> float:
+        evidence = replace(made.evidence, clouds={view: points})
+        return depth.accumulate(depth.prepare(depth.Config(), evidence, made.truth, stage), made.truth, None)
+
+    assert cost(cloud, replace(LOOSE, every=3)) == pytest.approx(3.0 * cost(third, LOOSE), rel=1e-12)
 
 
 def test_accelerations_of_rotations_are_those_of_their_logarithms() -> None:
