@@ -64,6 +64,8 @@ class Config(Common):
     """Joint order, axes and figures of --predictions and --truth."""
     proper_rotation: bool = False
     """Align without mirroring. The official FreiHAND evaluator lets the alignment mirror, and so do we by default."""
+    engine: Literal["masked", "minkowski"] = "masked"
+    """What computes the sparse encoder of a run; `minkowski` where MinkowskiEngine is installed."""
     workers: int = 0
     """Loading processes."""
 
@@ -90,7 +92,7 @@ def job(settings: Config) -> None:
 def _measure_model(settings: Config, path: Path) -> None:
     from learning import eval_report, evaluate
 
-    model = evaluate.open_model(path)
+    model = evaluate.open_model(path, settings.engine)
     found = evaluate.evaluate(
         model,
         settings.dataset or model.dataset or "ours",

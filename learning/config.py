@@ -93,6 +93,8 @@ class TrainConfig(Generic[M]):
     """Where to train."""
     processes: int = 1
     """Processes of this machine; batch norm counts the sites of all of them."""
+    engine: Literal["masked", "minkowski"] = "masked"
+    """What computes sparse encoders: `masked`, on any device; `minkowski`, MinkowskiEngine where it is installed."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Arithmetic; `auto` is bf16-mixed for float training on a GPU that has it, else 32-true."""
     log_every: int = 10
@@ -170,6 +172,8 @@ class TrainConfig(Generic[M]):
             raise ConfigError(f"expected --epochs above 0, got {self.epochs}.", "Correct the flag.")
         if self.qat and self.from_run is None:
             raise ConfigError("--qat needs the float run to start from.", "Add --from RUN.")
+        if self.qat and self.engine != "masked":
+            raise ConfigError(f"--qat simulates the arithmetic of masked, not of {self.engine}.", "Leave --engine out.")
         if self.resume and self.out is None:
             raise ConfigError("--resume needs the run to go on with.", "Add --out RUN.")
 

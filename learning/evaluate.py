@@ -19,6 +19,8 @@ from learning import runs
 from learning.data import HandDataset, loader
 from learning.hand_errors import Errors, figures
 from learning.items import DataConfig
+from learning.layers import minkowski
+from learning.models._sparse_resnet import Engine
 from learning.order import InOrder
 from learning.tasks import task_of
 
@@ -95,14 +97,23 @@ class Evaluation:
         }
 
 
-def open_model(path: Path) -> Evaluated:
+def open_model(path: Path, engine: Engine = "masked") -> Evaluated:
     """A run's folder or an exported file.
 
+    Args:
+        path: of it.
+        engine: what computes the sparse encoder of a run.
+
     Raises:
-        HoiError: neither of both, or damaged.
+        HoiError: neither of both, damaged, or an engine that is not there or cannot compute it.
     """
     if path.is_dir():
-        return _from_run(runs.load_run(path))
+        loaded = runs.load_run(path)
+        if engine == "minkowski":
+            minkowski.use(loaded.model)
+        return _from_run(loaded)
+    if engine != "masked":
+        raise ConfigError(f"{path} is computed by ONNX Runtime, not by {engine}.", "Leave --engine out.")
     if path.suffix == ".onnx":
         return _from_file(path)
     raise ConfigError(

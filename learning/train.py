@@ -24,6 +24,7 @@ from learning.average import AveragedWeights
 from learning.config import TrainConfig
 from learning.data import loader
 from learning.items import DataConfig
+from learning.layers import minkowski
 from learning.loop import Run, fit
 from learning.order import PairSampler, Sampler, StepSampler, need_pairs
 from learning.stopping import Best
@@ -80,6 +81,8 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     validation = validations.prepare(settings, task.DATA, root, shown, fabric)
     folder = _folder(fabric, settings)
     model = _starting_model(settings)
+    if settings.engine == "minkowski":
+        minkowski.use(model)
     trainable = [p for p in model.parameters() if p.requires_grad]
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     wrapped, optimizer = fabric.setup(model, torch.optim.Adam(trainable, lr=settings.peak_lr))

@@ -11,6 +11,8 @@ from torch.nn import functional as F
 from learning.layers.sparse import SparseBlock, SparseBottleneck, SparseConv2d, on_sites, site_mask
 
 Backbone = Literal["resnet18", "resnet50"]
+Engine = Literal["masked", "minkowski"]
+"""What computes a sparse encoder: the same numbers from the same weights. What is exported is always `masked`."""
 
 _BLOCKS: dict[Backbone, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 
@@ -47,6 +49,7 @@ class SparseResNet(nn.Module):
         """
         super().__init__()
         self.sparse = sparse
+        self.engine: Engine = "masked"
         kind: type[SparseBlock | SparseBottleneck] = SparseBlock if backbone == "resnet18" else SparseBottleneck
         self.channels = tuple(kind.EXPANSION * width * 2**i for i in range(4))
         self.stem = SparseConv2d(c_in, width, 7, 2)
@@ -64,6 +67,11 @@ class SparseResNet(nn.Module):
         Args:
             image: `(B, C, S, S)`; S a multiple of 32. If sparse: non-negative, zero off the sites.
         """
+        # Batch norms are folded for export and int8, which are always computed by masks.
+        if self.engine == "minkowski" and self.stem.norm is not None:
+            from learning.layers import minkowski
+
+            return minkowski.features(self, image)
         mask = site_mask(image, 2) if self.sparse else None
         x = on_sites(F.relu(self.stem(image, mask)), mask)
         mask = _coarser(mask)
