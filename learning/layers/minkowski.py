@@ -96,12 +96,14 @@ def _convolved(layer: SparseConv2d, x: Any) -> Any:
     module = engine.MinkowskiConvolution(c_in, c_out, kernel_size=size, stride=conv.stride[0], dimension=2)
     # Its first axis of space varies fastest, and ours is y: (out, in, ky, kx) -> (kx ky, in, out).
     kernel = conv.weight.permute(3, 2, 1, 0).reshape(size * size, c_in, c_out).contiguous()
+    shape = module.kernel.shape
     del module.kernel
-    module.kernel = kernel if module.kernel_generator.kernel_volume > 1 else kernel[0]
+    module.kernel = kernel.reshape(shape)
     y = module(x)
     if layer.norm is None:
         raise ValueError("a network with folded batch norms is computed by the engine masked")
-    return _with(y, layer.norm(y.F.T[None, :, :, None])[0, :, :, 0].T)
+    rows = y.F.T.contiguous()  # of a transposed view torch 2.13 takes wrong gradients
+    return _with(y, layer.norm(rows[None, :, :, None])[0, :, :, 0].T)
 
 
 def _relu(x: Any) -> Any:

@@ -42,18 +42,19 @@ def both(backbone: str) -> tuple[SparseResNet, SparseResNet]:
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
 @pytest.mark.parametrize("share", [0.02, 0.15, 1.0])
 def test_features_gradients_and_statistics_are_those_of_the_masked_engine(backbone, share):
-    masked, other = both(backbone)
-    image = edges(share)
-    expected, found = masked.train()(image), other.train()(image)
+    # In double precision: where few sites are left, rounding decides which side of zero a value lies on.
+    masked, other = (network.double().train() for network in both(backbone))
+    image = edges(share).double()
+    expected, found = masked(image), other(image)
     for a, b in zip(expected, found, strict=True):
-        assert torch.allclose(a, b, rtol=1e-4, atol=1e-4 * float(a.abs().max()))
+        assert torch.allclose(a, b, rtol=1e-6, atol=1e-6 * float(a.abs().max()))
     weights = [torch.randn_like(x) for x in expected]
     for outputs in (expected, found):
         sum((x * w).sum() for x, w in zip(outputs, weights, strict=True)).backward()
     for (name, a), b in zip(masked.named_parameters(), other.parameters(), strict=True):
-        assert torch.allclose(a.grad, b.grad, rtol=1e-3, atol=1e-3 * float(a.grad.abs().max())), name
+        assert torch.allclose(a.grad, b.grad, rtol=1e-5, atol=1e-5 * float(a.grad.abs().max())), name
     for (name, a), b in zip(masked.named_buffers(), other.buffers(), strict=True):
-        assert torch.allclose(a, b, rtol=1e-4, atol=1e-5), name
+        assert torch.allclose(a, b, rtol=1e-6, atol=1e-9), name
 
 
 @needs_engine
@@ -69,7 +70,7 @@ def test_an_image_without_sites_has_zero_features():
 
 @needs_engine
 def test_a_dense_network_is_refused():
-    with pytest.raises(ConfigError, match="no sparse encoder"):
+    with pytest.raises(ConfigError, match="this network has none"):
         minkowski.use(splite.build(splite.Config(width=8, head_channels=16, encoder="dense")))
 
 
