@@ -52,6 +52,8 @@ class Config(Common):
     """Stop after so many images; 0 for all."""
     threads: int = 0
     """Of each model; 0 for one per core."""
+    engine: Literal["onnxruntime", "native"] = "onnxruntime"
+    """What computes the model: `native` takes a sparse fp32 encoder on its sites alone."""
     out: Path | None = None
     """Video to write (.mp4)."""
     jsonl: Path | None = None
@@ -133,7 +135,7 @@ def _follower(config: Config, source: str, stack: ExitStack, *, simulated: bool)
     from hoi_core.track import Settings
 
     finder = _finder(config, source, stack, simulated=simulated)
-    reader = open_reader(config.model, config.threads)
+    reader = open_reader(config.model, config.threads, config.engine)
     side = None if config.side == "auto" else config.side
     hands = config.hands if side is None else 1
     return Follower(finder, reader, Settings(hands=hands, least_confidence=reader.least_confidence, side=side))

@@ -13,7 +13,7 @@ from hoi_core.conventions import SIDES, Side
 from hoi_core.crop import Box
 from hoi_core.detect import Detection, DetectorModel
 from hoi_core.keypoint_model import KeypointModel
-from hoi_core.runtime import HandModel, load_as, read_sidecar
+from hoi_core.runtime import Engine, HandModel, load_as, read_sidecar
 from hoi_core.track import HandTracker, Settings, Track
 from hoi_core.types import F64, U8, Camera
 
@@ -123,24 +123,25 @@ class _ReadInImage:
         return Reading(found[:, :2], found[:, 2])
 
 
-def open_reader(path: Path, threads: int = 0) -> Reader:
+def open_reader(path: Path, threads: int = 0, engine: Engine = "onnxruntime") -> Reader:
     """A reader that runs an exported model of joints.
 
     Args:
         path: the `.onnx` file, its sidecar beside it.
         threads: of ONNX Runtime; 0 for one per core.
+        engine: as for `runtime.load`.
 
     Raises:
-        AssetError: missing, damaged, or a model of another task.
+        AssetError: missing, damaged, a model of another task, or one that the engine does not run.
     """
     if read_sidecar(path).task == KeypointModel.TASK:
-        return open_keypoints(path, threads)
-    return _ReadInSpace(load_as(HandModel, path, threads=threads))
+        return open_keypoints(path, threads, engine)
+    return _ReadInSpace(load_as(HandModel, path, threads=threads, engine=engine))
 
 
-def open_keypoints(path: Path, threads: int = 0) -> Reader:
+def open_keypoints(path: Path, threads: int = 0, engine: Engine = "onnxruntime") -> Reader:
     """A reader of joints in the image alone, whose confidence is a probability; as `open_reader`."""
-    return _ReadInImage(load_as(KeypointModel, path, threads=threads))
+    return _ReadInImage(load_as(KeypointModel, path, threads=threads, engine=engine))
 
 
 def open_finder(path: Path, threads: int = 0) -> DetectorModel:

@@ -8,11 +8,11 @@ from typing import Any
 from hoi_core.errors import AssetError
 
 
-def onnx_session(path: Path, threads: int = 0, *, profile: Path | None = None, overflows: bool = True) -> Any:
-    """Open a model file on the CPU.
+def onnx_session(model: Path | bytes, threads: int = 0, *, profile: Path | None = None, overflows: bool = True) -> Any:
+    """Open a model on the CPU.
 
     Args:
-        path: of the `.onnx` file.
+        model: path of the `.onnx` file, or what would be in one.
         threads: of ONNX Runtime; 0 for one per core.
         profile: start of the name of a file for ONNX Runtime's profile, which `end_profiling` writes; None for none.
         overflows: whether sums of two products of 8 bits may need more than 16; not with weights of 7 bits.
@@ -34,9 +34,11 @@ def onnx_session(path: Path, threads: int = 0, *, profile: Path | None = None, o
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
+    source = model if isinstance(model, bytes) else str(model)
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own classes, which share only this base
+        what = "a part of a model" if isinstance(model, bytes) else model
         raise AssetError(
-            f"{path} is not a model that ONNX Runtime reads: {str(error).splitlines()[0]}", "Export it again."
+            f"{what} is not a model that ONNX Runtime reads: {str(error).splitlines()[0]}", "Export it again."
         ) from error

@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar, get_args
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from hoi_core.errors import AssetError, ConfigError
 from hoi_core.network_input import IN_WORDS, Input, network_input, pixels_of
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, F64, U8, Camera, Prediction
+
+Engine = Literal["onnxruntime", "native"]
 
 FORMAT = "hoi-model"
 FORMAT_VERSION = "1.1"
@@ -241,29 +243,32 @@ class HandModel(ExportedModel):
 M = TypeVar("M", bound=ExportedModel)
 
 
-def load(path: Path | str, *, threads: int = 0) -> HandModel:
+def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") -> HandModel:
     """Load an exported model of joints and mesh, and its sidecar.
 
     Args:
         path: the `.onnx` file; the sidecar is the `.json` beside it.
         threads: of ONNX Runtime; 0 for one per core.
+        engine: `native` computes a sparse fp32 encoder on its sites alone.
 
     Raises:
         AssetError: a file is missing, foreign, damaged, or they do not belong together.
     """
-    return load_as(HandModel, path, threads=threads)
+    return load_as(HandModel, path, threads=threads, engine=engine)
 
 
-def load_as(kind: type[M], path: Path | str, *, threads: int = 0) -> M:
+def load_as(kind: type[M], path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") -> M:
     """Load an exported model of one task.
 
     Args:
         kind: class of the task's models.
         path: the `.onnx` file; the sidecar is the `.json` beside it.
         threads: of ONNX Runtime; 0 for one per core.
+        engine: as for `load`.
 
     Raises:
-        AssetError: a file is missing, foreign, damaged, of another task, or they do not belong together.
+        AssetError: a file is missing, foreign, damaged, of another task, or they do not belong together; or the native
+            engine is wanted and missing, or does not run such a model.
     """
     path = Path(path)
     sidecar = read_sidecar(path)
@@ -271,13 +276,22 @@ def load_as(kind: type[M], path: Path | str, *, threads: int = 0) -> M:
         raise AssetError(
             f"expected a model of the task {kind.TASK}, {path} is one of {sidecar.task}.", "Give another file."
         )
-    session = onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
+    if engine == "native":
+        session = _native_session(path, sidecar, threads)
+    else:
+        session = onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
     got = tuple(o.name for o in session.get_outputs())
     if got != kind.OUTPUTS:
         raise AssetError(
             f"expected the outputs {', '.join(kind.OUTPUTS)}, {path} has {', '.join(got)}.", "Export it again."
         )
     return kind(session, sidecar)
+
+
+def _native_session(path: Path, sidecar: Sidecar, threads: int) -> Any:
+    from hoi_core.native.session import NativeSession
+
+    return NativeSession(path, sidecar.size, threads)
 
 
 def read_sidecar(path: Path) -> Sidecar:

@@ -10,6 +10,9 @@
 namespace hoi {
 namespace {
 
+// Left as loops, the sums would live in memory instead of registers.
+#define HOI_UNROLL _Pragma("GCC unroll 32")
+
 constexpr int kPanel = kVectors * kLanes;
 
 // Reads ahead in the weights: bytes to ask for at each input channel.
@@ -23,28 +26,36 @@ HOI_TARGET void tile(const Gemm& job, const std::int32_t* from, const std::int32
   const float* in[R];
   float* out[R];
   Vec sum[R][V];
+  HOI_UNROLL
   for (int r = 0; r < R; ++r) {
     in[r] = job.in + from[r] * job.in_step;
     out[r] = job.out + to[r] * job.out_step;
+    HOI_UNROLL
     for (int v = 0; v < V; ++v) sum[r][v] = load(out[r] + v * kLanes);
   }
   const float* w = job.weights;
   for (int s = 0; s < job.segments; ++s) {
     for (int c = 0; c < job.channels; ++c) {
       Vec weight[V];
+      HOI_UNROLL
       for (int v = 0; v < V; ++v) weight[v] = load(w + v * kLanes);
       w += V * kLanes;
       __builtin_prefetch(ahead.at, 0, 2);
       __builtin_prefetch(ahead.at + ahead.step / 2, 0, 2);
       ahead.at += ahead.step;
+      HOI_UNROLL
       for (int r = 0; r < R; ++r) {
         const Vec x = broadcast(in[r] + c);
+        HOI_UNROLL
         for (int v = 0; v < V; ++v) sum[r][v] = fma(x, weight[v], sum[r][v]);
       }
     }
+    HOI_UNROLL
     for (int r = 0; r < R; ++r) in[r] += job.segment_step;
   }
+  HOI_UNROLL
   for (int r = 0; r < R; ++r) {
+    HOI_UNROLL
     for (int v = 0; v < V; ++v) store(out[r] + v * kLanes, job.relu ? positive(sum[r][v]) : sum[r][v]);
   }
 }
@@ -84,6 +95,31 @@ HOI_TARGET void gemm(const Gemm& job) {
     case 3: return gemm_of<(kVectors < 3 ? kVectors : 3)>(job);
     default: return gemm_of<kVectors>(job);
   }
+}
+
+HOI_TARGET double multiply_adds(std::int64_t rounds) {
+  constexpr int kSums = kRows * kVectors;
+  const float small = 1e-9F;
+  const Vec factor = broadcast(&small);
+  Vec sum[kSums];
+  HOI_UNROLL
+  for (int i = 0; i < kSums; ++i) {
+    const float start = static_cast<float>(i);  // equal sums would be computed once
+    sum[i] = broadcast(&start);
+  }
+  for (std::int64_t r = 0; r < rounds; ++r) {
+    HOI_UNROLL
+    for (int i = 0; i < kSums; ++i) sum[i] = fma(sum[i], factor, factor);
+  }
+  float seen[kLanes];
+  double total = 0.0;
+  HOI_UNROLL
+  for (int i = 0; i < kSums; ++i) {
+    store(seen, sum[i]);
+    total += seen[0];
+  }
+  // The sums have become tiny; the compiler does not know and must compute them.
+  return static_cast<double>(rounds) * kSums * kLanes + (total > 1.0 ? 1.0 : 0.0);
 }
 
 }  // namespace

@@ -32,6 +32,8 @@ struct Kernels {
   int panel;  // output channels that are computed together
   int lanes;  // numbers in a vector
   void (*gemm)(const Gemm&);
+  // Multiplies and adds on registers alone for so many rounds; returns how many multiply-adds that were.
+  double (*multiply_adds)(std::int64_t rounds);
 };
 
 // Kernels that this processor runs, the fastest first; the plain one, which runs anywhere, is last.

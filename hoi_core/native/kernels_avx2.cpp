@@ -26,6 +26,6 @@ HOI_INLINE Vec positive(Vec v) { return _mm256_max_ps(v, _mm256_setzero_ps()); }
 #include "gemm_tile.h"
 
 namespace hoi {
-const Kernels kAvx2 = {"avx2", kPanel, kLanes, gemm};
+const Kernels kAvx2 = {"avx2", kPanel, kLanes, gemm, multiply_adds};
 }  // namespace hoi
 #endif

@@ -28,6 +28,6 @@ HOI_INLINE Vec positive(Vec v) { return _mm512_maskz_max_ps(0xFFFF, v, _mm512_se
 #include "gemm_tile.h"
 
 namespace hoi {
-const Kernels kAvx512 = {"avx512", kPanel, kLanes, gemm};
+const Kernels kAvx512 = {"avx512", kPanel, kLanes, gemm, multiply_adds};
 }  // namespace hoi
 #endif

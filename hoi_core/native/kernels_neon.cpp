@@ -26,6 +26,6 @@ HOI_INLINE Vec positive(Vec v) { return vmaxq_f32(v, vdupq_n_f32(0.0F)); }
 #include "gemm_tile.h"
 
 namespace hoi {
-const Kernels kNeon = {"neon", kPanel, kLanes, gemm};
+const Kernels kNeon = {"neon", kPanel, kLanes, gemm, multiply_adds};
 }  // namespace hoi
 #endif

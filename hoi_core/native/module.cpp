@@ -94,6 +94,10 @@ PYBIND11_MODULE(_engine, module) {
     for (const hoi::Kernels* kernels : hoi::usable_kernels()) names.emplace_back(kernels->name);
     return names;
   });
+  module.def(
+      "multiply_adds",
+      [](const std::string& name, std::int64_t rounds) { return hoi::kernels_named(name).multiply_adds(rounds); },
+      py::arg("instruction_set"), py::arg("rounds"), py::call_guard<py::gil_scoped_release>());
   py::class_<Network>(module, "Network")
       .def(py::init<int, int, const std::string&>(), py::arg("size"), py::arg("channels"),
            py::arg("instruction_set") = "")

@@ -47,7 +47,7 @@ def unlike_fresh(network: torch.nn.Module) -> torch.nn.Module:
 
 
 @needs_engine
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(
     cells=st.integers(1, 7), channels=st.lists(st.integers(1, 70), min_size=2, max_size=2),
     c_in=st.integers(1, 4), kernels=st.tuples(*[st.sampled_from([1, 3, 5, 7])] * 2),
@@ -81,7 +81,7 @@ def test_convolutions_of_any_shape(*, cells, channels, c_in, kernels, strides, r
 
 
 @needs_engine
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     backbone=st.sampled_from(["resnet18", "resnet50"]), width=st.sampled_from([4, 7, 16, 20]),
     size=st.sampled_from([32, 64]), occupancy=st.sampled_from(OCCUPANCIES), name=st.sampled_from(SETS),

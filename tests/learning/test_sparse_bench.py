@@ -1,0 +1,50 @@
+"""The benchmark of sparse encoders: what it shows the engines, and what it says of them."""
+
+import json
+
+import numpy as np
+import pytest
+
+from hoi_cli.bench import main
+from hoi_core import native
+from hoi_core.errors import ConfigError
+from learning import edge_images
+from learning.sparse_bench import Cases
+
+needs_engine = pytest.mark.skipif(bool(native.problem()), reason=f"no native engine: {native.problem()}")
+
+
+def test_edge_maps_have_the_sparsity_and_cluster():
+    """Sites of edges touch: fewer coarse cells than of random pixels hold any."""
+    shown = {kind: edge_images.images(kind, 0.9, 64, 1, 0) for kind in ("edges", "random")}
+    shares = {kind: np.mean([edge_images.active(image) for image in found], axis=0) for kind, found in shown.items()}
+    for kind, found in shares.items():
+        assert found[0] == pytest.approx(0.1, abs=0.03), kind
+        assert (np.diff(found) >= 0).all()
+    assert (shares["edges"][1:4] < 0.8 * shares["random"][1:4]).all()
+    np.testing.assert_array_equal(edge_images.active(np.zeros((3, 32, 32), np.float32)), 0.0)
+
+
+@needs_engine
+def test_the_table_and_its_file(tmp_path, capsys):
+    flags = ["--backbones", "resnet18", "--images", "random", "--sparsities", "0.5", "1.0", "--width", "8", "--size"]
+    assert main(["sparse", *flags, "32", "--repeats", "2", "--layers", "--json", str(tmp_path / "rows.json")]) == 0
+    found = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["engine"] for row in found["timings"]] == ["torch_dense", "ort_fp32", "native_fp32"] * 2
+    assert all(row["median_ms"] > 0 for row in found["timings"])
+    assert [row["speedup"] for row in found["timings"][1::3]] == [1.0, 1.0]
+    layers = found["layers"]
+    assert len(layers) == 2 * (1 + 1 + 16 + 3)
+    # The stem's multiply-adds of half the pixels at random: nearly all cells of stride 2 are sites.
+    assert layers[0]["multiply_adds"] == layers[0]["sites"] * 49 * 3 * 8
+    assert 200 < layers[0]["sites"] <= 256
+    assert all(row["multiply_adds"] == 0 for row in layers[21:])
+    said = capsys.readouterr().out
+    assert "ort_fp32" in said
+    assert "image 16 3->8 7x7" in said
+
+
+@pytest.mark.parametrize("wrong", [{"repeats": 0}, {"size": 100}, {"sparsities": (1.5,)}, {"seed": -1}])
+def test_numbers_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        Cases(**wrong)
