@@ -14,7 +14,7 @@ from . import theme
 from .image_view import ImageView
 from .qt import Qt, QtGui, QtWidgets, application
 
-Drawing = Callable[[U8, Sequence[LiveHand], float], U8]
+Drawing = Callable[[Shot, Sequence[LiveHand], float], U8]
 """Image, hands and images a second to what is shown."""
 
 
@@ -39,7 +39,7 @@ class LiveWindow:
 
     def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
         """Show the next image."""
-        self.window.view.set_image(self._drawing(shot.rgb, hands, per_second))
+        self.window.view.set_image(self._drawing(shot, hands, per_second))
         self._app.processEvents()
 
 

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from hoi_core import draw
+from hoi_core.crop import Box
 from hoi_core.errors import ConfigError, StorageError
 from hoi_core.live import LiveHand
 from hoi_core.plain import plain
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hoi_cli.run import Config
 
 _SIDE_COLOUR = {"right": (250, 110, 90), "left": (90, 150, 250)}
+_OBJECT_COLOUR = (240, 200, 80)
 _RECENT = 30
 
 
@@ -75,16 +77,22 @@ class Tally:
         }
 
 
-def overlay(rgb: U8, hands: Sequence[LiveHand], per_second: float) -> U8:
-    """An image with boxes, skeletons and the rate. `(H, W, 3) -> (H, W, 3)`."""
-    out = rgb.copy()
+def overlay(shot: Shot, hands: Sequence[LiveHand], per_second: float) -> U8:
+    """An image with boxes, skeletons and the rate. `-> (H, W, 3)`."""
+    out = shot.rgb.copy()
+    for thing in shot.objects:
+        _boxed(out, thing.box, thing.name, _OBJECT_COLOUR)
     for hand in hands:
         out = draw.skeleton(out, hand.reading.joints_px, thickness=1, radius=2)
-        x0, y0, x1, y1 = (round(v) for v in hand.box)
-        cv2.rectangle(out, (x0, y0), (x1, y1), _SIDE_COLOUR[hand.side], 1, cv2.LINE_AA)
-        words = f"{hand.side} {hand.identity}"
-        cv2.putText(out, words, (x0, y0 - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, _SIDE_COLOUR[hand.side], 1, cv2.LINE_AA)
+        _boxed(out, hand.box, f"{hand.side} {hand.identity}", _SIDE_COLOUR[hand.side])
     return draw.label(out, f"{per_second:.0f} fps", scale=0.4)
+
+
+def _boxed(image: U8, box: Box, words: str, colour: tuple[int, int, int]) -> None:
+    """Draw a box and its name into an image."""
+    x0, y0, x1, y1 = (round(v) for v in box)
+    cv2.rectangle(image, (x0, y0), (x1, y1), colour, 1, cv2.LINE_AA)
+    cv2.putText(image, words, (x0, max(y0 - 4, 10)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
 
 
 class _Video:
@@ -102,7 +110,7 @@ class _Video:
             self._writer = cv2.VideoWriter(str(self._path), code, self._fps, (width, height))
             if not self._writer.isOpened():
                 raise StorageError(f"cannot write {self._path}.", "Name another --out.")
-        self._writer.write(np.ascontiguousarray(overlay(shot.rgb, hands, per_second)[..., ::-1]))
+        self._writer.write(np.ascontiguousarray(overlay(shot, hands, per_second)[..., ::-1]))
 
     def close(self) -> None:
         if self._writer is not None:
@@ -117,7 +125,10 @@ class _Lines:
         self._file = path.open("w", encoding="utf8")
 
     def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
-        self._file.write(json.dumps(plain({"index": shot.index, "t_s": shot.t_s, "hands": [_row(h) for h in hands]})))
+        row = {"index": shot.index, "t_s": shot.t_s, "hands": [_row(h) for h in hands]}
+        if shot.objects:
+            row["objects"] = [{"object": thing.name, "box_px": list(thing.box)} for thing in shot.objects]
+        self._file.write(json.dumps(plain(row)))
         self._file.write("\n")
 
     def close(self) -> None:

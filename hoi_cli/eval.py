@@ -14,7 +14,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import tyro
 
@@ -22,6 +22,9 @@ from hoi_cli._run import Common, run, with_data, write_json
 from hoi_core import config, log
 from hoi_core.errors import ConfigError
 from hoi_core.plain import plain
+
+if TYPE_CHECKING:
+    from learning.evaluate import Evaluated
 
 _SHOWN = (
     ("joints, absolute", "xyz_mm", "mm"),
@@ -33,6 +36,14 @@ _SHOWN = (
     ("depth relative to the wrist", "depth_rr_mm", "mm"),
     ("joints in the crop", "epe_px", "px"),
     ("PCK at a fifth of the box", "pck20", ""),
+    ("hands found, overlap 0.5", "recall50", ""),
+    ("detections right, overlap 0.5", "precision50", ""),
+    ("average precision, overlap 0.5", "ap50", ""),
+    ("hands found, overlap 0.3", "recall30", ""),
+    ("detections right, overlap 0.3", "precision30", ""),
+    ("average precision, overlap 0.3", "ap30", ""),
+    ("sides right, of hands found", "side_share", ""),
+    ("centre, of hands found", "centre_px", "px"),
     ("F-score at 5 mm, aligned", "f5_pa", ""),
     ("F-score at 15 mm, aligned", "f15_pa", ""),
 )
@@ -93,6 +104,9 @@ def _measure_model(settings: Config, path: Path) -> None:
     from learning import eval_report, evaluate
 
     model = evaluate.open_model(path, settings.engine)
+    if not hasattr(model.task, "errors"):
+        _measure_detector(settings, path, model)
+        return
     found = evaluate.evaluate(
         model,
         settings.dataset or model.dataset or "ours",
@@ -116,6 +130,19 @@ def _measure_model(settings: Config, path: Path) -> None:
         int8 = " --int8" if model.int8 else ""
         following = with_data(f"hoi-export {shlex.quote(str(path))}{int8} --out model.onnx", settings.data)
     _report(settings, figures, title, counted, following)
+
+
+def _measure_detector(settings: Config, path: Path, model: Evaluated) -> None:
+    """Measure a model that finds hands in whole images."""
+    from learning import evaluate
+
+    if settings.report is not None or settings.samples is not None or settings.input != "rgb":
+        raise ConfigError("of a detector there are figures alone.", "Leave out --report, --samples and --input.")
+    dataset = settings.dataset or model.dataset
+    root = config.data_root(settings.data)
+    figures = evaluate.evaluate_detector(model, dataset, root, settings.split, workers=settings.workers)
+    counted = [f"{figures['n']} hands in {figures['groups']} images of {dataset}, {settings.split}"]
+    _report(settings, figures, f"hoi-eval {path}", counted, "")
 
 
 def _measure_file(settings: Config, path: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hoi_cli._show import Show
     from hoi_core.live import Finder, Follower
     from hoi_core.shots import Film
+    from hoi_core.types import F64, Revision
 
 _SHIPPED, _MEDIAPIPE = "shipped", "mediapipe"
 
@@ -121,13 +122,38 @@ def _film(config: Config) -> Iterator[tuple[Film, bool]]:
     from hoi_core.shots import of_recording, open_video
 
     if config.sequence:
-        with open_capture(find_sequence(data_root(config.data), config.sequence)) as capture:
-            yield of_recording(capture, config.view), capture.header.rig.startswith("simulated")
+        root = data_root(config.data)
+        folder = find_sequence(root, config.sequence)
+        with open_capture(folder) as capture:
+            film = of_recording(capture, config.view, *_objects(root, folder))
+            yield film, capture.header.rig.startswith("simulated")
         return
     source = config.video if config.camera is None else config.camera
     if source is not None:
         with open_video(source, config.fov) as film:
             yield film, False
+
+
+def _objects(root: Path, folder: Path) -> tuple[Revision | None, dict[str, F64]]:
+    """The labels of a recording, and the meshes of the objects whose poses they hold."""
+    from annotate.objects.mesh import mesh_path
+    from hoi_core import log
+    from hoi_core.errors import AssetError
+    from hoi_core.mesh_file import read_mesh
+    from hoi_core.sequence import open_annotation
+    from hoi_core.sequence.layout import ANNOTATION
+
+    if not (folder / ANNOTATION).exists():
+        return None, {}
+    with open_annotation(folder) as annotation:
+        labels = annotation.load()
+    meshes = {}
+    for name in labels.objects:
+        try:
+            meshes[name] = read_mesh(mesh_path(root, name)).vertices
+        except AssetError as error:
+            log.console_err().print(f"no box of {name}: {error}")
+    return labels, meshes
 
 
 def _follower(config: Config, source: str, stack: ExitStack, *, simulated: bool) -> Follower:

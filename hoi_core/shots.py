@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +11,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from hoi_core import boxes
 from hoi_core import camera as cameras
+from hoi_core.crop import Box
 from hoi_core.errors import ConfigError, DeviceError
 from hoi_core.plugins import unknown_name
 from hoi_core.sequence import Capture
-from hoi_core.types import U8, Camera
+from hoi_core.types import F64, U8, Camera, Revision
+
+
+@dataclass(frozen=True)
+class SeenObject:
+    """An object in an image."""
+
+    name: str
+    """Its identifier."""
+    box: Box
+    """x0, y0, x1, y1 px."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +42,8 @@ class Shot:
     """(H, W, 3)."""
     camera: Camera
     """Of the image; a guess where nobody measured it."""
+    objects: tuple[SeenObject, ...] = ()
+    """Objects whose pose is known."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +98,16 @@ def _of_video(video: cv2.VideoCapture, fps: float, fov_deg: float) -> Iterator[S
         index += 1
 
 
-def of_recording(capture: Capture, view: str = "") -> Film:
+def of_recording(
+    capture: Capture, view: str = "", labels: Revision | None = None, meshes: Mapping[str, F64] | None = None
+) -> Film:
     """A view of a recording, at its moments.
 
     Args:
         capture: open.
         view: such as `left`; empty for the first.
+        labels: of the recording; its objects come with the shots.
+        meshes: object -> vertices `(N, 3)` m; objects without are left out.
 
     Raises:
         ConfigError: it has no such view.
@@ -99,16 +117,39 @@ def of_recording(capture: Capture, view: str = "") -> Film:
     if chosen not in capture.views:
         raise unknown_name("view", chosen, names)
     fps = (len(capture.sync) - 1) / capture.seconds if capture.seconds > 0 else 30.0
-    return Film(f"{capture.header.sequence} {chosen}", fps, len(capture.sync), _of_view(capture, chosen))
+    return Film(
+        f"{capture.header.sequence} {chosen}", fps, len(capture.sync), _of_view(capture, chosen, labels, meshes or {})
+    )
 
 
-def _of_view(capture: Capture, name: str) -> Iterator[Shot]:
+def _of_view(capture: Capture, name: str, labels: Revision | None, meshes: Mapping[str, F64]) -> Iterator[Shot]:
     view = capture.views[name]
     t_ns = capture.sync.t_ns
+    # Labels are matched by frame: their moments may have been set otherwise.
+    rows = {} if labels is None else {int(frame): row for row, frame in enumerate(labels.frame_index.get(name, ()))}
     for moment, frame in enumerate(capture.sync.index[f"{name}/color"]):
         if frame >= 0:
             rgb = np.asarray(view.color[int(frame)], dtype=np.uint8)
-            yield Shot(moment, float(t_ns[moment] - t_ns[0]) * 1e-9, rgb, view.camera)
+            row = rows.get(int(frame))
+            objects = () if labels is None or row is None else objects_at(view.camera, labels, row, meshes)
+            yield Shot(moment, float(t_ns[moment] - t_ns[0]) * 1e-9, rgb, view.camera, objects)
+
+
+def objects_at(camera: Camera, labels: Revision, row: int, meshes: Mapping[str, F64]) -> tuple[SeenObject, ...]:
+    """Objects of a moment of labels that an image shows.
+
+    Args:
+        camera: of the image.
+        labels: poses of the objects.
+        row: of the moment.
+        meshes: object -> vertices `(N, 3)` m.
+    """
+    found = []
+    for name, track in labels.objects.items():
+        if name in meshes and track.valid[row]:
+            box = boxes.of_pose(camera, camera.T_cam_world @ track.T_world_obj[row], meshes[name])
+            found += [SeenObject(name, box)] if box is not None else []
+    return tuple(found)
 
 
 def until(stop: threading.Event, shots: Iterator[Shot], limit: int = 0) -> Iterator[Shot]:

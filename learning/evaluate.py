@@ -15,7 +15,7 @@ from dataset_tools import readers
 from hoi_core import bootstrap, plugins, runtime
 from hoi_core.errors import ConfigError
 from hoi_core.types import F64, Batch, Bool
-from learning import runs
+from learning import detect_errors, runs
 from learning.data import HandDataset, loader
 from learning.hand_errors import Errors, figures
 from learning.items import DataConfig
@@ -170,10 +170,32 @@ def evaluate(
         ConfigError: a task whose errors are not those of hands in crops; an edge image for a network of colours.
     """
     if not hasattr(model.task, "errors"):
-        raise ConfigError("this model finds hands; hoi-eval measures what is said of one.", "Give a model of hands.")
+        raise ConfigError("this model finds hands, and says nothing of one.", "`evaluate_detector` measures it.")
     samples = HandDataset(dataset, root, split, replace(model.data, edge_alone=edge_alone))
     batches = loader(samples, InOrder(len(samples), _BATCH), workers)
     return measure(model.network, model.task, samples, batches, allow_reflection=allow_reflection)
+
+
+def evaluate_detector(model: Evaluated, dataset: str, root: Path, split: str, *, workers: int = 0) -> dict[str, object]:
+    """Figures of a model that finds hands in whole images, see `learning.detect_errors.figures`.
+
+    Args:
+        model: from `open_model`, of the task `detect`.
+        dataset: `scenes`.
+        root: where datasets lie.
+        split: such as `test`.
+        workers: loading processes.
+
+    Raises:
+        ConfigError: another dataset or split.
+    """
+    samples = model.task.DATA(dataset, root, split, model.data)
+    truths: list[detect_errors.Truth] = []
+    said: list[detect_errors.Said] = []
+    for batch in loader(samples, InOrder(len(samples), _BATCH), workers):
+        truths += model.task.truths(batch)
+        said += model.task.said(model.network(batch))
+    return detect_errors.figures(truths, said)
 
 
 def measure(

@@ -9,7 +9,8 @@ needs joints in space), `DATA` (the dataset that it learns from: `HandDataset`, 
 `differences` between two networks with the largest that are no defect. Where its losses compare the two views of a
 pair, it says `PAIRS = True`. Where its networks say something of one hand in a crop, also what evaluation asks for:
 `errors` of each sample, by name of the figure that is their mean, the one that hands are `RANKED_BY`, and `pixels`,
-where the joints are said to be in the crop.
+where the joints are said to be in the crop. Where they find hands in whole images, `truths` of a batch and what was
+`said` of it.
 """
 
 from __future__ import annotations

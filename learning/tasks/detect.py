@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hoi_core.detect import STRIDE, DetectorModel, boxes_of_cells
+from hoi_core.conventions import SIDES
+from hoi_core.detect import STRIDE, DetectorModel, boxes_of_cells, decoded
 from hoi_core.types import F64
 from learning.config import TrainConfig
+from learning.detect_errors import LEAST_SCORE, Said, Truth
 from learning.scenes import SceneBatch, SceneDataset
 from learning.tasks import Loss, Raw
 
@@ -126,6 +128,25 @@ def losses(settings: TrainConfig[Any], device: torch.device) -> Loss:
         return torch.stack(list(parts.values())).sum(), parts
 
     return loss
+
+
+def truths(batch: SceneBatch) -> list[Truth]:
+    """The hands of each image of a batch."""
+    rows = zip(batch.boxes_px.double().numpy(), batch.sides.numpy(), batch.clear.numpy(), strict=True)
+    return [Truth(boxes[sides >= 0], sides[sides >= 0], clear[sides >= 0]) for boxes, sides, clear in rows]
+
+
+def said(raw: tuple[F64, ...]) -> list[Said]:
+    """What a network's outputs say of each image of a batch, as `DetectorModel` reads them."""
+    out = []
+    for centres, boxes, sides in zip(*raw, strict=True):
+        found = decoded(centres, boxes, sides, LEAST_SCORE)
+        names = np.array([SIDES.index(side) for side, _, _ in found], dtype=np.int64)
+        corners = np.array([box for _, box, _ in found], dtype=np.float64).reshape(-1, 4)
+        # Labels end at the border of the image, and so does what the runtime says.
+        limit = STRIDE * centres.shape[-1] - 0.5
+        out.append(Said(corners.clip(-0.5, limit), names, np.array([score for _, _, score in found])))
+    return out
 
 
 def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: SceneBatch) -> dict[str, F64]:

@@ -17,9 +17,9 @@ from hoi_core.types import Camera
 def test_images_are_shown_as_drawn_and_q_stops(qtbot):
     stop, drawn = threading.Event(), []
 
-    def drawing(rgb, hands, per_second):
+    def drawing(shot, hands, per_second):
         drawn.append((hands, per_second))
-        return 255 - rgb
+        return 255 - shot.rgb
 
     shown = LiveWindow("film", drawing, stop)
     qtbot.addWidget(shown.window)

@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 import pytest
 
+from hoi_cli import _show
 from hoi_cli import run as command
 from hoi_core import live
 from hoi_core.detect import Detection
 from hoi_core.errors import ConfigError
 from hoi_core.live import Follower, Reading
+from hoi_core.shots import SeenObject, Shot
+from hoi_core.types import Camera
 
 WIDTH, HEIGHT = 96, 64
 
@@ -112,3 +115,17 @@ def test_a_detector_of_rendered_hands_is_the_default_for_rendered_hands_alone(mo
     with pytest.raises(ConfigError, match="rendered") as error:
         finder(monkeypatch, "", simulated=False, mediapipe=False)
     assert "mediapipe" in str(error.value.hint)
+
+
+def test_objects_are_drawn_and_written(tmp_path):
+    camera = Camera(WIDTH, HEIGHT, 80.0, 80.0, 47.5, 31.5)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    shot = Shot(3, 0.1, image, camera, (SeenObject("mug", (20.0, 15.0, 60.0, 50.0)),))
+    drawn = _show.overlay(shot, [], 10.0)
+    assert drawn[30, 20].max() > 150
+    assert image.max() == 0
+    lines = _show._Lines(tmp_path / "hands.jsonl")
+    lines.add(shot, [], 10.0)
+    lines.close()
+    told = json.loads((tmp_path / "hands.jsonl").read_text())
+    assert told["objects"] == [{"object": "mug", "box_px": [20.0, 15.0, 60.0, 50.0]}]

@@ -1,6 +1,7 @@
 """A follower finds hands when it must and reads those that it follows; shots come from videos and recordings."""
 
 import threading
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -109,3 +110,20 @@ def test_what_cannot_be_opened_says_so(tmp_path):
         pass
     with pytest.raises(ConfigError, match="degrees"), shots.open_video(tmp_path / "nothing.mp4", 0.0):
         pass
+
+
+def test_objects_of_labels_come_with_the_images_that_show_them():
+    corners = np.array([[x, y, z] for x in (-0.02, 0.02) for y in (-0.02, 0.02) for z in (0.0, 0.0)])
+    poses = np.tile(np.eye(4), (3, 1, 1))
+    poses[:, 2, 3] = 0.56
+    poses[1, 0, 3] = 5.0  # far beside the image
+    labels = SimpleNamespace(
+        objects={
+            "mug": SimpleNamespace(T_world_obj=poses, valid=np.array([True, True, False])),
+            "box": SimpleNamespace(T_world_obj=poses, valid=np.ones(3, bool)),
+        }
+    )
+    seen = [shots.objects_at(CAMERA, labels, row, {"mug": corners}) for row in range(3)]
+    assert [[thing.name for thing in each] for each in seen] == [["mug"], [], []]
+    # 140 px * 0.02 / 0.56 = 5 px to either side of the middle.
+    np.testing.assert_allclose(seen[0][0].box, (74.5, 54.5, 84.5, 64.5))
