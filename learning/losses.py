@@ -47,7 +47,7 @@ def _mean(values: Tensor, mask: Tensor) -> Tensor:
 
 def project(points_m: Tensor, K: Tensor) -> Tensor:
     """Pinhole projection. `(B, N, 3) m, (B, 3, 3) px -> (B, N, 2) px`."""
-    h = points_m @ K.transpose(1, 2)
+    h = points_m @ K.transpose(1, 2).to(points_m.dtype)
     return h[..., :2] / h[..., 2:].clamp(min=1e-3)
 
 

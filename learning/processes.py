@@ -32,8 +32,24 @@ def mean_over_all(values: Tensor, mask: Tensor) -> Tensor:
     Returns:
         A scalar; 0 where nothing counts.
     """
-    total = torch.where(mask, values, values.new_zeros(())).sum()
-    labelled = mask.sum()
+    return _share(torch.where(mask, values, values.new_zeros(())).sum(), mask.sum())
+
+
+def weighted_mean_over_all(values: Tensor, weights: Tensor) -> Tensor:
+    """As `mean_over_all`, where values count more or less.
+
+    Args:
+        values: of any shape.
+        weights: what each counts, 0 or more, of the same shape; if all of them are less than 1, they are of 1.
+
+    Returns:
+        A scalar; 0 where nothing counts.
+    """
+    return _share((values * weights).sum(), weights.detach().sum())
+
+
+def _share(total: Tensor, weight: Tensor) -> Tensor:
+    """This process's part of the total over the weight of all of them, times their number."""
     if torch.is_grad_enabled() and count() > 1:
-        return total * count() / summed(labelled).clamp(min=1)
-    return total / labelled.clamp(min=1)
+        return total * count() / summed(weight).clamp(min=1)
+    return total / weight.clamp(min=1)

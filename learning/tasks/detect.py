@@ -15,6 +15,7 @@ from hoi_core.detect import STRIDE, DetectorModel, boxes_of_cells, decoded
 from hoi_core.types import F64
 from learning.config import TrainConfig
 from learning.detect_errors import LEAST_SCORE, Said, Truth
+from learning.processes import weighted_mean_over_all
 from learning.scenes import SceneBatch, SceneDataset
 from learning.tasks import Loss, Raw
 
@@ -100,7 +101,7 @@ def centre_loss(logits: Tensor, target: Targets) -> Tensor:
 def side_loss(logits: Tensor, target: Targets) -> Tensor:
     """Cross entropy of the side, mean near centres. `(B, 1, H, W) -> ()`."""
     error = F.binary_cross_entropy_with_logits(logits, target.right, reduction="none")
-    return (error * target.near).sum() / target.near.sum().clamp(min=1.0)
+    return weighted_mean_over_all(error, target.near)
 
 
 def box_loss(boxes: Tensor, target: Targets) -> Tensor:
@@ -111,7 +112,7 @@ def box_loss(boxes: Tensor, target: Targets) -> Tensor:
     size = target.boxes[:, 2:].exp().clamp(min=1.0)
     error = (boxes - target.boxes).abs()
     relative = torch.cat([error[:, :2] / size, error[:, 2:]], 1).sum(1, keepdim=True)
-    return (relative * target.near).sum() / target.near.sum().clamp(min=1.0)
+    return weighted_mean_over_all(relative, target.near)
 
 
 def losses(settings: TrainConfig[Any], device: torch.device) -> Loss:

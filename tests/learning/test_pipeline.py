@@ -18,11 +18,11 @@ from dataset_tools.readers import _tiny_ours, ours
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import runtime
-from hoi_core.errors import AssetError, ConfigError, ExportError, FitError, StorageError
+from hoi_core.errors import AssetError, ConfigError, ExportError, StorageError
 from learning import evaluate, models, runs
 from learning.augment import Augment
 from learning.bench import time_models
-from learning.config import LossWeights, TrainConfig
+from learning.config import TrainConfig
 from learning.export import export
 from learning.int8_proof import prove
 from learning.loop import learning_rate
@@ -367,31 +367,6 @@ def test_the_newest_and_the_best_checkpoints_stay(tmp_path):
     assert runs.best_step(tmp_path) == 2
     assert runs.chosen_checkpoint(tmp_path).resolve().name == "step_000002"
     assert runs.last_checkpoint(tmp_path).resolve().name == "step_000005"
-
-
-def test_ctrl_c_saves(made, monkeypatch):
-    from learning import losses
-
-    real, calls = losses.total, []
-
-    def interrupted(*arguments, **more):
-        calls.append(1)
-        if len(calls) == 3:
-            raise KeyboardInterrupt
-        return real(*arguments, **more)
-
-    monkeypatch.setattr(losses, "total", interrupted)
-    settings = replace(made["settings"], out=made["base"] / "stopped", steps=6)
-    with pytest.raises(KeyboardInterrupt):
-        train(settings)
-    assert runs.load_run(made["base"] / "stopped").step == 2
-    assert train(replace(settings, resume=True)).step == 6
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(made):
-    wild = replace(made["settings"], out=made["base"] / "wild", loss=LossWeights(pose=float("inf")), steps=3)
-    with pytest.raises(FitError, match="loss is"):
-        train(wild)
 
 
 def test_errors_of_export_and_loading(made, tmp_path):
