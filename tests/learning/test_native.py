@@ -1,5 +1,7 @@
 """The native engine against the masked convolutions of torch, which other tests hold to a literal sparse network."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -98,6 +100,24 @@ def test_encoders(backbone, width, size, occupancy, name, seed):
             expected = network(image)
         for got, wanted in zip(encoder.run(image[0].numpy()), expected, strict=True):
             assert_close(got, wanted[0])
+
+
+@needs_engine
+def test_frames_take_no_memory():
+    from hoi_core.native import _engine
+
+    network = _engine.Network(16, 3)
+    x = network.convolve(0, np.ones((8, 3, 3, 3), np.float32), np.ones(8, np.float32), stride=2, relu=True)
+    network.finish([network.convolve(x, np.ones((16, 8, 3, 3), np.float32), np.ones(16, np.float32))])
+    shown = [images(16, 3, occupancy, 0)[0].numpy() for occupancy in OCCUPANCIES]
+
+    def run(frames: int) -> int:
+        for n in range(frames):
+            network.run(shown[n % len(shown)])
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    first = run(1_000)
+    assert run(20_000) - first < 100  # pages; a page lost in a hundred frames would be 200
 
 
 @needs_engine
