@@ -19,7 +19,10 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from learning_proof_constant import measure_mean_hand
 from learning_proof_report import Comparison, write_results
+
+from learning.config import TrainConfig
 
 MODULES = {"hoi-train": "hoi_cli.train", "hoi-export": "hoi_cli.export", "hoi-eval": "hoi_cli.eval"}
 _PROBE_STEPS = 12
@@ -54,7 +57,10 @@ CASES: tuple[Case, ...] = (
     Case("splite_qat", ("--qat",), start="splite", share=0.25, export=("--int8",), inputs=BOTH),
     Case("splite_ptq", start="splite", export=("--int8", "--ptq", "256"), inputs=BOTH),
 )
+MEAN_HAND = "mean_hand"
 COMPARISONS: tuple[Comparison, ...] = (
+    Comparison("SPLite against the mean hand, joints aligned", ("splite", "rgb"), (MEAN_HAND, "rgb"), "xyz_pa_mm"),
+    Comparison("SPLite against the mean hand, wrist given", ("splite", "rgb"), (MEAN_HAND, "rgb"), "mpjpe_mm"),
     Comparison(
         "SPLite against MobRecon with ResNet-18", ("splite", "rgb"), ("mobrecon_resnet18", "rgb"), "xyz_pa_mm", 0.3
     ),
@@ -192,6 +198,12 @@ def affordable_steps(cases: list[Case], budget: Budget, place: Place, minutes: f
     return max(_LEAST_STEPS, int(60 * minutes * min(speeds)))
 
 
+def _size(budget: Budget) -> int:
+    """Side of the crop that the trainings were told, px."""
+    flags = dict(zip(budget.flags, budget.flags[1:], strict=False))
+    return int(flags.get("--size", TrainConfig.size))
+
+
 def settled(budget: Budget, path: Path) -> None:
     """Keep what every case gets; what was begun with one budget does not go on with another.
 
@@ -244,8 +256,11 @@ def main(argv: list[str] | None = None) -> None:
     settled(budget, kept)
     for case in cases:
         measure(case, train(case, budget, place), budget, place)
+    if not (place.folder / MEAN_HAND / "rgb.json").exists():
+        measure_mean_hand(place.folder / MEAN_HAND, budget.dataset, place.data, _size(budget))
     facts = {"budget": asdict(budget), **surroundings(place)}
-    page = write_results(given.results or given.folder, given.folder, [case.name for case in cases], COMPARISONS, facts)
+    names = [*(case.name for case in cases), MEAN_HAND]
+    page = write_results(given.results or given.folder, given.folder, names, COMPARISONS, facts)
     print(page.read_text(encoding="utf8"))
 
 

@@ -147,7 +147,7 @@ def _page(
         f"# Learning on the synthetic benchmark: {name.removeprefix('learning_')}",
         f"{about['date']}, commit {about['commit']}, {about['cpu'] or about['machine']}, {about['cores']} cores, "
         f"{about['device']}. Every case: {budget['steps']} steps of {budget['batch_size']} samples of "
-        f"{budget['dataset']} ({version}), seed {budget['seed']}{_also(budget['flags'])}. Measured on "
+        f"{budget['dataset']}{version and f' ({version})'}, seed {budget['seed']}{_also(budget['flags'])}. Measured on "
         f"{first.get('n', 0)} test images in {first.get('groups', 0)} groups; in brackets 95 % intervals over the "
         "groups. Written by `benchmarks/learning_proof.py`.",
         "## What was asked",
