@@ -28,6 +28,7 @@ FULL_COUNT: Mapping[Preset, int] = {
 data. `grasps` is ours."""
 
 _SMALLEST_PX, _LARGEST_PX = 32, 1024
+_ANYWHERE_DEG = 180.0
 _NARROWEST_CONE_DEG = 20.0  # two cameras in it can still look from 30 degrees apart
 
 
@@ -53,7 +54,7 @@ class Recipe:
     """Folder of the user's meshes for `grasps`, in metres; None takes the built-in objects."""
     occluders: float = 0.2
     """Share of images in which something hides a part of the hand, 0..1."""
-    view_cone_deg: float = 180.0
+    view_cone_deg: float = _ANYWHERE_DEG
     """Largest angle from the back of the hand to a camera where a preset lets it stand anywhere; below 180 the hand is
     nearly upright in the image, as a rig with fixed cameras sees it."""
 
@@ -73,12 +74,12 @@ class Recipe:
             raise ConfigError(f"sides must name right, left or both once, got {self.sides}.", "Choose right, left.")
         if not 0.0 <= self.occluders <= 1.0:
             raise ConfigError(f"the share of occluders must lie in 0..1, got {self.occluders}.", "0.2 is usual.")
-        if not _NARROWEST_CONE_DEG <= self.view_cone_deg <= 180.0:
+        if not _NARROWEST_CONE_DEG <= self.view_cone_deg <= _ANYWHERE_DEG:
             raise ConfigError(
                 f"the cone of views must be {_NARROWEST_CONE_DEG:.0f} to 180 degrees, got {self.view_cone_deg}.",
                 "180 lets cameras stand anywhere.",
             )
-        if self.view_cone_deg < 180.0 and self.preset in ("ang_render", "grid"):
+        if self.view_cone_deg < _ANYWHERE_DEG and self.preset in ("ang_render", "grid"):
             raise ConfigError(
                 f"{self.preset} has its own camera positions; a cone of views is for mano_render and grasps.",
                 "Leave the cone out, or choose one of these.",
@@ -93,7 +94,10 @@ class Recipe:
 
     def to_json(self) -> str:
         """One line of text from which `from_json` makes the same recipe."""
-        return json.dumps(asdict(self), default=str, sort_keys=True)
+        values = asdict(self)
+        if self.view_cone_deg == _ANYWHERE_DEG:
+            del values["view_cone_deg"]  # the text names the set: older ones were written without
+        return json.dumps(values, default=str, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -106,7 +110,7 @@ class Recipe:
             values: dict[str, Any] = dict(json.loads(text))
         except (ValueError, TypeError) as error:
             raise ConfigError(f"expected a recipe as JSON, found {text[:60]!r}.", "Make the set again.") from error
-        values.setdefault("view_cone_deg", 180.0)  # sets made before there was a choice
+        values.setdefault("view_cone_deg", _ANYWHERE_DEG)
         known = {field.name for field in fields(cls)}
         if set(values) != known:
             odd = ", ".join(sorted(set(values) ^ known))
