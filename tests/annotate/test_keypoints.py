@@ -289,9 +289,11 @@ class Marked:
     def detect(self, rgb):
         self.looks += 1
         rows, columns = np.nonzero(rgb[..., 0])
+        if not len(rows):
+            return []
         box = (columns.min() - 5.0, rows.min() - 5.0, columns.max() + 5.0, rows.max() + 5.0)
         # The surest is a false one.
-        return [Found("left", (5.0, 5.0, 25.0, 25.0), 0.9), Found("right", box, 0.6)] if len(rows) else []
+        return [Found("left", (5.0, 5.0, 25.0, 25.0), 0.9), Found("right", box, 0.6)]
 
 
 def test_a_hand_is_looked_for_with_the_detector_first_and_then_followed() -> None:
