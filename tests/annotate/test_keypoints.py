@@ -278,7 +278,8 @@ class Marked:
 
     def find(self, rgb, camera, box, side):
         self.boxes.append(box)
-        x0, y0, x1, y1 = (max(round(v), 0) for v in box)
+        # As a crop does, it shows a margin around the box: a hand that moves is still in it.
+        x0, y0, x1, y1 = (max(round(v), 0) for v in (box[0] - 8.0, box[1] - 8.0, box[2] + 8.0, box[3] + 8.0))
         rows, columns = np.nonzero(rgb[y0 : y1 + 1, x0 : x1 + 1, 0])
         if not len(rows):
             return np.full((21, 3), [x0, y0, 0.1])
