@@ -22,7 +22,7 @@ from pathlib import Path
 from learning_proof_constant import measure_mean_hand
 from learning_proof_report import Comparison, write_results
 
-from learning.config import TrainConfig
+from learning.runs import read_settings
 
 MODULES = {"hoi-train": "hoi_cli.train", "hoi-export": "hoi_cli.export", "hoi-eval": "hoi_cli.eval"}
 _PROBE_STEPS = 12
@@ -198,12 +198,6 @@ def affordable_steps(cases: list[Case], budget: Budget, place: Place, minutes: f
     return max(_LEAST_STEPS, int(60 * minutes * min(speeds)))
 
 
-def _size(budget: Budget) -> int:
-    """Side of the crop that the trainings were told, px."""
-    flags = dict(zip(budget.flags, budget.flags[1:], strict=False))
-    return int(flags.get("--size", TrainConfig.size))
-
-
 def settled(budget: Budget, path: Path) -> None:
     """Keep what every case gets; what was begun with one budget does not go on with another.
 
@@ -255,9 +249,10 @@ def main(argv: list[str] | None = None) -> None:
         budget = Budget(steps, given.batch_size, given.seed, given.dataset, flags)
     settled(budget, kept)
     for case in cases:
-        measure(case, train(case, budget, place), budget, place)
+        run = train(case, budget, place)
+        measure(case, run, budget, place)
     if not (place.folder / MEAN_HAND / "rgb.json").exists():
-        measure_mean_hand(place.folder / MEAN_HAND, budget.dataset, place.data, _size(budget))
+        measure_mean_hand(place.folder / MEAN_HAND, budget.dataset, place.data, read_settings(run).size)
     facts = {"budget": asdict(budget), **surroundings(place)}
     names = [*(case.name for case in cases), MEAN_HAND]
     page = write_results(given.results or given.folder, given.folder, names, COMPARISONS, facts)

@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from hoi_core.crop import LENGTH_UNIT_M, ROOT_UNIT_M
 from hoi_core.plain import plain
 from hoi_core.types import F64, Batch
 from learning.data import HandDataset, loader
 from learning.eval_report import write_samples
 from learning.evaluate import measure
-from learning.hand_errors import Errors, hand_errors
 from learning.items import DataConfig
 from learning.order import InOrder
+from learning.tasks import hand
 
 _LOOKED_AT = 2000
 _BATCH = 32
 
 
+@dataclass(frozen=True)
 class MeanHand:
-    """In place of a network's task: errors of one hand, the same for every image."""
+    """A network that looks at no image: it says one hand, in the raw outputs of `learning.tasks.hand`."""
 
-    def __init__(self, joints_m: F64, vertices_m: F64) -> None:
-        self.joints_m = joints_m
-        """(21, 3) m, crop frame."""
-        self.vertices_m = vertices_m
-        """(778, 3) m, crop frame."""
+    joints_m: F64
+    """(21, 3) m, crop frame."""
+    vertices_m: F64
+    """(778, 3) m, crop frame."""
 
-    def errors(self, _: tuple[F64, ...], batch: Batch, *, allow_reflection: bool) -> Errors:
-        """As those of `learning.tasks.hand`."""
-        true = np.where(batch.joints_valid.numpy()[..., None], batch.joints_m.double().numpy(), np.nan)
-        joints, vertices = (np.repeat(x[None], len(true), 0) for x in (self.joints_m, self.vertices_m))
-        return hand_errors(joints, true, vertices, batch.vertices_m.double().numpy(), allow_reflection=allow_reflection)
-
-    def pixels(self, _: tuple[F64, ...], batch: Batch) -> F64:
-        """`(B, 21, 2)` px."""
-        projected = self.joints_m @ batch.K.double().numpy().transpose(0, 2, 1)
-        found: F64 = projected[..., :2] / projected[..., 2:]
-        return found
+    def __call__(self, batch: Batch) -> tuple[F64, ...]:
+        """`uv`, `depth` and `vertices` that `crop.camera_space` reads this hand from, by each crop's own lens."""
+        size, focal_px = batch.image.shape[-1], batch.K[:, 0, 0].double().numpy()
+        x, z = self.joints_m[:, :2], self.joints_m[:, 2]
+        uv = (x / z[:, None])[None] * (2.0 * focal_px / size)[:, None, None]
+        root = z[0] / ROOT_UNIT_M * size / focal_px
+        depth = np.concatenate([np.tile((z - z[0]) / LENGTH_UNIT_M, (len(root), 1)), root[:, None]], axis=1)
+        vertices = (self.vertices_m - self.joints_m[0]) / LENGTH_UNIT_M
+        return uv, depth, np.repeat(vertices[None], len(root), 0)
 
 
 def mean_hand(datasets: str, root: Path, config: DataConfig) -> MeanHand:
@@ -64,7 +64,7 @@ def measure_mean_hand(folder: Path, datasets: str, root: Path, size: int) -> Non
     answer = mean_hand(datasets, root, config)
     samples = HandDataset(datasets, root, "test", config)
     batches = loader(samples, InOrder(len(samples), _BATCH), 0)
-    found = measure(lambda _: (), answer, samples, batches)  # type: ignore[arg-type]
+    found = measure(answer, hand, samples, batches)
     folder.mkdir(parents=True, exist_ok=True)
     write_samples(folder / "rgb.csv", found)
     (folder / "rgb.json").write_text(json.dumps(plain(found.figures()), indent=2) + "\n", encoding="utf8")

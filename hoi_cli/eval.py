@@ -22,6 +22,7 @@ from hoi_cli._run import Common, run, with_data, write_json
 from hoi_core import config, log
 from hoi_core.errors import ConfigError
 from hoi_core.plain import plain
+from learning.config import Engine
 
 if TYPE_CHECKING:
     from learning.evaluate import Evaluated
@@ -75,7 +76,7 @@ class Config(Common):
     """Joint order, axes and figures of --predictions and --truth."""
     proper_rotation: bool = False
     """Align without mirroring. The official FreiHAND evaluator lets the alignment mirror, and so do we by default."""
-    engine: Literal["masked", "minkowski"] = "masked"
+    engine: Engine = "masked"
     """What computes the sparse encoder of a run; `minkowski` where MinkowskiEngine is installed."""
     workers: int = 0
     """Loading processes."""

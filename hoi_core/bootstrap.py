@@ -16,12 +16,12 @@ from hoi_core.types import F64
 Interval = tuple[float, float]
 """Low and high end; NaN where there are fewer than two groups, of which nothing can be said."""
 LEVEL = 0.95
-_RESAMPLES = 1000
+RESAMPLES = 1000
 _AT_ONCE = 4_000_000  # numbers of a table of draws
 
 
 def intervals(
-    values: Mapping[str, F64], groups: Sequence[str], *, resamples: int = _RESAMPLES, seed: int = 0
+    values: Mapping[str, F64], groups: Sequence[str], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, Interval]:
     """Intervals in which the means lie with a probability of 95 %. The same seed gives the same intervals.
 
@@ -46,7 +46,7 @@ def intervals(
         draws = rng.multinomial(count, np.full(count, 1.0 / count), min(step, resamples - first)).astype(np.float64)
         for name, (sums, counts) in tables.items():
             means[name].append(_means(draws @ sums, draws @ counts))
-    return {name: _middle(np.concatenate(found)) for name, found in means.items()}
+    return {name: middle(np.concatenate(found)) for name, found in means.items()}
 
 
 def difference(a: F64, b: F64, groups: Sequence[str], *, seed: int = 0) -> tuple[float, Interval]:
@@ -79,7 +79,8 @@ def _means(sums: F64, counts: F64) -> F64:
     return np.divide(total, there.sum(1), out=np.full(len(total), np.nan), where=there.any(1))
 
 
-def _middle(means: F64) -> Interval:
+def middle(means: F64) -> Interval:
+    """The interval that holds the middle share `LEVEL` of the resamples' figures `(R,)`; NaN does not count."""
     known = means[np.isfinite(means)]
     if not len(known):
         return float("nan"), float("nan")

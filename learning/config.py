@@ -16,6 +16,9 @@ from learning.scheme import Heads, Scheme, WeightBits
 
 M = TypeVar("M")
 
+Engine = Literal["masked", "minkowski"]
+"""What computes a sparse encoder: the same numbers from the same weights. What is exported is always `masked`."""
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -93,7 +96,7 @@ class TrainConfig(Generic[M]):
     """Where to train."""
     processes: int = 1
     """Processes of this machine; batch norm counts the sites of all of them."""
-    engine: Literal["masked", "minkowski"] = "masked"
+    engine: Engine = "masked"
     """What computes sparse encoders: `masked`, on any device; `minkowski`, MinkowskiEngine where it is installed."""
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
     """Arithmetic; `auto` is bf16-mixed for float training on a GPU that has it, else 32-true."""

@@ -18,7 +18,6 @@ SCORE = 0.4
 LEAST_SCORE = 0.05
 _IGNORED = 0.5
 """A detection of which so much lies in a hand that need not be found is neither right nor wrong."""
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class _Counted:
         order = np.argsort(-self.scores, kind="stable")
         right, images = self.right[order].astype(np.float64), self.images[order]
         count = len(self.hands)
-        draws = np.random.default_rng(0).multinomial(count, np.full(count, 1.0 / count), _RESAMPLES)
+        draws = np.random.default_rng(0).multinomial(count, np.full(count, 1.0 / count), bootstrap.RESAMPLES)
         weights = np.concatenate([np.ones((1, count)), draws])
         hands = weights @ self.hands
         true = np.cumsum(weights[:, images] * right, axis=1)
@@ -119,9 +118,7 @@ class _Counted:
         best = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
         steps = np.diff(true, axis=1, prepend=0.0) / np.maximum(hands, 1.0)[:, None]
         area = np.where(hands > 0, (steps * best).sum(1), np.nan)
-        known = area[1:][np.isfinite(area[1:])]
-        ends = np.quantile(known, (0.025, 0.975)) if count > 1 and len(known) else (np.nan, np.nan)
-        return float(area[0]), (float(ends[0]), float(ends[1]))
+        return float(area[0]), bootstrap.middle(area[1:] if count > 1 else area[:0])
 
 
 def _at(truths: Sequence[Truth], saids: Sequence[Said], least: float) -> _Counted:

@@ -16,11 +16,11 @@ from hoi_core import bootstrap, plugins, runtime
 from hoi_core.errors import ConfigError
 from hoi_core.types import F64, Batch, Bool
 from learning import detect_errors, runs
+from learning.config import Engine
 from learning.data import HandDataset, loader
 from learning.hand_errors import Errors, figures
 from learning.items import DataConfig
 from learning.layers import minkowski
-from learning.models._sparse_resnet import Engine
 from learning.order import InOrder
 from learning.tasks import task_of
 

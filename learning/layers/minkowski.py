@@ -91,29 +91,29 @@ def _block(block: SparseBlock | SparseBottleneck, x: Any) -> Any:
 
 def _convolved(layer: SparseConv2d, x: Any) -> Any:
     """Convolution and batch norm over the sites of the whole batch."""
-    engine, conv = load(), layer.conv
-    c_out, c_in, size, _ = conv.weight.shape
-    module = engine.MinkowskiConvolution(c_in, c_out, kernel_size=size, stride=conv.stride[0], dimension=2)
-    # Its first axis of space varies fastest, and ours is y: (out, in, ky, kx) -> (kx ky, in, out).
-    kernel = conv.weight.permute(3, 2, 1, 0).reshape(size * size, c_in, c_out).contiguous()
-    shape = module.kernel.shape
-    del module.kernel
-    module.kernel = kernel.reshape(shape)
-    y = module(x)
     if layer.norm is None:
         raise ValueError("a network with folded batch norms is computed by the engine masked")
-    rows = y.F.T.contiguous()  # of a transposed view torch 2.13 takes wrong gradients
-    return _with(y, layer.norm(rows[None, :, :, None])[0, :, :, 0].T)
+    engine, conv = load(), layer.conv
+    from MinkowskiEngineBackend._C import ConvolutionMode
+
+    c_out, c_in, size, _ = conv.weight.shape
+    stride = conv.stride[0]
+    # Its first axis of space varies fastest, and ours is y: (out, in, ky, kx) -> (kx ky, in, out).
+    kernel = conv.weight.permute(3, 2, 1, 0).reshape(size * size, c_in, c_out).contiguous()
+    manager, sites = x.coordinate_manager, x.coordinate_map_key
+    coarser = manager.stride(sites, stride) if stride > 1 else sites
+    # The function behind its module, which would draw weights of its own at each call.
+    window = engine.KernelGenerator(kernel_size=size, stride=stride, dimension=2)
+    places = window, ConvolutionMode.DEFAULT, sites, coarser, manager
+    rows = engine.MinkowskiConvolutionFunction.apply(x.F, kernel, *places)
+    # Contiguous: of a transposed view torch 2.13 takes wrong gradients.
+    rows = layer.norm(rows.T.contiguous()[None, :, :, None])[0, :, :, 0].T.contiguous()
+    return engine.SparseTensor(rows, coordinate_map_key=coarser, coordinate_manager=manager)
 
 
 def _relu(x: Any) -> Any:
-    return _with(x, F.relu(x.F))
-
-
-def _with(x: Any, rows: Tensor) -> Any:
-    """Other features on the same sites."""
     return load().SparseTensor(
-        rows.contiguous(), coordinate_map_key=x.coordinate_map_key, coordinate_manager=x.coordinate_manager
+        F.relu(x.F), coordinate_map_key=x.coordinate_map_key, coordinate_manager=x.coordinate_manager
     )
 
 

@@ -8,11 +8,10 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from learning.config import Engine
 from learning.layers.sparse import SparseBlock, SparseBottleneck, SparseConv2d, on_sites, site_mask
 
 Backbone = Literal["resnet18", "resnet50"]
-Engine = Literal["masked", "minkowski"]
-"""What computes a sparse encoder: the same numbers from the same weights. What is exported is always `masked`."""
 
 _BLOCKS: dict[Backbone, tuple[int, int, int, int]] = {"resnet18": (2, 2, 2, 2), "resnet50": (3, 4, 6, 3)}
 

@@ -185,9 +185,9 @@ def test_the_mean_hand_is_measured_as_a_model_is(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(str(FOLDER))
     constant = importlib.import_module("learning_proof_constant")
     _tiny_synth.write_set(tmp_path / "synth" / "one", Recipe(count=24, size_px=64))
-    split = tmp_path / "m"
-    constant.measure_mean_hand(split, "synth", tmp_path, 64)
-    figures = json.loads((split / "rgb.json").read_text())
+    folder = tmp_path / "mean_hand"
+    constant.measure_mean_hand(folder, "synth", tmp_path, 64)
+    figures = json.loads((folder / "rgb.json").read_text())
     samples = HandDataset("synth", tmp_path, "test", DataConfig(64))
     taught = HandDataset("synth", tmp_path, "train", DataConfig(64))
     mean = np.mean([taught[n, 0].joints_m for n in range(len(taught))], axis=0)
