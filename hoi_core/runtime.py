@@ -276,10 +276,7 @@ def load_as(kind: type[M], path: Path | str, *, threads: int = 0, engine: Engine
         raise AssetError(
             f"expected a model of the task {kind.TASK}, {path} is one of {sidecar.task}.", "Give another file."
         )
-    if engine == "native":
-        session = _native_session(path, sidecar, threads)
-    else:
-        session = onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
+    session = open_session(path, sidecar, threads, engine)
     got = tuple(o.name for o in session.get_outputs())
     if got != kind.OUTPUTS:
         raise AssetError(
@@ -288,10 +285,13 @@ def load_as(kind: type[M], path: Path | str, *, threads: int = 0, engine: Engine
     return kind(session, sidecar)
 
 
-def _native_session(path: Path, sidecar: Sidecar, threads: int) -> Any:
-    from hoi_core.native.session import NativeSession
+def open_session(path: Path, sidecar: Sidecar, threads: int, engine: Engine) -> Any:
+    """What computes a model in an engine, with the methods of a session of ONNX Runtime; see `load_as`."""
+    if engine == "native":
+        from hoi_core.native.session import NativeSession
 
-    return NativeSession(path, sidecar.size, threads)
+        return NativeSession(path, sidecar.size, threads)
+    return onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
 
 
 def read_sidecar(path: Path) -> Sidecar:

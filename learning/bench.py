@@ -11,7 +11,7 @@ import numpy as np
 
 from hoi_core import runtime
 from hoi_core.errors import ConfigError
-from hoi_core.onnx_session import onnx_session
+from hoi_core.runtime import Engine
 from hoi_core.types import F32
 
 
@@ -24,7 +24,7 @@ class Timing:
     net: str
     """Name of the network."""
     engine: str
-    """`ort_fp32` or `ort_int8`."""
+    """`ort_fp32`, `ort_int8` or `native_fp32`."""
     input: int
     """Side of the crop, px."""
     sparsity: float
@@ -33,6 +33,8 @@ class Timing:
     """Threads used."""
     median_ms: float
     """Median time of one crop, ms."""
+    p99_ms: float
+    """Time that 99 of 100 runs did not exceed, ms."""
     megabytes: float
     """Size of the file, MB."""
 
@@ -49,34 +51,36 @@ def random_edges(size: int, sparsity: float, seed: int) -> F32:
 
 
 def time_models(
-    files: Sequence[Path], *, threads: int = 1, repeats: int = 60, sparsity: float = 0.88, seed: int = 0
-) -> list[Timing]:
-    """Time models in ONNX Runtime, interleaved.
+    files: Sequence[Path], *, engines: Sequence[Engine] = ("onnxruntime",), threads: int = 1, repeats: int = 60,
+    sparsity: float = 0.88, seed: int = 0,
+) -> list[Timing]:  # fmt: skip
+    """Time models on one fixed image, interleaved.
 
     Args:
         files: exported models.
+        engines: each runs every model.
         threads: per model.
         repeats: runs of each after a short warm-up.
         sparsity: share of the input's pixels off the sites.
         seed: of the input.
 
     Raises:
-        ConfigError: no file, or a number that makes no sense.
+        ConfigError: no file, no engine, or a number that makes no sense.
+        AssetError: an engine that does not run one of the models.
     """
-    if not files or repeats < 1:
-        raise ConfigError("expected at least one exported model and one repeat.", "Type `hoi-bench model FILE.onnx`.")
+    if not files or not engines or repeats < 1:
+        raise ConfigError(
+            "expected at least one exported model, one engine and one repeat.", "Type `hoi-bench model FILE.onnx`."
+        )
     if threads < 1 or not 0.0 <= sparsity <= 1.0 or seed < 0:
         raise ConfigError(
             f"expected --threads >= 1, 0 <= --sparsity <= 1 and --seed >= 0, got {threads}, {sparsity} and {seed}.",
             "Correct the flag.",
         )
-    about = [runtime.read_sidecar(Path(file)) for file in files]
-    sessions = [
-        onnx_session(Path(file), threads, overflows=sidecar.weight_bits != runtime.NARROW_BITS)
-        for file, sidecar in zip(files, about, strict=True)
-    ]
-    inputs = [random_edges(sidecar.size, sparsity, seed) for sidecar in about]
-    seconds: list[list[float]] = [[] for _ in files]
+    cases = [(Path(file), runtime.read_sidecar(Path(file)), engine) for file in files for engine in engines]
+    sessions = [runtime.open_session(file, sidecar, threads, engine) for file, sidecar, engine in cases]
+    inputs = [random_edges(sidecar.size, sparsity, seed) for _, sidecar, _ in cases]
+    seconds: list[list[float]] = [[] for _ in cases]
     warm_up = min(5, repeats)
     for turn in range(repeats + warm_up):
         for session, image, times in zip(sessions, inputs, seconds, strict=True):
@@ -86,14 +90,15 @@ def time_models(
                 times.append(time.perf_counter() - start)
     return [
         Timing(
-            file=Path(file),
+            file=file,
             net=sidecar.model,
-            engine=f"ort_{sidecar.precision}",
+            engine=f"{'ort' if engine == 'onnxruntime' else engine}_{sidecar.precision}",
             input=sidecar.size,
             sparsity=sparsity,
             threads=threads,
             median_ms=float(np.median(times) * 1e3),
-            megabytes=Path(file).stat().st_size / 1e6,
+            p99_ms=float(np.percentile(times, 99) * 1e3),
+            megabytes=file.stat().st_size / 1e6,
         )
-        for file, sidecar, times in zip(files, about, seconds, strict=True)
+        for (file, sidecar, engine), times in zip(cases, seconds, strict=True)
     ]

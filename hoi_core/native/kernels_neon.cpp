@@ -3,6 +3,11 @@
 #ifdef HOI_NEON
 #include <arm_neon.h>
 
+#ifndef __clang__
+// 24 sums, 4 weights and one input fill the registers; GCC would move all six inputs to the front and spill three sums.
+#pragma GCC optimize("no-schedule-insns")
+#endif
+
 #define HOI_TARGET
 #define HOI_INLINE inline __attribute__((always_inline))
 
