@@ -53,8 +53,9 @@ class Config(Common):
     """Stop after so many images; 0 for all."""
     threads: int = 0
     """Of each model; 0 for one per core."""
-    engine: Literal["onnxruntime", "native"] = "onnxruntime"
-    """What computes the model: `native` takes a sparse fp32 encoder on its sites alone."""
+    engine: Literal["auto", "native", "onnxruntime"] = "auto"
+    """What computes the model: `native` takes a sparse fp32 encoder on its sites alone, and of SPLite everything;
+    `auto` is that where the engine is built and runs the file, else ONNX Runtime."""
     out: Path | None = None
     """Video to write (.mp4)."""
     jsonl: Path | None = None
@@ -90,11 +91,16 @@ def job(config: Config) -> None:
             for show in shows:
                 show.add(shot, hands, tally.per_second)
             bar.update(task, advance=1, description=f"{film.name} ({tally.per_second:.0f} a second)")
-    figures = tally.figures() | {"source": film.name, "stopped": stop.is_set()}
+    figures = tally.figures() | {
+        "source": film.name,
+        "stopped": stop.is_set(),
+        "computed_by": follower.computed_by,
+    }
     write_json(config.json, figures)
     lines = [
         f"{tally.images} images of {film.name}, {tally.per_second:.0f} a second with everything",
         f"hands in {tally.share:.0%} of them, {tally.identities} followed in all",
+        follower.computed_by,
         *[f"wrote {path}" for path in (config.out, config.jsonl) if path],
     ]
     log.panel("hoi-run", lines, "" if config.out else "the same with --out hands.mp4")

@@ -44,6 +44,8 @@ class Reader(Protocol):
 
     least_confidence: ClassVar[float]
     """Mean confidence of the joints below which there is no hand."""
+    computed_by: str
+    """Which engine computes what, for people."""
 
     def read(self, rgb: U8, camera: Camera, box: Box, side: Side) -> Reading:
         """Joints of the hand in a box x0, y0, x1, y1 px."""
@@ -69,6 +71,11 @@ class Follower:
     def __init__(self, finder: Finder, reader: Reader, settings: Settings | None = None) -> None:
         self._finder, self._reader = finder, reader
         self.tracker = HandTracker(settings or Settings(least_confidence=reader.least_confidence))
+
+    @property
+    def computed_by(self) -> str:
+        """Which engine reads the hands, for people."""
+        return self._reader.computed_by
 
     def step(self, rgb: U8, camera: Camera) -> list[LiveHand]:
         """The hands of the next image.
@@ -104,6 +111,7 @@ class _ReadInSpace:
 
     def __init__(self, model: HandModel) -> None:
         self._model = model
+        self.computed_by = model.computed_by
 
     def read(self, rgb: U8, camera: Camera, box: Box, side: Side) -> Reading:
         found = self._model.predict(rgb, camera, box, side=side)
@@ -117,6 +125,7 @@ class _ReadInImage:
 
     def __init__(self, model: KeypointModel) -> None:
         self._model = model
+        self.computed_by = model.computed_by
 
     def read(self, rgb: U8, camera: Camera, box: Box, side: Side) -> Reading:
         found = self._model.find(rgb, camera, box, side)

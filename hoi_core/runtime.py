@@ -23,7 +23,8 @@ from hoi_core.network_input import IN_WORDS, Input, network_input, pixels_of
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, F64, U8, Camera, Prediction
 
-Engine = Literal["onnxruntime", "native"]
+Engine = Literal["onnxruntime", "native", "auto"]
+"""`auto`: `native` where it is built and runs the file, else `onnxruntime`."""
 
 FORMAT = "hoi-model"
 FORMAT_VERSION = "1.1"
@@ -144,6 +145,8 @@ class ExportedModel:
     def __init__(self, session: Any, sidecar: Sidecar) -> None:
         self.session = session
         self.sidecar = sidecar
+        self.computed_by = "ONNX Runtime"
+        """Which engine computes what, for people."""
 
     @classmethod
     def preprocessing(cls, kind: Input, size: int) -> str:
@@ -167,6 +170,24 @@ class ExportedModel:
         Returns:
             `(1, 3, S, S)` input, and where it was cut.
         """
+        seen, crop = self.cut_pixels(image, camera, box, side)
+        return self._input(seen), crop
+
+    def run_crop(self, seen: U8) -> tuple[F64, ...]:
+        """The network on a crop `(S, S, 3)` or `(S, S)` of `cut_pixels` -> its `OUTPUTS`, as float64, batch of one."""
+        whole = getattr(self.session, "run_crop", None)
+        if whole is None:
+            return self.run(self._input(seen))
+        return tuple(np.asarray(x[None], dtype=np.float64) for x in whole(seen))
+
+    def _input(self, seen: U8) -> F32:
+        pixels = pixels_of(seen, self.sidecar.input, self.sidecar.edges)
+        return network_input(pixels[None], self.sidecar.input)
+
+    def cut_pixels(
+        self, image: U8, camera: Camera, box: crops.Box | None, side: Side | None
+    ) -> tuple[U8, crops.HandCrop]:
+        """The part of an image that the network is shown, `(S, S, 3)` or `(S, S)`, and where it was cut; as `cut`."""
         about = self.sidecar
         whole_shape = (camera.height, camera.width)
         shapes = [(*whole_shape, 3), whole_shape][: 2 if about.input == "edges" else 1]
@@ -178,8 +199,7 @@ class ExportedModel:
         whole = (-0.5, -0.5, camera.width - 0.5, camera.height - 0.5)
         place = crops.Placement(scale=about.crop_scale if box else 1.0, mirror=side is not None and side != about.side)
         crop = crops.around(camera, box or whole, about.size, place)
-        pixels = pixels_of(crops.warp(image, camera, crop), about.input, about.edges)
-        return network_input(pixels[None], about.input), crop
+        return crops.warp(image, camera, crop), crop
 
 
 class HandModel(ExportedModel):
@@ -211,7 +231,10 @@ class HandModel(ExportedModel):
         Returns:
             Joints `(B, 21, 3)` m, vertices `(B, 778, 3)` m, confidence `(B, 21)`.
         """
-        uv, depth, vertices, confidence = self.run(image)
+        return self._placed(self.run(image), focal_px)
+
+    def _placed(self, found: tuple[F64, ...], focal_px: F64) -> tuple[F64, F64, F64]:
+        uv, depth, vertices, confidence = found
         joints = crops.camera_space(uv, depth, np.asarray(focal_px, dtype=np.float64), self.sidecar.size)
         return joints, joints[:, :1] + vertices * self.sidecar.length_unit_m, confidence
 
@@ -229,8 +252,8 @@ class HandModel(ExportedModel):
         Returns:
             Joints and mesh in the frame of `camera`.
         """
-        shown, crop = self.cut(image, camera, box, side)
-        joints, vertices, confidence = self.hands(shown, np.array([crop.focal_px]))
+        seen, crop = self.cut_pixels(image, camera, box, side)
+        joints, vertices, confidence = self._placed(self.run_crop(seen), np.array([crop.focal_px]))
         joints_m = crops.from_crop(crop, joints[0])
         return Prediction(
             joints_m=joints_m,
@@ -249,7 +272,8 @@ def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") 
     Args:
         path: the `.onnx` file; the sidecar is the `.json` beside it.
         threads: of ONNX Runtime; 0 for one per core.
-        engine: `native` computes a sparse fp32 encoder on its sites alone.
+        engine: `native` computes a sparse fp32 encoder on its sites alone, and of SPLite everything; `computed_by` of
+            the model says what computes it.
 
     Raises:
         AssetError: a file is missing, foreign, damaged, or they do not belong together.
@@ -276,22 +300,32 @@ def load_as(kind: type[M], path: Path | str, *, threads: int = 0, engine: Engine
         raise AssetError(
             f"expected a model of the task {kind.TASK}, {path} is one of {sidecar.task}.", "Give another file."
         )
-    session = open_session(path, sidecar, threads, engine)
+    session, computed_by = open_session(path, sidecar, threads, engine)
     got = tuple(o.name for o in session.get_outputs())
     if got != kind.OUTPUTS:
         raise AssetError(
             f"expected the outputs {', '.join(kind.OUTPUTS)}, {path} has {', '.join(got)}.", "Export it again."
         )
-    return kind(session, sidecar)
+    model = kind(session, sidecar)
+    model.computed_by = computed_by
+    return model
 
 
-def open_session(path: Path, sidecar: Sidecar, threads: int, engine: Engine) -> Any:
-    """What computes a model in an engine, with the methods of a session of ONNX Runtime; see `load_as`."""
-    if engine == "native":
+def open_session(path: Path, sidecar: Sidecar, threads: int, engine: Engine) -> tuple[Any, str]:
+    """What computes a model, with the methods of a session of ONNX Runtime, and which engine that is; see `load_as`."""
+    why = ""
+    if engine != "onnxruntime":
         from hoi_core.native.session import NativeSession
 
-        return NativeSession(path, sidecar.size, threads)
-    return onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
+        try:
+            native = NativeSession(path, sidecar.size, threads, sidecar.edges)
+            return native, native.computed_by
+        except AssetError as error:
+            if engine == "native":
+                raise
+            why = f": {error.message}"
+    session = onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
+    return session, f"ONNX Runtime computes everything but the edges{why}"
 
 
 def read_sidecar(path: Path) -> Sidecar:

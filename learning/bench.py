@@ -78,7 +78,7 @@ def time_models(
             "Correct the flag.",
         )
     cases = [(Path(file), runtime.read_sidecar(Path(file)), engine) for file in files for engine in engines]
-    sessions = [runtime.open_session(file, sidecar, threads, engine) for file, sidecar, engine in cases]
+    sessions = [runtime.open_session(file, sidecar, threads, engine)[0] for file, sidecar, engine in cases]
     inputs = [random_edges(sidecar.size, sparsity, seed) for _, sidecar, _ in cases]
     seconds: list[list[float]] = [[] for _ in cases]
     warm_up = min(5, repeats)

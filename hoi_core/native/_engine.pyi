@@ -1,7 +1,7 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
-from hoi_core.types import F32
+from hoi_core.types import F32, I64, U8
 
 class StepReport(TypedDict):
     kind: str
@@ -15,6 +15,7 @@ class StepReport(TypedDict):
 
 def instruction_sets() -> list[str]: ...
 def multiply_adds(instruction_set: str, rounds: int) -> float: ...
+def edge_input(crop: U8, edges: tuple[float, int, int, int, str]) -> F32: ...
 
 class Network:
     def __init__(self, size: int, channels: int, instruction_set: str = "") -> None: ...
@@ -27,3 +28,20 @@ class Network:
     def reports(self) -> list[StepReport]: ...
     @property
     def instruction_set(self) -> str: ...
+
+class Hand:
+    def __init__(
+        self,
+        encoder: Network,
+        heads: Mapping[str, tuple[F32, F32]],
+        lift: F32,
+        up: Sequence[F32],
+        spirals: Sequence[I64],
+        convs: Sequence[tuple[F32, F32]],
+        mixes: Sequence[tuple[F32, F32] | None],
+        mean: F32,
+        edges: tuple[float, int, int, int, str],
+    ) -> None: ...
+    def run(self, image: F32, uv: F32, depth: F32, vertices: F32, confidence: F32) -> None: ...
+    def run_crop(self, crop: U8, uv: F32, depth: F32, vertices: F32, confidence: F32) -> None: ...
+    def shapes(self) -> list[list[int]]: ...

@@ -39,7 +39,8 @@ class Encoder:
 
         self._weights = weights
         try:
-            self._network = _engine.Network(size, self._weight("stem").shape[1], name)
+            self.network = self._network = _engine.Network(size, self._weight("stem").shape[1], name)
+            """What `Hand` is built on."""
             self._network.finish([found for n, found in enumerate(self._build()) if n in stages])
         except (ValueError, TypeError) as error:
             raise AssetError(f"the weights are not those of a sparse encoder: {error}.", "Export it again.") from error

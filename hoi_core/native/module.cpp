@@ -5,6 +5,7 @@
 
 #include <mutex>
 
+#include "bind_hand.h"
 #include "plan.h"
 
 namespace py = pybind11;
@@ -79,6 +80,8 @@ class Network {
   }
 
   std::string instruction_set() const { return plan_.kernels().name; }
+  hoi::Plan& plan() { return plan_; }
+  std::mutex& running() { return running_; }
 
  private:
   hoi::Plan plan_;
@@ -108,4 +111,5 @@ PYBIND11_MODULE(_engine, module) {
       .def("run", &Network::run, py::arg("image"), py::arg("timed") = false)
       .def("reports", &Network::reports)
       .def_property_readonly("instruction_set", &Network::instruction_set);
+  hoi::bind_hand<Network>(module);
 }

@@ -11,20 +11,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from hoi_core.errors import AssetError
-from hoi_core.types import F32
+from hoi_core.types import F32, I64
 
 Field = tuple[int, int, bytes | int]
 """Number, wire type, and the bytes of a message or text, or a whole number."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
-_FLOAT = 1
+_FLOAT, _INT64 = 1, 7
 _MOST_DIMENSIONS = 8
 
 # Numbers of fields in onnx.proto.
 MODEL_GRAPH = 7
 GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_INFO = 1, 5, 11, 12, 13
-_NODE_INPUT, _NODE_OUTPUT, _NODE_OP = 1, 2, 4
+_NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE = 1, 2, 4, 5
+_ATTRIBUTE_TENSOR = 5
 _TENSOR_DIMS, _TENSOR_KIND, _TENSOR_FLOATS, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 4, 8, 9
 
 
@@ -115,6 +116,30 @@ def floats(graph: Graph, name: str) -> F32:
     if not np.isfinite(values).all():
         raise AssetError(f"{name} in the model holds numbers that are not finite.", "Train again.")
     return values.astype(np.float32)
+
+
+def whole_numbers(graph: Graph, name: str) -> I64:
+    """The 64-bit whole numbers of an initialiser, or of a node that gives constants.
+
+    Raises:
+        AssetError: there are none of that name, or they are not as many as their shape states.
+    """
+    try:
+        message = graph.constants.get(name)
+        if message is None:
+            made = [node.message for node in graph.nodes if node.operator == "Constant" and name in node.outputs]
+            attributes = [_bytes(value) for number, _, value in _fields(b"".join(made)) if number == _NODE_ATTRIBUTE]
+            parts = [field for attribute in attributes for field in _fields(attribute)]
+            message = b"".join(_bytes(value) for number, _, value in parts if number == _ATTRIBUTE_TENSOR)
+        fields = list(_fields(message))
+        shape = [size for number, _, value in fields if number == _TENSOR_DIMS for size in _whole_numbers(value)]
+        kind = [value for number, _, value in fields if number == _TENSOR_KIND]
+        data = b"".join(_bytes(value) for number, _, value in fields if number == _TENSOR_RAW)
+        if kind != [_INT64] or len(shape) != 1 or len(data) != 8 * shape[0]:
+            raise _MalformedError(f"expected a row of 64-bit whole numbers, got kind {kind}, shape {shape}")
+        return np.frombuffer(data, "<i8").astype(np.int64)
+    except _MalformedError as error:
+        raise AssetError(f"{name} in the model is damaged: {error}.", "Export it again.") from error
 
 
 def needed(graph: Graph, given: Collection[str]) -> tuple[list[Node], set[str]]:

@@ -1,23 +1,26 @@
-"""An exported model whose sparse encoder runs in the native engine and the rest in ONNX Runtime.
+"""An exported model in the native engine: all of SPLite, of other models the sparse encoder.
 
-It is the file that ONNX Runtime runs alone: the encoder's weights are found by their names, and what comes after the
-encoder becomes a model of its own.
+It is the file that ONNX Runtime runs alone: weights are found by their names. Where what comes after the encoder is not
+SPLite's, it becomes a model of its own, which ONNX Runtime runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError
 from hoi_core.native import chosen_set, onnx_wire
 from hoi_core.native.encoder import Encoder
+from hoi_core.native.hand import STAGES, Hand, is_whole
 from hoi_core.native.onnx_wire import Graph, Node
 from hoi_core.onnx_session import onnx_session
-from hoi_core.types import F32
+from hoi_core.types import F32, U8
 
 _PREFIX = "encoder."
 _IMAGE = "image"
@@ -25,16 +28,25 @@ _TOLERANCE = 1e-3
 _EXPORT = "Export a model with a sparse encoder in fp32, or use the engine onnxruntime."
 
 
+@dataclass(frozen=True)
+class Output:
+    """One output of a model, as sessions of ONNX Runtime name them."""
+
+    name: str
+    """Such as `uv`."""
+
+
 class NativeSession:
     """Runs like a session of ONNX Runtime."""
 
-    def __init__(self, path: Path, size: int, threads: int = 0) -> None:
+    def __init__(self, path: Path, size: int, threads: int = 0, edges: EdgeParams | None = None) -> None:
         """Take the file apart and check, on made-up images, that both engines agree on it.
 
         Args:
             path: of the `.onnx` file.
             size: side of the image, px.
             threads: of ONNX Runtime, for what comes after the encoder; 0 for one per core.
+            edges: how a crop becomes the image, for `run_crop`; None for none.
 
         Raises:
             AssetError: the engine cannot be used here, the file is damaged, its encoder is not a sparse one in fp32, or
@@ -46,25 +58,48 @@ class NativeSession:
         _, needed = onnx_wire.needed(graph, stages)
         if _IMAGE in needed:
             raise AssetError("more of the model than its encoder reads the image.", _EXPORT)
-        read = [n for n, name in enumerate(stages) if name in needed]
-        self._encoder = Encoder(_weights(graph), size, stages=read, instruction_set=self.instruction_set)
-        found = self._encoder.run(np.zeros((3, size, size), np.float32))
-        shapes = {stages[n]: x.shape for n, x in zip(read, found, strict=True)}
-        self._names = list(shapes)
-        self._rest = onnx_session(onnx_wire.cut(graph, shapes), threads)
+        self._outputs = list(graph.outputs)
+        self.run_crop: Callable[[U8], list[F32]] | None = None
+        """Outputs for a crop `(size, size, 3)` or `(size, size)` as the camera sees it; None where its edges are found
+        in Python."""
+        if is_whole(graph):
+            encoder = Encoder(_weights(graph), size, stages=STAGES, instruction_set=self.instruction_set)
+            hand = Hand(graph, encoder, edges or EdgeParams())
+            self._one: Callable[[F32], list[Any]] = hand.run
+            if edges is not None and _same_edges(hand, size, edges):
+                self.run_crop = hand.run_crop
+            what = "everything" if self.run_crop else "all but the edges"
+        else:
+            self._one = self._halves(graph, [n for n, name in enumerate(stages) if name in needed], size, threads)
+            what = "the encoder, ONNX Runtime the rest"
         self._demand_agreement(path, size, threads)
+        self.computed_by = f"the native engine ({self.instruction_set}) computes {what}"
+        """For people."""
 
-    def get_outputs(self) -> Any:
+    def get_outputs(self) -> list[Output]:
         """As ONNX Runtime's."""
-        return self._rest.get_outputs()
+        return [Output(name) for name in self._outputs]
 
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, F32]) -> list[Any]:
         """As ONNX Runtime's: `feeds["image"]` is `(B, 3, S, S)`."""
         images = np.ascontiguousarray(feeds[_IMAGE], dtype=np.float32)
-        found = [self._encoder.run(image) for image in images]
-        stacked = {name: np.stack([x[n] for x in found]) for n, name in enumerate(self._names)}
-        answers: list[Any] = self._rest.run(outputs, stacked)
-        return answers
+        found = [self._one(image) for image in images]
+        wanted = [self._outputs.index(name) for name in outputs or self._outputs]
+        return [np.stack([answer[n] for answer in found]) for n in wanted]
+
+    def _halves(self, graph: Graph, read: list[int], size: int, threads: int) -> Callable[[F32], list[Any]]:
+        """The encoder here, and a session of ONNX Runtime for what reads the stages of those numbers."""
+        stages = _stages(graph)
+        encoder = Encoder(_weights(graph), size, stages=read, instruction_set=self.instruction_set)
+        found = encoder.run(np.zeros((3, size, size), np.float32))
+        shapes = {stages[n]: x.shape for n, x in zip(read, found, strict=True)}
+        rest = onnx_session(onnx_wire.cut(graph, shapes), threads)
+
+        def run(image: F32) -> list[Any]:
+            features = {name: x[None] for name, x in zip(shapes, encoder.run(image), strict=True)}
+            return [x[0] for x in rest.run(None, features)]
+
+        return run
 
     def _demand_agreement(self, path: Path, size: int, threads: int) -> None:
         """Names are all that the encoder is known by; a file of other contents must not give other hands."""
@@ -75,6 +110,20 @@ class NativeSession:
         for ours, theirs in zip(self.run(None, {_IMAGE: image}), alone.run(None, {_IMAGE: image}), strict=True):
             if not np.allclose(ours, theirs, rtol=_TOLERANCE, atol=_TOLERANCE * max(1.0, float(abs(theirs).max()))):
                 raise AssetError(f"the native engine and ONNX Runtime disagree on {path}.", _EXPORT)
+
+
+def _same_edges(hand: Hand, size: int, edges: EdgeParams) -> bool:
+    """Whether edges are found exactly as in Python: OpenCV is not built alike everywhere."""
+    from hoi_core.network_input import network_input, pixels_of
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (2, (size + 7) // 8, (size + 7) // 8, 3)).repeat(8, axis=1).repeat(8, axis=2)
+    noise = rng.integers(-40, 41, (2, size, size, 3))
+    for picture in np.clip(coarse[:, :size, :size] + noise * np.reshape([0, 1], (2, 1, 1, 1)), 0, 255).astype(np.uint8):
+        expected = hand.run(network_input(pixels_of(picture, "edges", edges)[None], "edges")[0])
+        if not all(np.array_equal(a, b) for a, b in zip(hand.run_crop(picture), expected, strict=True)):
+            return False
+    return True
 
 
 def _weights(graph: Graph) -> dict[str, F32]:

@@ -24,6 +24,7 @@ class Bright:
     """Finds one right hand around the bright pixels, and its joints on them."""
 
     least_confidence = 0.02
+    computed_by = "numpy"
 
     def detect(self, rgb):
         rows, columns = np.nonzero(rgb[..., 0] > 128)
@@ -69,6 +70,7 @@ def test_a_video_becomes_lines_an_overlay_and_figures(film, bright, tmp_path):
     assert np.array(last["joints_px"]).mean(0) == pytest.approx([20 + 14 + 14.5, 34.5], abs=2)
     told = json.loads(figures.read_text())
     assert (told["images"], told["share_with_hands"], told["identities"], told["stopped"]) == (8, 0.75, 1, False)
+    assert told["computed_by"] == "numpy"
     written = cv2.VideoCapture(str(out))
     images = [written.read()[1] for _ in range(8)]
     assert images[7].shape == (HEIGHT, WIDTH, 3)

@@ -1,70 +1,23 @@
 """The file that ONNX Runtime runs, run by the native engine: the same hands, and no damage that crashes it."""
 
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from hoi_core import crop as crops
 from hoi_core import native, runtime
-from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError, ConfigError
 from hoi_core.native import onnx_wire
 from learning.bench import time_models
-from learning.export import write_onnx
-from learning.layers.mesh_hierarchy import MeshHierarchy
-from learning.layers.sparse import fold_batch_norms
-from learning.models._splite_network import SpliteNetwork
-from learning.models.splite import Config
 
 needs_engine = pytest.mark.skipif(bool(native.problem()), reason=f"no native engine: {native.problem()}")
 SIZE = 64
 
 
-def tiny_mesh() -> MeshHierarchy:
-    """Levels of few vertices, with the shapes and sparse rows of a hand's; nothing here reads them as a surface."""
-    rng = np.random.default_rng(0)
-    sizes = (31, 20, 14, 11, 9)
-    upsampling = []
-    for fine, coarse in pairwise(sizes):
-        rows = np.zeros((fine, coarse))
-        for row in rows:
-            row[rng.choice(coarse, 3, replace=False)] = rng.dirichlet(np.ones(3))
-        upsampling.append(rows)
-    spirals = tuple(np.stack([rng.permutation(n)[:9] for _ in range(n)]) for n in sizes)
-    corners = tuple(rng.uniform(-0.1, 0.1, (n, 3)) for n in sizes)
-    return MeshHierarchy(corners, (), (), tuple(upsampling), spirals)
-
-
-def exported(folder: Path, **options: object) -> Path:
-    torch.manual_seed(0)
-    network = SpliteNetwork(Config(width=8, head_channels=16, **options), tiny_mesh()).eval()
-    with torch.no_grad():
-        # Fresh heads say nearly the same of every image.
-        for name, weight in network.named_parameters():
-            if name.startswith(("heatmap", "depth_out", "decoder.head.conv")):
-                weight.mul_(10.0)
-    for module in network.encoder.modules():
-        if hasattr(module, "running_var"):
-            torch.nn.init.uniform_(module.running_mean, -0.3, 0.3)
-            torch.nn.init.uniform_(module.bias, -0.3, 0.3)
-    path = folder / "hand.onnx"
-    write_onnx(fold_batch_norms(network), path, SIZE, runtime.HandModel.OUTPUTS)
-    about = runtime.Sidecar(
-        model="splite", precision="fp32", sha256=runtime.file_hash(path), size=SIZE, edges=EdgeParams(),
-        crop_scale=1.3, length_unit_m=crops.LENGTH_UNIT_M, root_unit_m=crops.ROOT_UNIT_M, joint_order="openpose21",
-        tips="smplx", side="right", hand_model="stand-in", licence="none",
-    )  # fmt: skip
-    path.with_suffix(".json").write_text(json.dumps(about.to_dict()))
-    return path
-
-
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    return exported(tmp_path_factory.mktemp("native"))
+def model(tmp_path_factory, exported_splite) -> Path:
+    return exported_splite(tmp_path_factory.mktemp("native"))
 
 
 def frames(*occupancies: float) -> np.ndarray:
@@ -95,8 +48,8 @@ def test_both_engines_are_timed_in_turns(model):
 
 
 @needs_engine
-def test_models_without_a_sparse_encoder_are_refused(tmp_path):
-    path = exported(tmp_path, encoder="dense")
+def test_models_without_a_sparse_encoder_are_refused(tmp_path, exported_splite):
+    path = exported_splite(tmp_path, encoder="dense")
     runtime.load(path)
     with pytest.raises(AssetError, match="not a sparse one"):
         runtime.load(path, engine="native")

@@ -1,0 +1,65 @@
+// All of SPLite in one call: edges of a crop, sparse encoder, heads, features at the joints, mesh.
+#pragma once
+
+#include "edge_maps.h"
+#include "mesh.h"
+#include "plan.h"
+
+namespace hoi {
+
+struct HandWeights {
+  Layer lateral32, lateral16, smooth16, reduce16, lateral8, smooth8, heatmap, depth_hidden, depth_out;
+  DecoderWeights decoder;
+};
+
+// Where the answers go.
+struct HandAnswer {
+  float* uv = nullptr;           // (joints, 2)
+  float* depth = nullptr;        // (joints + 1)
+  float* vertices = nullptr;     // (vertices, 3)
+  float* confidence = nullptr;   // (joints)
+};
+
+class Hand {
+ public:
+  // `encoder` is finished, gives features at strides 8, 16 and 32, and outlives this. Throws std::invalid_argument for
+  // weights that do not fit together.
+  Hand(Plan& encoder, const HandWeights& weights, const EdgeSettings& edges);
+
+  // `image` is (3, size, size).
+  void run(const float* image, const HandAnswer& answer);
+
+  // `pixels` is (size, size, channels): RGB, or with one channel an edge image.
+  void run_crop(const std::uint8_t* pixels, int channels, const HandAnswer& answer);
+
+  int size() const { return encoder_.size(); }
+  int joints() const { return decoder_.joints(); }
+  int depths() const { return depth_.channels; }
+  int vertices() const { return decoder_.vertices(); }
+
+ private:
+  // The square grid of one stride: features as the encoder gives them, and as rows.
+  struct Grid {
+    int side = 0;
+    std::vector<float> planes;
+    Rows rows;
+    Grid(const Plan& plan, int output);
+    void to_rows();
+  };
+  void find_joints(const HandAnswer& answer);
+  void gather(const float* uv);
+  void find_depth(float* depth);
+
+  Plan& encoder_;
+  EdgeMaps edges_;
+  std::vector<float> image_;
+  Grid x8_, x16_, x32_;
+  std::vector<float*> planes_;
+  std::vector<std::int32_t> above16_, above8_;   // cell of the coarser grid over each cell
+  Product lateral32_, lateral16_, smooth16_, reduce16_, lateral8_, smooth8_, heatmap_, depth_hidden_, depth_out_;
+  Rows p32_, p16_, s16_, r16_, p8_, s8_, heat_, pooled_, hidden_, depth_, joints_;
+  std::vector<float> peak_, sum_, across_, down_;
+  MeshDecoder decoder_;
+};
+
+}  // namespace hoi
