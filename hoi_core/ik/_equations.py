@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hoi_core.ik._kernel import Pose, angle_rows, point, pose_skeleton, rest_point, shape_rows, turn_rows
+from hoi_core.ik._kernel import Pose, place_points, pose_skeleton, shape_rows, turn_rows
 from hoi_core.ik.hand import Arrays
 from hoi_core.types import F64
 
@@ -55,25 +55,96 @@ class Equations(NamedTuple):
     """(u,)."""
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _add(to: Equations, weight: float, away: F64, rows: F64, columns: np.ndarray, count: int) -> None:
-    """Add the three residuals of a point, the first three columns of whose slopes are the identity."""
-    a0, a1, a2 = weight * away[0], weight * away[1], weight * away[2]
-    for c in range(3):
-        to.H[c, c] += weight
-        to.g[c] += weight * away[c]
-    for a in range(count):
-        p = columns[a]
-        r0, r1, r2 = weight * rows[0, a], weight * rows[1, a], weight * rows[2, a]
-        to.g[p] += rows[0, a] * a0 + rows[1, a] * a1 + rows[2, a] * a2
-        to.H[p, 0] += r0
-        to.H[p, 1] += r1
-        to.H[p, 2] += r2
-        for b in range(a + 1):
-            to.H[p, columns[b]] += r0 * rows[0, b] + r1 * rows[1, b] + r2 * rows[2, b]
+class Room(NamedTuple):
+    """Where the kernels write. N points, A angles at most that move one."""
+
+    pose: Pose
+    """The skeleton."""
+    carried: F64
+    """(N, S, 3) m."""
+    points_m: F64
+    """(N, 3) m."""
+    rows: F64
+    """(N, 3, 3 + A) by the turn and the angles."""
+    shapes: F64
+    """(N, 3, 10) by the shape."""
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def room_for(hand: Arrays) -> Room:
+    """Room for one hand."""
+    n, count = len(hand.joint), len(hand.template_m)
+    pose = Pose(
+        np.zeros((16, 3, 3)),
+        np.zeros((16, 3, 3)),
+        np.zeros((16, 3)),
+        np.zeros((16, 3)),
+        np.zeros((16, 3)),
+        np.zeros((16, 3, 10)),
+        np.zeros((n, 3)),
+        np.zeros((n, 3)),
+        np.zeros(135),
+    )
+    return Room(
+        pose,
+        np.zeros((count, hand.support.shape[1], 3)),
+        np.zeros((count, 3)),
+        np.zeros((count, 3, 3 + hand.moved_by.shape[1])),
+        np.zeros((count, 3, 10)),
+    )
+
+
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath=True)
+def _accumulate(hand: Arrays, aim: Aim, room: Room, to: Equations) -> float:
+    """Add the residuals of all points; returns what they cost."""
+    n, width = len(hand.joint), hand.moved_by.shape[1]
+    columns, by, weighted = np.empty(13 + n, np.int64), np.empty((3, 13 + n)), np.empty((3, 13 + n))
+    H, g, cost = to.H, to.g, 0.0
+    for i in range(len(hand.template_m)):
+        weight = aim.weights[i]
+        if weight == 0.0:
+            continue
+        count = 3
+        for a in range(width):
+            if hand.moved_by[i, a] < 0:
+                break
+            columns[count] = 6 + hand.moved_by[i, a]
+            count += 1
+        for c in range(3):
+            columns[c] = 3 + c
+            for a in range(count):
+                by[c, a] = room.rows[i, c, a]
+        if aim.with_shape:
+            for b in range(10):
+                columns[count + b] = 6 + n + b
+                for c in range(3):
+                    by[c, count + b] = room.shapes[i, c, b]
+            count += 10
+        for c in range(3):
+            for a in range(count):
+                weighted[c, a] = weight * by[c, a]
+        a0 = room.points_m[i, 0] - aim.points_m[i, 0]
+        a1 = room.points_m[i, 1] - aim.points_m[i, 1]
+        a2 = room.points_m[i, 2] - aim.points_m[i, 2]
+        cost += weight * (a0 * a0 + a1 * a1 + a2 * a2)
+        g[0] += weight * a0
+        g[1] += weight * a1
+        g[2] += weight * a2
+        for c in range(3):
+            H[c, c] += weight
+        for a in range(count):
+            p = columns[a]
+            r0, r1, r2 = weighted[0, a], weighted[1, a], weighted[2, a]
+            g[p] += r0 * a0 + r1 * a1 + r2 * a2
+            H[p, 0] += r0
+            H[p, 1] += r1
+            H[p, 2] += r2
+            for b in range(a + 1):
+                H[p, columns[b]] += r0 * by[0, b] + r1 * by[1, b] + r2 * by[2, b]
+    return cost
+
+
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _bend(at_m: F64, finger: int, slopes: F64) -> float:
     """Eq. 3 of a finger, divided by the lengths of its bones: the cosine of its two planes times both sines.
 
@@ -100,65 +171,50 @@ def _bend(at_m: F64, finger: int, slopes: F64) -> float:
     return (ab * bd - ad * bb) * scale
 
 
-@njit(cache=True, nogil=True)
-def _add_bends(to: Equations, weight: float, at_m: F64, joints: F64, angles: int) -> float:
-    """Add Eq. 3 of the four fingers; returns what it costs. `joints (21, 3, 6 + n)` are the joints' slopes."""
-    cost, own, row = 0.0, np.empty((4, 3)), np.empty(6 + angles)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _add_bends(hand: Arrays, weight: float, room: Room, to: Equations) -> float:
+    """Add Eq. 3 of the four fingers; returns what it costs."""
+    n, width = len(hand.joint), hand.moved_by.shape[1]
+    cost, own, row = 0.0, np.empty((4, 3)), np.empty(6 + n)
     for finger in range(4):
-        value = _bend(at_m, finger, own)
+        value = _bend(room.points_m, finger, own)
         if value >= 0.0:
             continue
         cost += weight * value * value
-        for p in range(6 + angles):
+        for p in range(6 + n):
             row[p] = 0.0
-            for i in range(4):
-                for c in range(3):
-                    row[p] += own[i, c] * joints[5 + 4 * finger + i, c, p]
+        for k in range(4):
+            i = 5 + 4 * finger + k
+            for c in range(3):
+                row[c] += own[k, c]
+                for a in range(3):
+                    row[3 + a] += own[k, c] * room.rows[i, c, a]
+                for a in range(width):
+                    if hand.moved_by[i, a] >= 0:
+                        row[6 + hand.moved_by[i, a]] += own[k, c] * room.rows[i, c, 3 + a]
+        for p in range(6 + n):
             to.g[p] += weight * value * row[p]
             for q in range(p + 1):
                 to.H[p, q] += weight * row[p] * row[q]
     return cost
 
 
-@njit(cache=True, nogil=True)
-def equations(hand: Arrays, state: State, aim: Aim, pose: Pose, to: Equations) -> float:
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def equations(hand: Arrays, state: State, aim: Aim, room: Room, to: Equations) -> float:
     """Fill the normal equations of a state (the lower half of `H`) and return its cost, m^2."""
     n = len(hand.joint)
-    to.H[:] = 0.0
-    to.g[:] = 0.0
-    pose_skeleton(hand, state.turned, state.shift_m, state.angles, state.betas, pose)
-    rest, carried, at_m = np.empty(3), np.empty((hand.support.shape[1], 3)), np.empty(3)
-    away, rows, columns = np.empty(3), np.empty((3, 13 + n)), np.empty(13 + n, np.int64)
-    joints, joint_slopes = np.zeros((21, 3)), np.zeros((21, 3, 6 + n))
-    cost = 0.0
-    for i in range(len(hand.template_m)):
-        if aim.weights[i] == 0.0 and i > 20:
-            continue
-        rest_point(hand, i, pose, state.betas, rest)
-        point(hand, i, pose, rest, carried, at_m)
-        turn_rows(at_m, pose, rows)
-        count = 3 + angle_rows(hand, i, pose, carried, rows)
-        for a in range(count):
-            columns[a] = 3 + a if a < 3 else 6 + hand.moved_by[i, a - 3]
-        if i < 21:
-            for c in range(3):
-                joints[i, c] = at_m[c]
-                joint_slopes[i, c, c] = 1.0
-                for a in range(count):
-                    joint_slopes[i, c, columns[a]] = rows[c, a]
-        if aim.weights[i] == 0.0:
-            continue
-        if aim.with_shape:
-            shape_rows(hand, i, pose, rows, count)
-            for b in range(10):
-                columns[count + b] = 6 + n + b
-            count += 10
-        for c in range(3):
-            away[c] = at_m[c] - aim.points_m[i, c]
-            cost += aim.weights[i] * away[c] * away[c]
-        _add(to, aim.weights[i], away, rows, columns, count)
+    for p in range(16 + n):
+        to.g[p] = 0.0
+        for q in range(p + 1):
+            to.H[p, q] = 0.0
+    pose_skeleton(hand, state.turned, state.shift_m, state.angles, state.betas, room.pose)
+    place_points(hand, room.pose, state.betas, room.carried, room.points_m)
+    turn_rows(hand, room.pose, room.points_m, room.carried, room.rows)
+    if aim.with_shape:
+        shape_rows(hand, room.pose, room.shapes)
+    cost = _accumulate(hand, aim, room, to)
     if aim.bend_m2 > 0.0:
-        cost += _add_bends(to, aim.bend_m2, joints, joint_slopes, n)
+        cost += _add_bends(hand, aim.bend_m2, room, to)
     if aim.with_shape:
         for b in range(10):
             off = state.betas[b] - aim.betas[b]

@@ -45,7 +45,7 @@ def new_pose(angles: int) -> Pose:
     return Pose(*(np.zeros(shape) for shape in shapes))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def turn(axis: F64, angle: float, out: F64) -> None:
     """Rotation about a unit axis (Rodrigues)."""
     c, s = np.cos(angle), np.sin(angle)
@@ -55,7 +55,7 @@ def turn(axis: F64, angle: float, out: F64) -> None:
     out[2, 0], out[2, 1], out[2, 2] = z * x * (1 - c) - y * s, z * y * (1 - c) + x * s, c + z * z * (1 - c)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def times(a: F64, b: F64, out: F64) -> None:
     """Product of two 3 x 3 matrices; `out` is neither of them."""
     for i in range(3):
@@ -63,7 +63,7 @@ def times(a: F64, b: F64, out: F64) -> None:
             out[i, j] = a[i, 0] * b[0, j] + a[i, 1] * b[1, j] + a[i, 2] * b[2, j]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _turn_joints(hand: Arrays, angles: F64, pose: Pose) -> None:
     """Rotation of each finger joint, flexion then abduction then twist, and its axes in the template's."""
     by_angle, before = np.empty((3, 3)), np.empty((3, 3))
@@ -144,117 +144,126 @@ def pose_skeleton(hand: Arrays, global_turn: F64, shift_m: F64, angles: F64, bet
                 pose.axes[k, c] += pose.turned[p, c, d] * pose.own_axes[k, d]
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def rest_point(hand: Arrays, i: int, pose: Pose, betas: F64, out: F64) -> None:
-    """Rest position of a point, with its shape and pose corrections. Fills `out (3,)` m."""
-    for c in range(3):
-        x = hand.template_m[i, c]
-        for b in range(10):
-            x += hand.shape_m[i, c, b] * betas[b]
-        correction = 0.0
-        for f in range(135):
-            correction += hand.pose_m[i, c, f] * pose.feature[f]
-        out[c] = x + correction
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath=True)
+def place_points(hand: Arrays, pose: Pose, betas: F64, carried: F64, points_m: F64) -> None:
+    """Skin all points.
 
-
-@njit(cache=True, nogil=True, fastmath=True)
-def point(hand: Arrays, i: int, pose: Pose, rest: F64, carried: F64, out: F64) -> None:
-    """Position of a point. Fills `carried (S, 3)` m, where each carrier brings it, and `out (3,)` m."""
-    out[0], out[1], out[2] = 0.0, 0.0, 0.0
-    for s in range(hand.support.shape[1]):
-        j = hand.support[i, s]
-        if j < 0:
-            break
-        R = pose.turned[j]
-        for c in range(3):
-            carried[s, c] = R[c, 0] * rest[0] + R[c, 1] * rest[1] + R[c, 2] * rest[2] + pose.shift_m[j, c]
-            out[c] += hand.weights[i, s] * carried[s, c]
-
-
-@njit(cache=True, nogil=True)
-def turn_rows(at_m: F64, pose: Pose, rows: F64) -> None:
-    """How a point moves with a turn about the wrist. Fills columns 0 to 2 of `rows`."""
-    x, y, z = at_m[0] - pose.at_m[0, 0], at_m[1] - pose.at_m[0, 1], at_m[2] - pose.at_m[0, 2]
-    rows[0, 0], rows[0, 1], rows[0, 2] = 0.0, z, -y
-    rows[1, 0], rows[1, 1], rows[1, 2] = -z, 0.0, x
-    rows[2, 0], rows[2, 1], rows[2, 2] = y, -x, 0.0
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def angle_rows(hand: Arrays, i: int, pose: Pose, carried: F64, rows: F64) -> int:
-    """How a point moves with the angles that move it by its carriers; pose corrections are left out.
-
-    Fills `rows (3, >= 3 + m)` from its column 3 on; returns m.
+    Args:
+        hand: of `ik_hand`.
+        pose: of `pose_skeleton`.
+        betas: `(10,)`.
+        carried: `(N, S, 3)` m, where each carrier brings a point; filled.
+        points_m: `(N, 3)` m; filled.
     """
-    count = 0
-    for a in range(hand.moved_by.shape[1]):
-        k = hand.moved_by[i, a]
-        if k < 0:
-            break
-        j = hand.joint[k]
-        x, y, z = 0.0, 0.0, 0.0
-        for s in range(hand.support.shape[1]):
-            q = hand.support[i, s]
-            if q < 0:
-                break
-            w = hand.weights[i, s] * hand.below[j, q]
-            x += w * (carried[s, 0] - pose.at_m[j, 0])
-            y += w * (carried[s, 1] - pose.at_m[j, 1])
-            z += w * (carried[s, 2] - pose.at_m[j, 2])
-        u = pose.axes[k]
-        rows[0, 3 + a] = u[1] * z - u[2] * y
-        rows[1, 3 + a] = u[2] * x - u[0] * z
-        rows[2, 3 + a] = u[0] * y - u[1] * x
-        count += 1
-    return count
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def shape_rows(hand: Arrays, i: int, pose: Pose, rows: F64, start: int) -> None:
-    """How a point moves with the shape. Fills columns `start` to `start + 9` of `rows`."""
-    for c in range(3):
+    feature = pose.feature
+    for i in range(len(hand.template_m)):
+        x, y, z = hand.template_m[i, 0], hand.template_m[i, 1], hand.template_m[i, 2]
         for b in range(10):
-            rows[c, start + b] = 0.0
-    for s in range(hand.support.shape[1]):
-        j = hand.support[i, s]
-        if j < 0:
-            break
-        w, R = hand.weights[i, s], pose.turned[j]
+            x += hand.shape_m[i, 0, b] * betas[b]
+            y += hand.shape_m[i, 1, b] * betas[b]
+            z += hand.shape_m[i, 2, b] * betas[b]
+        for f in range(135):
+            x += hand.pose_m[i, 0, f] * feature[f]
+            y += hand.pose_m[i, 1, f] * feature[f]
+            z += hand.pose_m[i, 2, f] * feature[f]
+        points_m[i, 0], points_m[i, 1], points_m[i, 2] = 0.0, 0.0, 0.0
+        for s in range(hand.support.shape[1]):
+            j = hand.support[i, s]
+            if j < 0:
+                break
+            for c in range(3):
+                carried[i, s, c] = (
+                    pose.turned[j, c, 0] * x + pose.turned[j, c, 1] * y + pose.turned[j, c, 2] * z + pose.shift_m[j, c]
+                )
+                points_m[i, c] += hand.weights[i, s] * carried[i, s, c]
+
+
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath=True)
+def turn_rows(hand: Arrays, pose: Pose, points_m: F64, carried: F64, rows: F64) -> None:
+    """How points move with a turn about the wrist, and with the angles of their carriers; not by pose corrections.
+
+    Args:
+        hand: of `ik_hand`.
+        pose: of `pose_skeleton`.
+        points_m: `(N, 3)` m.
+        carried: `(N, S, 3)` m of `place_points`.
+        rows: `(N, 3, 3 + A)`, filled as far as `moved_by (N, A)` goes.
+    """
+    for i in range(len(points_m)):
+        x, y, z = (
+            points_m[i, 0] - pose.at_m[0, 0],
+            points_m[i, 1] - pose.at_m[0, 1],
+            points_m[i, 2] - pose.at_m[0, 2],
+        )
+        rows[i, 0, 0], rows[i, 0, 1], rows[i, 0, 2] = 0.0, z, -y
+        rows[i, 1, 0], rows[i, 1, 1], rows[i, 1, 2] = -z, 0.0, x
+        rows[i, 2, 0], rows[i, 2, 1], rows[i, 2, 2] = y, -x, 0.0
+        for a in range(hand.moved_by.shape[1]):
+            k = hand.moved_by[i, a]
+            if k < 0:
+                break
+            j = hand.joint[k]
+            x, y, z = 0.0, 0.0, 0.0
+            for s in range(hand.support.shape[1]):
+                q = hand.support[i, s]
+                if q < 0:
+                    break
+                if hand.below[j, q]:
+                    w = hand.weights[i, s]
+                    x += w * (carried[i, s, 0] - pose.at_m[j, 0])
+                    y += w * (carried[i, s, 1] - pose.at_m[j, 1])
+                    z += w * (carried[i, s, 2] - pose.at_m[j, 2])
+            rows[i, 0, 3 + a] = pose.axes[k, 1] * z - pose.axes[k, 2] * y
+            rows[i, 1, 3 + a] = pose.axes[k, 2] * x - pose.axes[k, 0] * z
+            rows[i, 2, 3 + a] = pose.axes[k, 0] * y - pose.axes[k, 1] * x
+
+
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath=True)
+def shape_rows(hand: Arrays, pose: Pose, rows: F64) -> None:
+    """How points move with the shape. Fills `rows (N, 3, 10)` m per unit."""
+    for i in range(len(rows)):
         for c in range(3):
             for b in range(10):
-                rows[c, start + b] += w * (
-                    R[c, 0] * hand.shape_m[i, 0, b]
-                    + R[c, 1] * hand.shape_m[i, 1, b]
-                    + R[c, 2] * hand.shape_m[i, 2, b]
-                    + pose.shift_shape[j, c, b]
-                )
+                rows[i, c, b] = 0.0
+        for s in range(hand.support.shape[1]):
+            j = hand.support[i, s]
+            if j < 0:
+                break
+            w = hand.weights[i, s]
+            for c in range(3):
+                by_x, by_y, by_z = w * pose.turned[j, c, 0], w * pose.turned[j, c, 1], w * pose.turned[j, c, 2]
+                for b in range(10):
+                    rows[i, c, b] += (
+                        by_x * hand.shape_m[i, 0, b]
+                        + by_y * hand.shape_m[i, 1, b]
+                        + by_z * hand.shape_m[i, 2, b]
+                        + w * pose.shift_shape[j, c, b]
+                    )
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def correction_rows(hand: Arrays, i: int, pose: Pose, out: F64) -> None:
-    """How the pose corrections of a point move it with each angle. Adds to `out (3, n)` m per rad."""
-    blend = np.zeros((3, 3))
-    for s in range(hand.support.shape[1]):
-        j = hand.support[i, s]
-        if j < 0:
-            break
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def correction_rows(hand: Arrays, pose: Pose, slopes: F64) -> None:
+    """How the pose corrections of points move them with each angle. Adds to columns 6 to 5 + n of `slopes`."""
+    cross, slope, blend = np.zeros((3, 3)), np.empty((3, 3)), np.zeros((3, 3))
+    for i in range(len(slopes)):
         for a in range(3):
             for b in range(3):
-                blend[a, b] += hand.weights[i, s] * pose.turned[j, a, b]
-    slope, change = np.empty((3, 3)), np.empty(3)
-    cross = np.zeros((3, 3))
-    for k in range(len(hand.joint)):
-        j, u = hand.joint[k], pose.own_axes[k]
-        cross[0, 1], cross[0, 2], cross[1, 2] = -u[2], u[1], -u[0]
-        cross[1, 0], cross[2, 0], cross[2, 1] = u[2], -u[1], u[0]
-        times(cross, pose.local[j], slope)
-        for c in range(3):
-            change[c] = 0.0
-            for a in range(3):
-                for b in range(3):
-                    change[c] += hand.pose_m[i, c, 9 * (j - 1) + 3 * a + b] * slope[a, b]
-        for c in range(3):
-            out[c, k] += blend[c, 0] * change[0] + blend[c, 1] * change[1] + blend[c, 2] * change[2]
+                blend[a, b] = 0.0
+                for s in range(hand.support.shape[1]):
+                    if hand.support[i, s] >= 0:
+                        blend[a, b] += hand.weights[i, s] * pose.turned[hand.support[i, s], a, b]
+        for k in range(len(hand.joint)):
+            j, u = hand.joint[k], pose.own_axes[k]
+            cross[0, 1], cross[0, 2], cross[1, 2] = -u[2], u[1], -u[0]
+            cross[1, 0], cross[2, 0], cross[2, 1] = u[2], -u[1], u[0]
+            times(cross, pose.local[j], slope)
+            for d in range(3):
+                change = 0.0
+                for a in range(3):
+                    for b in range(3):
+                        change += hand.pose_m[i, d, 9 * (j - 1) + 3 * a + b] * slope[a, b]
+                for c in range(3):
+                    slopes[i, c, 6 + k] += blend[c, d] * change
 
 
 @njit(cache=True, nogil=True)
@@ -266,24 +275,26 @@ def points_and_slopes(hand: Arrays, pose: Pose, betas: F64, points_m: F64, slope
         pose: of `pose_skeleton`.
         betas: `(10,)`.
         points_m: `(N, 3)` m; filled.
-        slopes: `(N, 3, 16 + n)`, or no rows to leave them out; filled.
+        slopes: `(N, 3, 16 + n)`; filled.
     """
-    n = len(hand.joint)
-    rest, carried = np.empty(3), np.empty((hand.support.shape[1], 3))
-    rows = np.empty((3, 13 + n))
-    for i in range(len(hand.template_m)):
-        rest_point(hand, i, pose, betas, rest)
-        point(hand, i, pose, rest, carried, points_m[i])
-        if len(slopes) == 0:
-            continue
-        own = slopes[i]
-        turn_rows(points_m[i], pose, rows)
-        count = angle_rows(hand, i, pose, carried, rows)
+    n, count, width = len(hand.joint), len(hand.template_m), hand.moved_by.shape[1]
+    carried, rows = np.zeros((count, hand.support.shape[1], 3)), np.zeros((count, 3, 3 + width))
+    shapes = np.empty((count, 3, 10))
+    place_points(hand, pose, betas, carried, points_m)
+    turn_rows(hand, pose, points_m, carried, rows)
+    shape_rows(hand, pose, shapes)
+    for i in range(count):
         for c in range(3):
-            for b in range(6 + n):
-                own[c, b] = rows[c, b - 3] if 3 <= b < 6 else 0.0
-            own[c, c] = 1.0
-            for a in range(count):
-                own[c, 6 + hand.moved_by[i, a]] = rows[c, 3 + a]
-        correction_rows(hand, i, pose, own[:, 6 : 6 + n])
-        shape_rows(hand, i, pose, own, 6 + n)
+            for p in range(16 + n):
+                slopes[i, c, p] = 0.0
+    correction_rows(hand, pose, slopes)
+    for i in range(count):
+        for c in range(3):
+            slopes[i, c, c] = 1.0
+            for b in range(3):
+                slopes[i, c, 3 + b] = rows[i, c, b]
+            for a in range(width):
+                if hand.moved_by[i, a] >= 0:
+                    slopes[i, c, 6 + hand.moved_by[i, a]] += rows[i, c, 3 + a]
+            for b in range(10):
+                slopes[i, c, 6 + n + b] = shapes[i, c, b]

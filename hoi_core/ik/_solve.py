@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from hoi_core.ik._equations import Aim, Equations, State, equations
-from hoi_core.ik._kernel import Pose, times, turn
+from hoi_core.ik._equations import Aim, Equations, State, equations, room_for
+from hoi_core.ik._kernel import times, turn
 from hoi_core.ik.hand import Arrays
 from hoi_core.types import F64, I64
 
@@ -46,7 +46,7 @@ class Aims(NamedTuple):
     """Whether the shape is solved."""
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath=True)
 def _divide(H: F64, g: F64, free: I64, count: int, damping: float, step: F64) -> bool:
     """Solve for the free unknowns, the steps of the others given (Cholesky); whether it could be."""
     L, y = np.zeros((count, count)), np.empty(count)
@@ -82,7 +82,7 @@ def _divide(H: F64, g: F64, free: I64, count: int, damping: float, step: F64) ->
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _bounded_step(to: Equations, state: State, limits: F64, solved: int, damping: float, step: F64) -> bool:
     """A damped step that ends inside the limits: angles that would leave go to their limit, the rest solves anew."""
     n = len(limits)
@@ -117,7 +117,7 @@ def _bounded_step(to: Equations, state: State, limits: F64, solved: int, damping
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _moved(state: State, step: F64, limits: F64, out: State) -> None:
     """The state after a step."""
     n = len(limits)
@@ -134,34 +134,27 @@ def _moved(state: State, step: F64, limits: F64, out: State) -> None:
         out.betas[b] = state.betas[b] + step[6 + n + b]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def _copy(source: State, target: State) -> None:
-    target.turned[:] = source.turned
-    target.shift_m[:] = source.shift_m
-    target.angles[:] = source.angles
-    target.betas[:] = source.betas
+    """Take over a state. In loops, as everywhere here: slices take ten times as long to compile."""
+    for a in range(3):
+        target.shift_m[a] = source.shift_m[a]
+        for b in range(3):
+            target.turned[a, b] = source.turned[a, b]
+    for k in range(len(source.angles)):
+        target.angles[k] = source.angles[k]
+    for b in range(10):
+        target.betas[b] = source.betas[b]
 
 
-@njit(cache=True, nogil=True)
-def _room(n: int) -> tuple[Pose, State, State, Equations, Equations]:
-    pose = Pose(
-        np.zeros((16, 3, 3)),
-        np.zeros((16, 3, 3)),
-        np.zeros((16, 3)),
-        np.zeros((16, 3)),
-        np.zeros((16, 3)),
-        np.zeros((16, 3, 10)),
-        np.zeros((n, 3)),
-        np.zeros((n, 3)),
-        np.zeros(135),
-    )
-    here = State(np.zeros((3, 3)), np.zeros(3), np.zeros(n), np.zeros(10))
-    there = State(np.zeros((3, 3)), np.zeros(3), np.zeros(n), np.zeros(10))
-    one, other = (
-        Equations(np.zeros((16 + n, 16 + n)), np.zeros(16 + n)),
-        Equations(np.zeros((16 + n, 16 + n)), np.zeros(16 + n)),
-    )
-    return pose, here, there, one, other
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _new_state(n: int) -> State:
+    return State(np.zeros((3, 3)), np.zeros(3), np.zeros(n), np.zeros(10))
+
+
+@njit(cache=True, nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+def _new_equations(n: int) -> Equations:
+    return Equations(np.zeros((16 + n, 16 + n)), np.zeros(16 + n))
 
 
 @njit(cache=True, nogil=True)
@@ -180,19 +173,20 @@ def levenberg_marquardt(
         report: `(B, 2)` filled with the cost, m^2, and the evaluations.
     """
     n = limits.shape[1]
-    pose, here, there, one, other = _room(n)
+    room, here, there = room_for(hand), _new_state(n), _new_state(n)
+    one, other = _new_equations(n), _new_equations(n)
     step = np.zeros(16 + n)
     solved = 16 + n if aims.with_shape else 6 + n
     for h in range(len(many.angles)):
         _copy(State(many.turned[h], many.shift_m[h], many.angles[h], many.betas[h]), here)
         aim = Aim(aims.points_m[h], aims.weights[h], aims.betas[h], aims.shape_weight, aims.bend_m2, aims.with_shape)
-        cost, damping, used = equations(hand, here, aim, pose, one), _FIRST_DAMPING, 0
+        cost, damping, used = equations(hand, here, aim, room, one), _FIRST_DAMPING, 0
         while used < iterations and damping < _MOST_DAMPING:
             if not _bounded_step(one, here, limits[h], solved, damping, step):
                 damping *= 10.0
                 continue
             _moved(here, step, limits[h], there)
-            found = equations(hand, there, aim, pose, other)
+            found = equations(hand, there, aim, room, other)
             used += 1
             if not found < cost:
                 damping *= 10.0
@@ -202,8 +196,7 @@ def levenberg_marquardt(
             gained = cost - found
             cost, damping = found, max(_LEAST_DAMPING, 0.1 * damping)
             _copy(there, here)
-            one.H[:] = other.H
-            one.g[:] = other.g
+            one, other = other, one
             if gained <= tolerance * cost or cost < 1e-18:
                 break
         _copy(here, State(many.turned[h], many.shift_m[h], many.angles[h], many.betas[h]))
@@ -224,19 +217,19 @@ def adam(hand: Arrays, many: Many, aims: Aims, limits: F64, iterations: int, rat
         report: the same; of the state with the least cost, which is kept.
     """
     n = limits.shape[1]
-    pose, here, there, one, _ = _room(n)
-    _, best, _, _, _ = _room(n)
+    room, here, there, best = room_for(hand), _new_state(n), _new_state(n), _new_state(n)
+    one = _new_equations(n)
     solved = 16 + n if aims.with_shape else 6 + n
     step, mean, square = np.zeros(16 + n), np.zeros(16 + n), np.zeros(16 + n)
     for h in range(len(many.angles)):
         start = State(many.turned[h], many.shift_m[h], many.angles[h], many.betas[h])
         _copy(start, here)
         aim = Aim(aims.points_m[h], aims.weights[h], aims.betas[h], aims.shape_weight, aims.bend_m2, aims.with_shape)
-        mean[:] = 0.0
-        square[:] = 0.0
+        for p in range(16 + n):
+            mean[p], square[p] = 0.0, 0.0
         least = np.inf
         for t in range(iterations + 1):
-            cost = equations(hand, here, aim, pose, one)
+            cost = equations(hand, here, aim, room, one)
             if cost < least:
                 least = cost
                 _copy(here, best)

@@ -172,7 +172,7 @@ def _limits(hand: IkHand, limits_rad: F64 | None, count: int) -> F64:
     given = hand.dof.limits_rad if limits_rad is None else np.asarray(limits_rad, dtype=np.float64)
     if given.shape[-2:] != hand.dof.limits_rad.shape or (given.ndim == 3 and len(given) != count) or given.ndim > 3:
         raise ValueError(f"limits must be ({len(hand.dof)}, 2) or ({count}, {len(hand.dof)}, 2), got {given.shape}")
-    return np.ascontiguousarray(np.broadcast_to(given, (count, *hand.dof.limits_rad.shape)))
+    return np.array(np.broadcast_to(given, (count, *hand.dof.limits_rad.shape)), order="C")
 
 
 def _betas(betas: F64 | None, count: int) -> F64:
@@ -195,9 +195,10 @@ def _aims(hand: IkHand, targets: Targets, betas: F64, config: FitConfig) -> Aims
     for points, share in zip(parts, shares, strict=True):
         known = np.isfinite(points).all(-1)
         weights.append(known * (share / np.maximum(known.sum(1, keepdims=True), 1)))
+    # Each other layout of memory would be compiled anew.
     return Aims(
-        np.nan_to_num(np.concatenate(parts, axis=1)),
-        np.concatenate(weights, axis=1),
+        np.ascontiguousarray(np.nan_to_num(np.concatenate(parts, axis=1))),
+        np.ascontiguousarray(np.concatenate(weights, axis=1)),
         betas,
         config.shape_m**2,
         config.bend_m**2,
