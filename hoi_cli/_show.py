@@ -135,6 +135,34 @@ class _Lines:
         self._file.close()
 
 
+class _Angles:
+    """A line of JSON per hand: its joint angles. The first line says what they are called and how far they go."""
+
+    def __init__(self, path: Path) -> None:
+        from hoi_core.ik.live import AngleReader, described
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._reader = AngleReader()
+        self._file = path.open("w", encoding="utf8")
+        self._write(described())
+
+    def _write(self, row: dict[str, object]) -> None:
+        self._file.write(json.dumps(plain(row)) + "\n")
+        self._file.flush()  # a robot reads along
+
+    def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
+        for hand in hands:
+            found = hand.reading
+            if found.joints_m is None:
+                raise ConfigError("--angles needs joints in space.", "Run a model of joints and mesh, such as splite.")
+            angles = self._reader.read(hand.identity, hand.side, found.joints_m, found.vertices_m)
+            where = {"index": shot.index, "t_s": shot.t_s, "identity": hand.identity, "side": hand.side}
+            self._write(where | angles)
+
+    def close(self) -> None:
+        self._file.close()
+
+
 def _row(hand: LiveHand) -> dict[str, object]:
     found = hand.reading
     row: dict[str, object] = {
@@ -160,6 +188,10 @@ def open_shows(config: Config, film: Film, stop: Event) -> Iterator[list[Show]]:
             lines = _Lines(config.jsonl)
             stack.callback(lines.close)
             shows.append(lines)
+        if config.angles is not None:
+            angles = _Angles(config.angles)
+            stack.callback(angles.close)
+            shows.append(angles)
         if config.window and not shows:
             shows += _window(film, stop)
         yield shows

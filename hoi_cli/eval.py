@@ -3,6 +3,7 @@
 Example: hoi-eval runs/float --dataset ours --split test --data data --json eval.json
 Example: hoi-eval runs/float --dataset synthbench --report errors.html
 Example: hoi-eval model.onnx --dataset freihand --submission pred.zip
+Example: hoi-eval model.onnx --dataset synthbench --ik --post-opt
 Example: hoi-eval --predictions pred.zip --truth data/freihand --protocol freihand
 """
 
@@ -76,6 +77,10 @@ class Config(Common):
     """Joint order, axes and figures of --predictions and --truth."""
     proper_rotation: bool = False
     """Align without mirroring. The official FreiHAND evaluator lets the alignment mirror, and so do we by default."""
+    ik: bool = False
+    """Measure what inverse kinematics makes of a mesh model's joints: a hand model's pose inside the joints' limits."""
+    post_opt: bool = False
+    """With --ik: move that pose onto the model's joints and vertices, 20 iterations."""
     engine: Engine = "masked"
     """What computes the sparse encoder of a run; `minkowski` where MinkowskiEngine is installed."""
     workers: int = 0
@@ -93,6 +98,8 @@ def job(settings: Config) -> None:
         raise ConfigError(f"expected --workers >= 0, got {settings.workers}.", "Correct the flag.")
     if (settings.model is None) == (settings.predictions is None):
         raise ConfigError("expected a model or --predictions, one of both.", "See `hoi-eval --help`.")
+    if (settings.post_opt and not settings.ik) or (settings.ik and (settings.predictions or settings.submission)):
+        raise ConfigError("--post-opt goes with --ik, and --ik with the figures of a model.", "Correct the flags.")
     if settings.predictions is not None:
         _measure_file(settings, settings.predictions)
     elif settings.model is not None and settings.submission is not None:
@@ -105,6 +112,10 @@ def _measure_model(settings: Config, path: Path) -> None:
     from learning import eval_report, evaluate
 
     model = evaluate.open_model(path, settings.engine)
+    if settings.ik:
+        from learning.kinematics import behind_ik
+
+        model = behind_ik(model, post_opt=settings.post_opt)
     if not hasattr(model.task, "errors"):
         _measure_detector(settings, path, model)
         return

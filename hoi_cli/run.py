@@ -60,6 +60,9 @@ class Config(Common):
     """Video to write (.mp4)."""
     jsonl: Path | None = None
     """File for one line of JSON per image."""
+    angles: Path | None = None
+    """File for one line of JSON per hand: 23 named joint angles inside their limits, rad, for a robot's hand. Its first
+    line names the joints and their limits. For models of joints in space."""
     window: bool = True
     """Show the images where there is a display."""
 
@@ -101,7 +104,7 @@ def job(config: Config) -> None:
         f"{tally.images} images of {film.name}, {tally.per_second:.0f} a second with everything",
         f"hands in {tally.share:.0%} of them, {tally.identities} followed in all",
         follower.computed_by,
-        *[f"wrote {path}" for path in (config.out, config.jsonl) if path],
+        *[f"wrote {path}" for path in (config.out, config.jsonl, config.angles) if path],
     ]
     log.panel("hoi-run", lines, "" if config.out else "the same with --out hands.mp4")
 

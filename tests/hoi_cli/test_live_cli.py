@@ -13,7 +13,8 @@ from hoi_cli import run as command
 from hoi_core import live
 from hoi_core.detect import Detection
 from hoi_core.errors import ConfigError
-from hoi_core.live import Follower, Reading
+from hoi_core.live import Follower, LiveHand, Reading
+from hoi_core.mano import ManoLayer
 from hoi_core.shots import SeenObject, Shot
 from hoi_core.types import Camera
 
@@ -83,6 +84,26 @@ def test_it_stops_after_so_many_images(film, bright, tmp_path):
     lines = tmp_path / "hands.jsonl"
     assert command.main(["any.onnx", "--video", str(film), "--limit", "3", "--jsonl", str(lines)]) == 0
     assert len(lines.read_text().splitlines()) == 3
+
+
+def test_angles_of_a_hand_are_written_for_machines(tmp_path):
+    hand, camera = ManoLayer.stand_in("left"), Camera(WIDTH, HEIGHT, 80.0, 80.0, 47.5, 31.5)
+    out = hand(np.zeros((1, 3)), np.zeros((1, 45)), trans_m=np.array([[0.0, 0.0, 0.5]]))
+    reading = Reading(np.zeros((21, 2)), np.ones(21), out.joints_m[0], out.vertices_m[0])
+    lines = _show._Angles(tmp_path / "robot.jsonl")
+    shot = Shot(3, 0.1, np.zeros((HEIGHT, WIDTH, 3), np.uint8), camera)
+    lines.add(shot, [LiveHand(7, "left", (0.0, 0.0, 9.0, 9.0), reading)], 10.0)
+    lines.close()
+    about, row = (json.loads(line) for line in (tmp_path / "robot.jsonl").read_text().splitlines())
+    assert about["unit"] == "rad"
+    assert {joint["name"] for joint in about["joints"]} == set(row["angles_rad"])
+    assert (row["index"], row["identity"], row["side"]) == (3, 7, "left")
+    assert max(map(abs, row["angles_rad"].values())) < np.deg2rad(2.0)  # a flat hand
+
+
+def test_angles_of_joints_in_the_image_alone_are_refused(film, bright, tmp_path, capsys):
+    assert command.main(["any.onnx", "--video", str(film), "--angles", str(tmp_path / "robot.jsonl")]) == 2
+    assert "space" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

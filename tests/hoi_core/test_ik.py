@@ -24,6 +24,7 @@ from hoi_core.ik import (
 )
 from hoi_core.ik._kernel import new_pose, points_and_slopes, pose_skeleton
 from hoi_core.ik.fit import POST
+from hoi_core.ik.live import AngleReader, described
 from hoi_core.mano import ManoLayer, ManoOutput
 
 MM = 1e-3
@@ -74,17 +75,17 @@ def test_points_are_those_of_the_hand_model_and_slopes_their_differences(side, d
     vertices = np.arange(0, N_VERTICES, 40)
     hand, true = ik_hand(layer, dof, vertices), random_hands(1, dof, seed=1)
 
-    def points(step: np.ndarray, *, with_slopes: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    def points(step: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         turned = rotation.exp_so3(step[3:6]) @ rotation.exp_so3(true.orient[0])
         betas, pose = true.betas[0] + step[6 + len(dof) :], new_pose(len(dof))
         angles = 0.5 * true.angles[0] + step[6 : 6 + len(dof)]
         pose_skeleton(hand.arrays, turned, true.trans_m[0] + step[:3], angles, betas, pose)
         out = np.empty((N_JOINTS + len(vertices), 3))
-        slopes = np.empty((len(out) if with_slopes else 0, 3, hand.unknowns))
+        slopes = np.empty((len(out), 3, hand.unknowns))
         points_and_slopes(hand.arrays, pose, betas, out, slopes)
         return out, slopes
 
-    here, slopes = points(np.zeros(hand.unknowns), with_slopes=True)
+    here, slopes = points(np.zeros(hand.unknowns))
     half = replace(true, angles=0.5 * true.angles).posed(layer)
     np.testing.assert_allclose(here[:N_JOINTS], half.joints_m[0], atol=1e-6)
     np.testing.assert_allclose(here[N_JOINTS:], half.vertices_m[0, vertices], atol=1e-6)
@@ -223,3 +224,18 @@ def test_what_does_not_fit_is_refused():
         ik_hand(layer, vertices=np.array([N_VERTICES]))
     assert len(set(spread_vertices(layer, 50))) == 50
     assert len(spread_vertices(layer, 1000)) == N_VERTICES
+
+
+@pytest.mark.parametrize("side", SIDES)
+def test_angles_of_a_hand_that_is_followed_have_names_and_stay_inside(side):
+    layer, true = ManoLayer.stand_in(side), random_hands(2, side=side, seed=10)
+    true = replace(true, betas=np.zeros((2, 10)))
+    out, reader = true.posed(layer), AngleReader()
+    told = described()["joints"]
+    assert [joint["name"] for joint in told] == list(BIOMECHANICAL.names)
+    for frame in (0, 0, 1):  # the second look starts where the first ended; another hand has another number
+        row = reader.read(frame, side, out.joints_m[frame], out.vertices_m[frame])
+        angles = np.array([row["angles_rad"][joint["name"]] for joint in told])
+        assert all(joint["low"] <= angle <= joint["high"] for joint, angle in zip(told, angles, strict=True))
+        assert np.abs(np.rad2deg(angles - true.angles[frame])).max() < 2.0
+        assert row["joints_off_m"] < 0.5 * MM
