@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from hoi_cli import eval as command
 from hoi_core.crop import LENGTH_UNIT_M, camera_space
 from hoi_core.errors import ConfigError
 from hoi_core.ik import BIOMECHANICAL
@@ -82,3 +83,9 @@ def test_a_network_without_a_mesh_is_refused():
     joints, vertices = hands()
     with pytest.raises(ConfigError, match="mesh"):
         behind_ik(replace(model(joints, vertices), task=keypoints), post_opt=False)
+
+
+@pytest.mark.parametrize("flags", [["model.onnx", "--post-opt"], ["--predictions", "pred.zip", "--ik"]])
+def test_the_command_refuses_flags_that_do_not_go_together(flags, capsys):
+    assert command.main(flags) == 2
+    assert "--ik" in capsys.readouterr().err
