@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hoi_core.conventions import N_BETAS
 from hoi_core.crop import LENGTH_UNIT_M, ROOT_UNIT_M, camera_space
 from hoi_core.errors import ConfigError
 from hoi_core.ik import BIOMECHANICAL, FitConfig, Fitted, IkHand, Targets, fit, ik_hand, refine, spread_vertices
@@ -48,7 +49,9 @@ class Kinematics:
             vertices_m: `(B, 778, 3)` m, in the same frame.
         """
         found = fit(self.hand, Targets(joints_m), config=FROM_JOINTS)
-        return refine(self.hand, Targets(joints_m, vertices_m), found, AFTER) if self.post_opt else found
+        if not self.post_opt:
+            return found
+        return refine(self.hand, Targets(joints_m, vertices_m), found, AFTER, betas=np.zeros(N_BETAS))
 
 
 def behind_ik(model: Evaluated, *, post_opt: bool) -> Evaluated:

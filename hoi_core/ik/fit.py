@@ -143,6 +143,7 @@ def refine(
     guess: Fitted,
     config: FitConfig | None = None,
     limits_rad: F64 | None = None,
+    betas: F64 | None = None,
 ) -> Fitted:
     """Move a guess onto joints and vertices (the paper's post-optimisation).
 
@@ -152,6 +153,7 @@ def refine(
         guess: where to start; angles outside the limits are clipped.
         config: how; by default 20 iterations with the bending constraint.
         limits_rad: as `fit`.
+        betas: `(10,)` or `(B, 10)`, what is expected of the shape where it is solved; None for the guess's.
     """
     config = config or POST
     many = Many(
@@ -160,7 +162,8 @@ def refine(
         np.array(guess.angles, dtype=np.float64),
         np.array(guess.betas, dtype=np.float64),
     )
-    return _solved(hand, targets, many, config, _limits(hand, limits_rad, len(guess.angles)))
+    expected = guess.betas if betas is None else betas
+    return _solved(hand, targets, many, config, _limits(hand, limits_rad, len(guess.angles)), expected)
 
 
 POST = FitConfig(iterations=20, bend_m=0.02, tolerance=1e-4)
@@ -206,10 +209,12 @@ def _aims(hand: IkHand, targets: Targets, betas: F64, config: FitConfig) -> Aims
     )
 
 
-def _solved(hand: IkHand, targets: Targets, many: Many, config: FitConfig, limits: F64) -> Fitted:
+def _solved(
+    hand: IkHand, targets: Targets, many: Many, config: FitConfig, limits: F64, expected: F64 | None = None
+) -> Fitted:
     many.angles[:] = np.clip(many.angles, limits[..., 0], limits[..., 1])
     report = np.zeros((len(many.angles), 2))
-    aims = _aims(hand, targets, many.betas.copy(), config)
+    aims = _aims(hand, targets, _betas(many.betas if expected is None else expected, len(many.betas)), config)
     if config.method == "adam":
         rates = np.repeat(_ADAM_RATES, (3, 3, len(hand.dof), N_BETAS))
         adam(hand.arrays, many, aims, limits, config.iterations, rates, report)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hoi_core.conventions import SIDES, Side
+from hoi_core.conventions import N_BETAS, SIDES, Side
 from hoi_core.ik.dof import BIOMECHANICAL
 from hoi_core.ik.fit import POST, FitConfig, Fitted, Targets, fit, refine
 from hoi_core.ik.hand import IkHand, ik_hand, spread_vertices
@@ -53,7 +53,8 @@ class AngleReader:
         hand, who = self._hands[side], (identity, side)
         seen = Targets(joints_m[None], None if vertices_m is None else vertices_m[None])
         guess = self._before[who] if who in self._before else fit(hand, Targets(joints_m[None]), config=_FIRST)
-        found = self._before[who] = refine(hand, seen, guess, _NEXT)
+        # Held to the mean hand, not to the shape of the image before: that could drift from image to image.
+        found = self._before[who] = refine(hand, seen, guess, _NEXT, betas=np.zeros(N_BETAS))
         return _row(found, found.posed(self._layers[side]).joints_m[0], joints_m)
 
 

@@ -239,3 +239,11 @@ def test_angles_of_a_hand_that_is_followed_have_names_and_stay_inside(side):
         assert all(joint["low"] <= angle <= joint["high"] for joint, angle in zip(told, angles, strict=True))
         assert np.abs(np.rad2deg(angles - true.angles[frame])).max() < 2.0
         assert row["joints_off_m"] < 0.5 * MM
+
+
+def test_the_shape_of_a_hand_that_is_followed_does_not_drift():
+    layer, true = ManoLayer.stand_in(), random_hands(1, seed=12)
+    joints = 1.3 * true.posed(layer).joints_m[0]  # no hand of the model is as large
+    reader = AngleReader()
+    shapes = [np.array(reader.read(0, "right", joints)["betas"]) for _ in range(12)]
+    assert np.abs(shapes[11] - shapes[5]).max() < 0.1
