@@ -16,7 +16,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from learning_proof_constant import measure_mean_hand
@@ -57,6 +57,7 @@ CASES: tuple[Case, ...] = (
     Case("splite_qat", ("--qat",), start="splite", share=0.25, export=("--int8",), inputs=BOTH),
     Case("splite_ptq", start="splite", export=("--int8", "--ptq", "256"), inputs=BOTH),
 )
+MODELS = ("splite", "mobrecon")
 MEAN_HAND = "mean_hand"
 COMPARISONS: tuple[Comparison, ...] = (
     Comparison("SPLite against the mean hand, joints aligned", ("splite", "rgb"), (MEAN_HAND, "rgb"), "xyz_pa_mm"),
@@ -96,6 +97,8 @@ class Budget:
     """What is learnt from; its test is measured on."""
     flags: tuple[str, ...] = ()
     """Further flags of every training."""
+    own: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Model -> further flags of its trainings."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,15 @@ def training_flags(case: Case, budget: Budget, place: Place, steps: int, run: Pa
         "--dataset": budget.dataset, "--data": place.data, "--steps": steps, "--batch-size": budget.batch_size,
         "--seed": budget.seed, "--device": place.device, "--workers": place.workers, "--out": run,
     }  # fmt: skip
-    return [*case.train, *start, *(str(part) for pair in alike.items() for part in pair), *budget.flags]
+    own = budget.own.get(model_of(case), ())
+    return [*case.train, *start, *(str(part) for pair in alike.items() for part in pair), *budget.flags, *own]
+
+
+def model_of(case: Case) -> str:
+    """The model that a case trains."""
+    if "--model" in case.train:
+        return case.train[case.train.index("--model") + 1]
+    return model_of(next(other for other in CASES if other.name == case.start))
 
 
 def measure(case: Case, run: Path, budget: Budget, place: Place) -> None:
@@ -237,16 +248,19 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES], default=None)
     parser.add_argument("--flags", default="", help="further flags of every training, such as '--width 32'")
+    for model in MODELS:
+        parser.add_argument(f"--{model}", default="", help=f"further flags of the trainings of {model}")
     given = parser.parse_args(argv)
     cases = [case for case in CASES if given.cases is None or case.name in given.cases]
     place = Place(given.folder, given.data, given.device, given.workers)
     flags = tuple(shlex.split(given.flags))
+    own = {model: tuple(shlex.split(getattr(given, model))) for model in MODELS if getattr(given, model)}
     kept = given.folder / "budget.json"
     steps = given.steps or (json.loads(kept.read_text(encoding="utf8"))["steps"] if kept.exists() else 0)
-    budget = Budget(steps, given.batch_size, given.seed, given.dataset, flags)
+    budget = Budget(steps, given.batch_size, given.seed, given.dataset, flags, own)
     if not steps:
         steps = affordable_steps(cases, budget, place, given.minutes_per_case)
-        budget = Budget(steps, given.batch_size, given.seed, given.dataset, flags)
+        budget = replace(budget, steps=steps)
     settled(budget, kept)
     for case in cases:
         run = train(case, budget, place)

@@ -147,7 +147,7 @@ def _page(
         f"# Learning on the synthetic benchmark: {name.removeprefix('learning_')}",
         f"{about['date']}, commit {about['commit']}, {about['cpu'] or about['machine']}, {about['cores']} cores, "
         f"{about['device']}. Every case: {budget['steps']} steps of {budget['batch_size']} samples of "
-        f"{budget['dataset']}{version and f' ({version})'}, seed {budget['seed']}{_also(budget['flags'])}. Measured on "
+        f"{budget['dataset']}{version and f' ({version})'}, seed {budget['seed']}{_also(budget)}. Measured on "
         f"{first.get('n', 0)} test images in {first.get('groups', 0)} groups; in brackets 95 % intervals over the "
         "groups. Written by `benchmarks/learning_proof.py`.",
         "## What was asked",
@@ -162,8 +162,10 @@ def _page(
     return "\n\n".join(parts) + "\n"
 
 
-def _also(flags: Sequence[str]) -> str:
-    return f", {' '.join(flags)}" if flags else ""
+def _also(budget: dict[str, Any]) -> str:
+    flags = [" ".join(budget["flags"])] if budget["flags"] else []
+    own = [f"{model} with {' '.join(its)}" for model, its in budget["own"].items()]
+    return "".join(f", {words}" for words in [*flags, *own])
 
 
 def _outcome_row(each: Outcome) -> tuple[str, ...]:

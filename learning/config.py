@@ -30,6 +30,9 @@ class LossWeights:
     """Joints relative to the wrist, squared."""
     depth: float = 1.0
     """Depth of the joints, squared."""
+    heatmap: float = 1.0
+    """Divergence of the maps of joints from Gaussians, of networks that have such maps; 0 trains without, as the paper
+    does."""
     smooth: float = 0.1
     """Difference of neighbouring vertices, squared (alone it would shrink the mesh to a point)."""
     vertex: float = 1.0

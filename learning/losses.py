@@ -13,9 +13,11 @@ from torch import Tensor
 from hoi_core.crop import LENGTH_UNIT_M
 from hoi_core.types import Batch
 from learning.config import LossWeights
+from learning.map_losses import divergence
 from learning.output import HandOutput
 from learning.processes import mean_over_all
 
+_SIGMA = 1.0  # cells of the maps; narrower ones give cells far from the joint no gradient to speak of
 _SHORT_M = 1e-3  # shorter edges have no direction worth a gradient, which would grow as one over their length
 
 
@@ -69,6 +71,14 @@ def depth(out: HandOutput, batch: Batch) -> Tensor:
     """L_depth: squared error of each joint's depth along the viewing axis."""
     difference = (out.joints_m[..., 2] - batch.joints_m[..., 2]) / LENGTH_UNIT_M
     return _mean(difference.square(), batch.joints_valid)
+
+
+def heatmap(out: HandOutput, batch: Batch) -> Tensor:
+    """Divergence of each joint's map from a Gaussian of one cell; 0 of networks that have no maps.
+
+    The expectation over a map is right for many maps, flat ones among them, so alone it teaches slowly where to look.
+    """
+    return batch.K.new_zeros(()) if out.maps is None else divergence(out.maps, batch, _SIGMA)
 
 
 def smooth(out: HandOutput, mesh: Mesh) -> Tensor:
@@ -157,6 +167,7 @@ def total(
         "reproj": lambda: reproj(out, batch),
         "pose": lambda: pose(out, batch),
         "depth": lambda: depth(out, batch),
+        "heatmap": lambda: heatmap(out, batch),
         "smooth": lambda: smooth(out, mesh),
         "laplacian": lambda: laplacian(out, mesh),
         "vertex": lambda: vertex(out, batch),

@@ -19,15 +19,19 @@ class HandOutput:
     """(B, 778, 3) m, relative to the wrist."""
     confidence: Tensor
     """(B, 21) in [0, 1]."""
+    maps: Tensor | None = None
+    """(B, 21, h, w) logits of where each joint is; of networks that train on them, while they do."""
 
 
 def interpret(raw: tuple[Tensor, ...], K: Tensor, size: int) -> HandOutput:
     """Raw outputs to metres.
 
     Args:
-        raw: `hoi_core.runtime.HandModel.OUTPUTS` of a network, in the units of `hoi_core.crop.camera_space`.
+        raw: `hoi_core.runtime.HandModel.OUTPUTS` of a network, in the units of `hoi_core.crop.camera_space`; behind
+            them, of a network that trains on maps, these.
         K: `(B, 3, 3)` px, intrinsics of the crops.
         size: side of the crops, px.
     """
-    uv, depth, vertices, confidence = raw
-    return HandOutput(camera_space(uv, depth, K[:, 0, 0], size), vertices * LENGTH_UNIT_M, confidence)
+    uv, depth, vertices, confidence, *maps = raw
+    joints_m = camera_space(uv, depth, K[:, 0, 0], size)
+    return HandOutput(joints_m, vertices * LENGTH_UNIT_M, confidence, *maps)

@@ -94,6 +94,8 @@ def _prepared(model: nn.Module, example: Tensor, rounding: Callable[[], nn.Modul
     """A folded copy of the network with `rounding` wherever an activation is rounded."""
     kept = [*getattr(model, "FLOAT_LAYERS", ()), *(getattr(model, "HEADS", ()) if scheme.heads == "float" else ())]
     folded = fold_batch_norms(copy.deepcopy(model))
+    if hasattr(folded, "maps_in_training"):
+        folded.maps_in_training = False  # what is traced in training mode is what will be exported
     _take_integer_forms(folded, example, kept)
     for name, module in folded.named_modules():
         if isinstance(module, nn.modules.conv._ConvTransposeNd):

@@ -24,6 +24,9 @@ class SpliteNetwork(nn.Module):
     HEADS = ("heatmap", "depth_out", "decoder.head")
     """Give the outputs; their integer sums are not rounded."""
 
+    maps_in_training: bool = True
+    """Whether the logits of the maps are said behind the other outputs while it trains, for a loss of their own."""
+
     def __init__(self, config: Config, hierarchy: MeshHierarchy | None = None) -> None:
         super().__init__()
         self.config = config
@@ -44,7 +47,7 @@ class SpliteNetwork(nn.Module):
         self.depth_out = depth_layer(c)
         self.decoder = SpliteDecoder(*decoder_levels(mesh, c), part=config.part, keep=config.partial == "keep")
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """See `hoi_core.crop.camera_space` for the units.
 
         Args:
@@ -52,17 +55,20 @@ class SpliteNetwork(nn.Module):
 
         Returns:
             Joints `(B, 21, 2)` in [-1, 1]; depths `(B, 22)`, 21 relative and the root's; vertices `(B, 778, 3)`
-            relative to the wrist; confidence `(B, 21)` in [0, 1].
+            relative to the wrist; confidence `(B, 21)` in [0, 1]. In training also the maps' logits `(B, 21, S / 8,
+            S / 8)`.
         """
         _, x8, x16, x32 = self.encoder(image)
         p32 = F.relu(self.lateral32(x32))
         p16 = F.interpolate(p32, scale_factor=2.0, mode="nearest") + self.lateral16(x16)
         p16 = F.relu(self.smooth16(F.relu(p16)))
         p8 = F.interpolate(self.reduce16(p16), scale_factor=2.0, mode="nearest") + self.lateral8(x8)
-        uv, confidence = self.soft_argmax(self.heatmap(F.relu(self.smooth8(F.relu(p8)))))
+        maps = self.heatmap(F.relu(self.smooth8(F.relu(p8))))
+        uv, confidence = self.soft_argmax(maps)
         pooled = F.adaptive_avg_pool2d(x32, 1).reshape(-1, self.depth_hidden.in_features)
         depth = self.depth_out(F.relu(self.depth_hidden(pooled)))
-        return uv, depth, self.decoder(self.gather(p16, uv)), confidence
+        said = uv, depth, self.decoder(self.gather(p16, uv)), confidence
+        return (*said, maps) if self.training and self.maps_in_training else said
 
 
 class SoftArgmax(nn.Module):

@@ -16,6 +16,7 @@ from hoi_core.metrics import areas
 from hoi_core.types import F64, Batch
 from learning.config import TrainConfig
 from learning.data import HandDataset
+from learning.map_losses import divergence, profiles
 from learning.processes import mean_over_all
 from learning.tasks import Loss, Raw
 
@@ -29,7 +30,6 @@ Pixels would not do: where a network knows nothing its maps are flat, and a last
 JUDGED = ("moved_mean_share",)
 RANKED_BY = "epe_px"
 
-_TINY = 1e-12
 _AUC_PX, _PCK_SHARE = 30.0, 0.2
 
 
@@ -54,7 +54,7 @@ def squared_losses(maps: Tensor, batch: Batch, sigma: float) -> dict[str, Tensor
         batch: `joints_px` and `pixels_valid`.
         sigma: of the Gaussians, pixels of the maps.
     """
-    along_x, along_y = _profiles(maps, batch, sigma)
+    along_x, along_y = profiles(maps, batch, sigma)
     target = along_y.exp()[..., :, None] * along_x.exp()[..., None, :]
     known = batch.pixels_valid
     joints = (maps[:, :N_JOINTS] - target).square().mean((2, 3))
@@ -76,32 +76,13 @@ def softmax_losses(maps: Tensor, batch: Batch, sigma: float) -> dict[str, Tensor
         batch: `joints_px` and `pixels_valid`.
         sigma: of the Gaussians, pixels of the maps.
     """
-    along_x, along_y = _profiles(maps, batch, sigma)
-    size = batch.image.shape[-1]
-    inside = ((batch.joints_px >= -0.5) & (batch.joints_px <= size - 0.5)).all(-1) & batch.pixels_valid
-    of_x, of_y = along_x.softmax(-1), along_y.softmax(-1)
-    said = maps[:, :N_JOINTS].flatten(2).log_softmax(-1).unflatten(2, maps.shape[2:])
-    cross = -torch.einsum("bjhw,bjh,bjw->bj", said, of_y, of_x)
-    own = _entropy(of_x) + _entropy(of_y)
+    along_x, along_y = profiles(maps, batch, sigma)
     here = along_y.exp()[..., :, None] * along_x.exp()[..., None, :] * batch.pixels_valid[..., None, None]
     background = F.binary_cross_entropy_with_logits(maps[:, N_JOINTS], 1.0 - here.amax(1), reduction="none")
     return {
-        "joints": mean_over_all(cross - own, inside),
+        "joints": divergence(maps[:, :N_JOINTS], batch, sigma),
         "background": mean_over_all(background.mean((1, 2)), batch.pixels_valid.all(1)),
     }
-
-
-def _profiles(maps: Tensor, batch: Batch, sigma: float) -> tuple[Tensor, Tensor]:
-    """Logarithms of the Gaussians along each axis, 0 at their middles. Two of `(B, 21, w)`."""
-    stride = batch.image.shape[-1] / maps.shape[-1]
-    places = (batch.joints_px + 0.5) / stride - 0.5
-    pixels = torch.arange(maps.shape[-1], device=maps.device, dtype=maps.dtype)
-    x, y = (-(pixels - places[..., k : k + 1]).square() / (2.0 * sigma**2) for k in (0, 1))
-    return x, y
-
-
-def _entropy(p: Tensor) -> Tensor:
-    return -(p * p.clamp_min(_TINY).log()).sum(-1)
 
 
 def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: Batch) -> dict[str, F64]:

@@ -1,6 +1,7 @@
 """Losses: zero at perfect, masks respected, values by hand, gradients by finite differences."""
 
-from dataclasses import fields
+import math
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -45,6 +46,7 @@ def of(out, batch):
         "vertex": losses.vertex(out, batch),
         "normal": losses.normal(out, batch, MESH),
         "edge": losses.edge(out, batch, MESH),
+        "heatmap": losses.heatmap(out, batch),
     }
 
 
@@ -109,14 +111,15 @@ def test_gradients(name):
     torch.manual_seed(0)
     batch = make(1, n=2)
 
-    def function(joints, vertices):
-        out = HandOutput(joints, vertices, torch.ones(2, 21))
+    def function(joints, vertices, maps):
+        out = HandOutput(joints, vertices, torch.ones(2, 21), maps)
         return (of(out, batch) | unlabelled(out, batch))[name]
 
     out = perfect(batch)
     joints = (out.joints_m + 0.01 * torch.randn(2, 21, 3)).requires_grad_()
     vertices = (out.vertices_m + 0.01 * torch.randn(2, 4, 3)).requires_grad_()
-    assert torch.autograd.gradcheck(function, (joints, vertices), fast_mode=True)
+    maps = torch.randn(2, 21, 4, 4, dtype=torch.double).requires_grad_()
+    assert torch.autograd.gradcheck(function, (joints, vertices, maps), fast_mode=True)
 
 
 def flat_square(tip_m=0.0):
@@ -168,6 +171,32 @@ def test_second_view_by_hand():
     apart = HandOutput(torch.stack([front, right]), batch.vertices_m, torch.ones(2, 21))
     assert losses.pair(apart, turned) == pytest.approx(0.25 / 21)
     assert losses.pair_depth(apart, turned) == pytest.approx(0.25 / 42)
+
+
+def test_a_map_of_equal_logits_lacks_what_a_gaussian_knows():
+    """The Gaussian of a joint in the second of four cells along both axes, and the sum over its cells, by hand."""
+    batch = make(n=1)
+    at_px = 128 / 4 * 1.5 - 0.5  # the middle of the second cell along both axes
+    seen = replace(batch, joints_px=torch.full((1, 21, 2), at_px, dtype=torch.double))
+    weights = [math.exp(-((cell - 1) ** 2) / 2) for cell in range(4)]
+    shares = [a * b / sum(weights) ** 2 for a in weights for b in weights]
+    flat = torch.zeros(1, 21, 4, 4, dtype=torch.double)
+    out = replace(perfect(batch), maps=flat)
+    assert losses.heatmap(out, seen) == pytest.approx(sum(p * math.log(p * 16) for p in shares))
+    right = torch.tensor(shares, dtype=torch.double).log().reshape(1, 1, 4, 4).expand(1, 21, 4, 4)
+    assert losses.heatmap(replace(out, maps=right + 3.0), seen) == pytest.approx(0.0, abs=1e-12)
+
+
+def test_maps_of_joints_outside_the_crop_or_without_a_label_do_not_count():
+    batch = make(n=2)
+    places = torch.full((2, 21, 2), 40.0, dtype=torch.double)
+    places[0, 3, 0] = -5.0
+    known = torch.ones(2, 21, dtype=torch.bool)
+    known[1, 7] = False
+    maps = torch.zeros(2, 21, 4, 4, dtype=torch.double).requires_grad_()
+    losses.heatmap(replace(perfect(batch), maps=maps), replace(batch, joints_px=places, pixels_valid=known)).backward()
+    idle = (maps.grad.abs().amax((2, 3)) == 0).nonzero().tolist()
+    assert idle == [[0, 3], [1, 7]]
 
 
 def test_total_is_the_weighted_sum_and_leaves_out_zero_weights():
