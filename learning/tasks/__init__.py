@@ -24,7 +24,7 @@ from torch import Tensor
 from hoi_core import plugins
 
 Raw = tuple[Tensor, ...]
-"""What a network gives, in the order of its task's outputs."""
+"""What a network gives, in the order of its task's outputs; in training, behind them, what only its losses read."""
 Loss = Callable[[Raw, Any], tuple[Tensor, dict[str, Tensor]]]
 """Weighted sum of the losses of a batch of the task's dataset, and its parts."""
 

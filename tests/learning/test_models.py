@@ -38,7 +38,7 @@ def test_model(case, tmp_path):
     assert module.Config().input in ("edges", "rgb")
     image = torch.rand(2, 3, 64, 64) * (torch.rand(2, 1, 64, 64) > 0.8)
     raw = network.train()(image)
-    assert len(raw) == len(outputs)
+    assert len(raw) >= len(outputs)  # behind them, what only losses read
     assert all(len(values) == 2 and torch.isfinite(values).all() for values in raw)
     sum((values * torch.randn_like(values)).sum() for values in raw).backward()
     still = [key for key, p in network.named_parameters() if p.requires_grad and not (p.grad != 0).any()]
