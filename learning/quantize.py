@@ -93,7 +93,7 @@ def calibrate(model: nn.Module, images: Iterable[Tensor], scheme: Scheme = _DEFA
 def _prepared(model: nn.Module, example: Tensor, rounding: Callable[[], nn.Module], scheme: Scheme) -> GraphModule:
     """A folded copy of the network with `rounding` wherever an activation is rounded."""
     kept = [*getattr(model, "FLOAT_LAYERS", ()), *(getattr(model, "HEADS", ()) if scheme.heads == "float" else ())]
-    folded = fold_batch_norms(copy.deepcopy(model))
+    folded: Any = fold_batch_norms(copy.deepcopy(model))
     if hasattr(folded, "maps_in_training"):
         folded.maps_in_training = False  # what is traced in training mode is what will be exported
     _take_integer_forms(folded, example, kept)
