@@ -271,9 +271,9 @@ def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") 
 
     Args:
         path: the `.onnx` file; the sidecar is the `.json` beside it.
-        threads: of ONNX Runtime; 0 for one per core.
-        engine: `native` computes a sparse fp32 encoder on its sites alone, and of SPLite everything; `computed_by` of
-            the model says what computes it.
+        threads: 0 for one per core.
+        engine: `native` computes a sparse encoder on its sites alone, and of SPLite in float everything; `computed_by`
+            of the model says what computes it.
 
     Raises:
         AssetError: a file is missing, foreign, damaged, or they do not belong together.
@@ -313,18 +313,18 @@ def load_as(kind: type[M], path: Path | str, *, threads: int = 0, engine: Engine
 
 def open_session(path: Path, sidecar: Sidecar, threads: int, engine: Engine) -> tuple[Any, str]:
     """What computes a model, with the methods of a session of ONNX Runtime, and which engine that is; see `load_as`."""
-    why = ""
+    why, overflows = "", sidecar.weight_bits != NARROW_BITS
     if engine != "onnxruntime":
         from hoi_core.native.session import NativeSession
 
         try:
-            native = NativeSession(path, sidecar.size, threads, sidecar.edges)
+            native = NativeSession(path, sidecar.size, threads, sidecar.edges, overflows=overflows)
             return native, native.computed_by
         except AssetError as error:
             if engine == "native":
                 raise
             why = f": {error.message}"
-    session = onnx_session(path, threads, overflows=sidecar.weight_bits != NARROW_BITS)
+    session = onnx_session(path, threads, overflows=overflows)
     return session, f"ONNX Runtime computes everything but the edges{why}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +20,10 @@ from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32
 from learning.edge_images import Kind, active, images
 from learning.export import write_onnx
+from learning.int8_engines import byte_engines
 from learning.layers.sparse import fold_batch_norms
 from learning.models._sparse_resnet import Backbone, SparseResNet
+from learning.scheme import Scheme, WeightBits
 
 _OUTPUTS = ("c3", "c4", "c5")
 _STAGES = (1, 2, 3)
@@ -43,11 +46,11 @@ class Timing:
     active: tuple[float, ...]
     """Share of the cells that are sites at strides 1, 2, 4, 8, 16, 32."""
     engine: str
-    """`torch_dense`, `ort_fp32`, or `native_fp32`."""
+    """`torch_dense`, `ort_fp32`, `native_fp32`, `ort_int8` or `native_int8`."""
     median_ms: float
     """Median processor time of one image, ms."""
     speedup: float
-    """Over `ort_fp32`: median of the ratios of neighbouring runs."""
+    """Over `ort_int8` of engines in int8, over `ort_fp32` of others: median of the ratios of neighbouring runs."""
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -93,6 +96,7 @@ class Cases:
     size: int = 128
     repeats: int = 30
     seed: int = 0
+    weight_bits: WeightBits = 8
 
     def __post_init__(self) -> None:
         if self.repeats < 1 or self.seed < 0 or self.size < 32 or self.size % 32 or self.width < 1:
@@ -124,14 +128,20 @@ def time_encoders(cases: Cases) -> tuple[list[Timing], list[Layer]]:
         weights = {name: value.numpy() for name, value in sparse.state_dict().items()}
         native = Encoder(weights, cases.size, stages=_STAGES)
         with TemporaryDirectory() as folder:
-            engines = _dense_engines(backbone, sparse, cases, Path(folder)) | {"native_fp32": native.run}
-            _demand_agreement(engines, cases.size)
+            dense = _dense(sparse, cases, backbone)
+            engines = _dense_engines(dense, cases, Path(folder)) | {"native_fp32": native.run}
+            _demand_agreement(engines, cases.size, "ort_fp32")
+            image = torch.from_numpy(next(iter(shown.values()))[0][None])
+            session, in_bytes = byte_engines(dense, image, Scheme(cases.weight_bits), Path(folder), _STAGES)
+            whole: dict[str, Run] = {"ort_int8": _of_session(session), "native_int8": in_bytes.run}
+            _demand_agreement(whole, cases.size, "ort_int8")
+            engines |= whole
             for (kind, _), pictures in shown.items():
                 share = np.mean([active(picture) for picture in pictures], axis=0)
                 case = (backbone, kind, round(1.0 - float(share[0]), 4))
                 taken = _in_turns(engines, pictures, cases.repeats)
                 timings += [
-                    Timing(*case, tuple(share.round(3).tolist()), name, *_figures(seconds, taken["ort_fp32"]))
+                    Timing(*case, tuple(share.round(3).tolist()), name, *_figures(seconds, taken[_reference(name)]))
                     for name, seconds in taken.items()
                 ]
                 layers += _layers(case, native, pictures, cases.repeats)
@@ -151,11 +161,24 @@ class _Stages(nn.Module):
         return tuple(found[i] for i in _STAGES)
 
 
-def _dense_engines(backbone: Backbone, sparse: SparseResNet, cases: Cases, folder: Path) -> dict[str, Run]:
+def _reference(engine: str) -> str:
+    """What an engine is compared with: what computes the same numbers densely."""
+    return "ort_int8" if engine.endswith("int8") else "ort_fp32"
+
+
+def _of_session(session: Any) -> Run:
+    return lambda image: session.run(None, {"image": image[None]})
+
+
+def _dense(sparse: SparseResNet, cases: Cases, backbone: Backbone) -> SparseResNet:
     """The same weights with every pixel a site and no mask: what a user would run without a sparse engine."""
     dense = SparseResNet(cases.width, backbone=backbone, sparse=False).eval()
     fold_batch_norms(dense)
     dense.load_state_dict(sparse.state_dict())
+    return dense
+
+
+def _dense_engines(dense: SparseResNet, cases: Cases, folder: Path) -> dict[str, Run]:
     network = _Stages(dense)
     write_onnx(network, folder / "dense.onnx", cases.size, _OUTPUTS)
     session = onnx_session(folder / "dense.onnx", 1)
@@ -165,17 +188,17 @@ def _dense_engines(backbone: Backbone, sparse: SparseResNet, cases: Cases, folde
             found: tuple[Tensor, ...] = network(torch.from_numpy(image[None]))
             return found
 
-    return {"torch_dense": in_torch, "ort_fp32": lambda image: session.run(None, {"image": image[None]})}
+    return {"torch_dense": in_torch, "ort_fp32": _of_session(session)}
 
 
-def _demand_agreement(engines: dict[str, Run], size: int) -> None:
+def _demand_agreement(engines: dict[str, Run], size: int, reference: str) -> None:
     """With every pixel a site, dense and sparse are one computation."""
     image = np.random.default_rng(0).uniform(0.1, 1.0, (3, size, size)).astype(np.float32)
     found = {name: [np.asarray(x).reshape(-1) for x in run(image)] for name, run in engines.items()}
     for name, values in found.items():
-        for ours, theirs in zip(values, found["ort_fp32"], strict=True):
+        for ours, theirs in zip(values, found[reference], strict=True):
             if not np.allclose(ours, theirs, rtol=1e-4, atol=1e-4 * float(abs(theirs).max())):
-                raise ExportError(f"{name} and ort_fp32 give other features of one image.", "Report this.")
+                raise ExportError(f"{name} and {reference} give other features of one image.", "Report this.")
 
 
 def _in_turns(engines: dict[str, Run], pictures: Sequence[F32], repeats: int) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Time the encoders of SPLite on one thread: dense in torch and in ONNX Runtime, sparse in the native engine."""
+    """Time the encoders of SPLite on one thread: dense in torch and ONNX Runtime, sparse in the native engine; int8."""
 
     backbones: tuple[Literal["resnet18", "resnet50"], ...] = ("resnet18", "resnet50")
     """Which encoders."""
@@ -31,6 +31,8 @@ class Config:
     """Runs of each, in turns."""
     layers: bool = False
     """Show every layer of the native engine: sites, multiply-adds, rate, share of the core's best."""
+    weight_bits: Literal[7, 8] = 8
+    """Of the weights in int8; 7 are faster on x86 without VNNI."""
     seed: int = 0
     """Seed of weights and images."""
     json: Path | None = None
@@ -46,7 +48,7 @@ def job(settings: Config) -> None:
 
     cases = Cases(
         settings.backbones, settings.sparsities, settings.images, settings.width, settings.size, settings.repeats,
-        settings.seed,
+        settings.seed, settings.weight_bits,
     )  # fmt: skip
     timings, layers = time_encoders(cases)
     rows = {"timings": [row.to_dict() for row in timings], "layers": [row.to_dict() for row in layers]}
@@ -56,7 +58,8 @@ def job(settings: Config) -> None:
         if row.engine == timings[0].engine:
             stages = " ".join(f"{share:.2f}" for share in row.active[1:])
             lines.append(f"{row.backbone}, {row.images}, {row.sparsity:.1%} off; active at strides 2 to 32: {stages}")
-        lines.append(f"    {row.engine:12s} {row.median_ms:8.2f} ms {row.speedup:6.2f} times as fast as ort_fp32")
+        dense = "ort_int8" if row.engine.endswith("int8") else "ort_fp32"
+        lines.append(f"    {row.engine:12s} {row.median_ms:8.2f} ms {row.speedup:6.2f} times as fast as {dense}")
     log.panel(f"hoi-bench sparse, 1 thread, one image of {settings.size} px; native {native.chosen_set()}", lines)
     if settings.layers:
         log.panel("layers of native_fp32: sites, multiply-adds, time, rate, share of the best", _layer_lines(layers))

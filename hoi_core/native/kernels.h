@@ -27,6 +27,8 @@ struct Gemm {
   bool relu = false;               // clip the sums, which are then complete
 };
 
+struct ByteKernels;
+
 struct Kernels {
   const char* name;
   int panel;  // output channels that are computed together
@@ -34,6 +36,8 @@ struct Kernels {
   void (*gemm)(const Gemm&);
   // Multiplies and adds on registers alone for so many rounds; returns how many multiply-adds that were.
   double (*multiply_adds)(std::int64_t rounds);
+  const ByteKernels* narrow_bytes;  // of the same instruction set: for weights up to `largest_weight`,
+  const ByteKernels* bytes;         // and for any
 };
 
 // Kernels that this processor runs, the fastest first; the plain one, which runs anywhere, is last.

@@ -1,4 +1,4 @@
-#include "instruction_sets.h"
+#include "byte_sets.h"
 
 #ifdef HOI_X86
 #include <immintrin.h>
@@ -26,6 +26,9 @@ HOI_INLINE Vec positive(Vec v) { return _mm256_max_ps(v, _mm256_setzero_ps()); }
 #include "gemm_tile.h"
 
 namespace hoi {
-const Kernels kAvx2 = {"avx2", kPanel, kLanes, gemm, multiply_adds};
+const Kernels kAvx2 = {"avx2", kPanel, kLanes, gemm, multiply_adds, &kByteAvx2, &kShortAvx2};
+#ifdef HOI_AVXVNNI
+const Kernels kAvxVnni = {"avxvnni", kPanel, kLanes, gemm, multiply_adds, &kByteAvxVnni, &kByteAvxVnni};
+#endif
 }  // namespace hoi
 #endif

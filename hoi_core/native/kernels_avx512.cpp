@@ -1,4 +1,4 @@
-#include "instruction_sets.h"
+#include "byte_sets.h"
 
 #ifdef HOI_X86
 #include <immintrin.h>
@@ -28,6 +28,7 @@ HOI_INLINE Vec positive(Vec v) { return _mm512_maskz_max_ps(0xFFFF, v, _mm512_se
 #include "gemm_tile.h"
 
 namespace hoi {
-const Kernels kAvx512 = {"avx512", kPanel, kLanes, gemm, multiply_adds};
+const Kernels kAvx512 = {"avx512", kPanel, kLanes, gemm, multiply_adds, &kByteAvx512, &kShortAvx512};
+const Kernels kAvx512Vnni = {"avx512vnni", kPanel, kLanes, gemm, multiply_adds, &kByteAvx512Vnni, &kByteAvx512Vnni};
 }  // namespace hoi
 #endif

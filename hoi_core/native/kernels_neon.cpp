@@ -1,4 +1,4 @@
-#include "instruction_sets.h"
+#include "byte_sets.h"
 
 #ifdef HOI_NEON
 #include <arm_neon.h>
@@ -31,6 +31,7 @@ HOI_INLINE Vec positive(Vec v) { return vmaxq_f32(v, vdupq_n_f32(0.0F)); }
 #include "gemm_tile.h"
 
 namespace hoi {
-const Kernels kNeon = {"neon", kPanel, kLanes, gemm, multiply_adds};
+const Kernels kNeon = {"neon", kPanel, kLanes, gemm, multiply_adds, &kBytePlain, &kBytePlain};
+const Kernels kNeonDot = {"neondot", kPanel, kLanes, gemm, multiply_adds, &kByteNeonDot, &kByteNeonDot};
 }  // namespace hoi
 #endif

@@ -1,7 +1,7 @@
 // Plain C++: what the others are checked against, and what runs on processors that none of them knows.
 #include <algorithm>
 
-#include "instruction_sets.h"
+#include "byte_sets.h"
 
 namespace hoi {
 namespace {
@@ -33,6 +33,6 @@ double multiply_adds(std::int64_t rounds) {
 
 }  // namespace
 
-const Kernels kPlain = {"plain", 16, 4, gemm, multiply_adds};
+const Kernels kPlain = {"plain", 16, 4, gemm, multiply_adds, &kBytePlain, &kBytePlain};
 
 }  // namespace hoi

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "bind_hand.h"
@@ -13,27 +14,80 @@ namespace py = pybind11;
 namespace {
 
 using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
+// Integers are taken as they are: what does not fit must not be made to.
+template <class T>
+using Whole = py::array_t<T, py::array::c_style>;
+
+hoi::Convolution shape_of(const py::array& weight, const py::array& bias, int stride, bool relu) {
+  if (weight.ndim() != 4 || weight.shape(2) != weight.shape(3) || bias.ndim() != 1 ||
+      bias.shape(0) != weight.shape(0)) {
+    throw std::invalid_argument("expected weights (C_out, C_in, k, k) and a bias (C_out)");
+  }
+  for (int axis = 0; axis < 4; ++axis) {
+    if (weight.shape(axis) > (1 << 15)) throw std::invalid_argument("expected weights of at most 32768 channels");
+  }
+  hoi::Convolution conv;
+  conv.c_out = static_cast<int>(weight.shape(0));
+  conv.c_in = static_cast<int>(weight.shape(1));
+  conv.kernel = static_cast<int>(weight.shape(2));
+  conv.stride = stride;
+  conv.relu = relu;
+  return conv;
+}
+
+// Whether a table changes anything; `entries` is then what it says.
+bool fill(const Whole<std::uint8_t>& table, hoi::Table& entries) {
+  if (table.ndim() != 1 || table.shape(0) != static_cast<py::ssize_t>(entries.size())) {
+    throw std::invalid_argument("expected a table of 256 bytes");
+  }
+  std::copy(table.data(), table.data() + entries.size(), entries.begin());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (entries[i] != i) return true;
+  }
+  return false;
+}
 
 // A plan with Python's arrays around it. Runs of one plan wait for each other: they share its memory.
 class Network {
  public:
-  Network(int size, int channels, const std::string& instruction_set) : plan_(size, channels, instruction_set) {}
+  Network(int size, int channels, const std::string& instruction_set, int threads)
+      : plan_(size, channels, instruction_set, threads) {}
 
   int convolve(int source, const Array& weight, const Array& bias, int stride, bool relu, int residual) {
-    if (weight.ndim() != 4 || weight.shape(2) != weight.shape(3) || bias.ndim() != 1 ||
-        bias.shape(0) != weight.shape(0)) {
-      throw std::invalid_argument("expected weights (C_out, C_in, k, k) and a bias (C_out)");
+    return plan_.convolve(source, shape_of(weight, bias, stride, relu), weight.data(), bias.data(), residual);
+  }
+
+  void take_bytes(float image_scale, float site_scale, int largest_weight) {
+    plan_.take_bytes(image_scale, site_scale, largest_weight);
+  }
+
+  int convolve_bytes(int source, const py::dict& layer) {
+    const auto weight = layer["weight"].cast<Whole<std::int8_t>>();
+    const auto bias = layer["bias"].cast<Whole<std::int32_t>>();
+    const auto multiplier = layer["multiplier"].cast<Array>();
+    const auto table = layer["table"].cast<Whole<std::uint8_t>>();
+    hoi::ByteLayer made;
+    made.shape = shape_of(weight, bias, layer["stride"].cast<int>(), layer["relu"].cast<bool>());
+    if (multiplier.ndim() != 1 || multiplier.shape(0) != weight.shape(0)) {
+      throw std::invalid_argument("expected multipliers (C_out)");
     }
-    for (int axis = 0; axis < 4; ++axis) {
-      if (weight.shape(axis) > (1 << 15)) throw std::invalid_argument("expected weights of at most 32768 channels");
-    }
-    hoi::Convolution conv;
-    conv.c_out = static_cast<int>(weight.shape(0));
-    conv.c_in = static_cast<int>(weight.shape(1));
-    conv.kernel = static_cast<int>(weight.shape(2));
-    conv.stride = stride;
-    conv.relu = relu;
-    return plan_.convolve(source, conv, weight.data(), bias.data(), residual);
+    made.weight = weight.data();
+    made.bias = bias.data();
+    made.multiplier = multiplier.data();
+    made.zero = layer["zero"].cast<int>();
+    made.scale = layer["scale"].cast<float>();
+    made.residual = layer["residual"].cast<int>();
+    made.own_ratio = layer["own_ratio"].cast<float>();
+    made.kept_ratio = layer["kept_ratio"].cast<float>();
+    made.fixed = layer["fixed"].cast<float>();
+    hoi::Table entries;
+    if (fill(table, entries)) made.table = &entries;
+    return plan_.convolve_bytes(source, made);
+  }
+
+  int max_pool_bytes(int source, const Whole<std::uint8_t>& table, float scale) {
+    hoi::Table entries;
+    return plan_.max_pool_bytes(source, fill(table, entries) ? &entries : nullptr, scale);
   }
 
   int max_pool(int source) { return plan_.max_pool(source); }
@@ -102,11 +156,14 @@ PYBIND11_MODULE(_engine, module) {
       [](const std::string& name, std::int64_t rounds) { return hoi::kernels_named(name).multiply_adds(rounds); },
       py::arg("instruction_set"), py::arg("rounds"), py::call_guard<py::gil_scoped_release>());
   py::class_<Network>(module, "Network")
-      .def(py::init<int, int, const std::string&>(), py::arg("size"), py::arg("channels"),
-           py::arg("instruction_set") = "")
+      .def(py::init<int, int, const std::string&, int>(), py::arg("size"), py::arg("channels"),
+           py::arg("instruction_set") = "", py::arg("threads") = 1)
       .def("convolve", &Network::convolve, py::arg("source"), py::arg("weight"), py::arg("bias"), py::arg("stride") = 1,
            py::arg("relu") = false, py::arg("residual") = -1)
       .def("max_pool", &Network::max_pool, py::arg("source"))
+      .def("take_bytes", &Network::take_bytes, py::arg("image_scale"), py::arg("site_scale"), py::arg("largest_weight"))
+      .def("convolve_bytes", &Network::convolve_bytes, py::arg("source"), py::arg("layer"))
+      .def("max_pool_bytes", &Network::max_pool_bytes, py::arg("source"), py::arg("table"), py::arg("scale"))
       .def("finish", &Network::finish, py::arg("outputs"))
       .def("run", &Network::run, py::arg("image"), py::arg("timed") = false)
       .def("reports", &Network::reports)

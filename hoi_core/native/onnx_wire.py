@@ -19,6 +19,7 @@ Field = tuple[int, int, bytes | int]
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
 _FLOAT, _INT64 = 1, 7
+_KINDS: dict[int, str] = {_FLOAT: "<f4", 2: "u1", 3: "i1", 6: "<i4"}
 _MOST_DIMENSIONS = 8
 
 # Numbers of fields in onnx.proto.
@@ -27,6 +28,7 @@ GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_INPUT, GRAPH_OUTPUT, GRAPH_INFO = 1, 5, 11,
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OP, _NODE_ATTRIBUTE = 1, 2, 4, 5
 _ATTRIBUTE_TENSOR = 5
 _TENSOR_DIMS, _TENSOR_KIND, _TENSOR_FLOATS, _TENSOR_NAME, _TENSOR_RAW = 1, 2, 4, 8, 9
+_TENSOR_INTEGERS = 5
 
 
 class _MalformedError(ValueError):
@@ -92,30 +94,47 @@ def floats(graph: Graph, name: str) -> F32:
     """The numbers of an initialiser.
 
     Raises:
-        AssetError: there is none of that name, or it does not hold float32 numbers of the shape it states.
+        AssetError: there is none of that name, or it does not hold finite float32 numbers of the shape it states.
     """
+    return numbers(graph, name, np.float32)
+
+
+def numbers(graph: Graph, name: str, kind: type[np.generic]) -> np.ndarray:
+    """The numbers of an initialiser.
+
+    Args:
+        graph: of `read`.
+        name: of the initialiser.
+        kind: float32, uint8, int8 or int32.
+
+    Raises:
+        AssetError: there is none of that name, or it does not hold finite numbers of that kind and the shape it states.
+    """
+    wanted = np.dtype(kind)
     if name not in graph.constants:
         raise AssetError(f"the model has no numbers named {name}.", "Export it again.")
     try:
         fields = list(_fields(graph.constants[name]))
         shape = [size for number, _, value in fields if number == _TENSOR_DIMS for size in _whole_numbers(value)]
-        kind = [value for number, _, value in fields if number == _TENSOR_KIND]
+        kinds = [_KINDS.get(value) if isinstance(value, int) else None for n, _, value in fields if n == _TENSOR_KIND]
+        if len(kinds) != 1 or kinds[0] is None or np.dtype(kinds[0]) != wanted:
+            raise _MalformedError(f"expected {wanted} numbers, got {kinds}")
+        if any(number == _TENSOR_INTEGERS for number, _, _ in fields):
+            raise _MalformedError("its integers are not in raw bytes")
         data = b"".join(_bytes(value) for n, _, value in fields if n in (_TENSOR_RAW, _TENSOR_FLOATS))
-        if kind != [_FLOAT]:
-            raise _MalformedError(f"expected float32 numbers, got kind {kind}")
         if len(shape) > _MOST_DIMENSIONS or any(size < 1 for size in shape):
             raise _MalformedError(f"its shape is {shape}")
         count = 1
         for size in shape:
             count *= size  # whole numbers of Python do not overflow
-        if 4 * count != len(data):
+        if wanted.itemsize * count != len(data):
             raise _MalformedError(f"{len(data)} bytes are not {shape} numbers")
-        values = np.frombuffer(data, "<f4").reshape(shape)
+        values = np.frombuffer(data, kinds[0]).reshape(shape)
     except _MalformedError as error:
         raise AssetError(f"{name} in the model is damaged: {error}.", "Export it again.") from error
     if not np.isfinite(values).all():
         raise AssetError(f"{name} in the model holds numbers that are not finite.", "Train again.")
-    return values.astype(np.float32)
+    return values.astype(wanted)
 
 
 def whole_numbers(graph: Graph, name: str) -> I64:

@@ -2,33 +2,28 @@
 
 #include <algorithm>
 #include <chrono>
-#include <stdexcept>
 
+#include "demand.h"
 #include "steps.h"
 
 namespace hoi {
 namespace {
 
 constexpr int kLargestSize = 4096;
-constexpr int kMostChannels = 1 << 15;
-constexpr int kLargestKernel = 15;
-constexpr int kPoolKernel = 3;
-constexpr int kPoolStride = 2;
-
-void demand(bool holds, const std::string& expected) {
-  if (!holds) throw std::invalid_argument("expected " + expected);
-}
-
+constexpr int kMostThreads = 64;
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
 
-Plan::Plan(int size, int channels, const std::string& instruction_set)
+Plan::Plan(int size, int channels, const std::string& instruction_set, int threads)
     : size_(size), kernels_(kernels_named(instruction_set)) {
   demand(size >= 1 && size <= kLargestSize, "a size of 1 to " + std::to_string(kLargestSize) + " px");
   demand(channels >= 1 && channels <= 16, "1 to 16 channels of the image");
-  values_.push_back({0, channels, -1, -1, nullptr});
+  demand(threads >= 1 && threads <= kMostThreads, "1 to " + std::to_string(kMostThreads) + " threads");
+  values_.emplace_back();
+  values_.back().channels = channels;
   levels_.emplace_back().reserve(size);
+  pool_ = std::make_unique<Pool>(threads);
 }
 
 Plan::~Plan() = default;
@@ -54,21 +49,21 @@ int Plan::pairs_between(int from_level, int to_level, int kernel) {
   return at->second;
 }
 
-int Plan::add(std::unique_ptr<Step> step, int level, int channels, std::initializer_list<int> read) {
+int Plan::add(std::unique_ptr<Step> step, Value result, std::initializer_list<int> read) {
   const int number = static_cast<int>(steps_.size());
   for (const int value : read) {
     if (value >= 0) values_[value].read_last = number;
   }
   steps_.push_back(std::move(step));
-  values_.push_back({level, channels, number, number, nullptr});
+  result.made_by = result.read_last = number;
+  values_.push_back(result);
   return static_cast<int>(values_.size()) - 1;
 }
 
 int Plan::convolve(int source, const Convolution& conv, const float* weight, const float* bias, int residual) {
   const Value in = readable(source);
-  demand(conv.kernel % 2 == 1 && conv.kernel >= 1 && conv.kernel <= kLargestKernel, "an odd kernel of 1 to 15");
-  demand(conv.c_out >= 1 && conv.c_out <= kMostChannels, "1 to 32768 output channels");
-  demand(conv.c_in == in.channels, "weights for " + std::to_string(in.channels) + " input channels");
+  demand_shape(conv, in);
+  demand(!in.is_bytes && (source > 0 || byte_kernels_ == nullptr), "a source in floats");
   const int level = level_after(in, conv.stride);
   const int result = static_cast<int>(values_.size());
   if (source == 0) {
@@ -77,26 +72,28 @@ int Plan::convolve(int source, const Convolution& conv, const float* weight, con
     for (int t = 0; t < conv.taps(); ++t) in_rows[t] = t;
     // Without site sets the taps and channels of a window's row are one run of inputs, as (tap, channel) is packed.
     Weights weights(conv, weight, bias, in_rows, kernels_);
-    return add(std::make_unique<ImageConvolution>(conv, std::move(weights), size_, result), level, conv.c_out, {});
+    auto step = std::make_unique<ImageConvolution>(conv, std::move(weights), kernels_, size_, result);
+    return add(std::move(step), {level, conv.c_out}, {});
   }
   if (residual >= 0) {
     const Value kept = readable(residual);
-    demand(residual > 0 && kept.level == level && kept.channels == conv.c_out, "a residual of the result's shape");
+    demand(residual > 0 && kept.level == level && kept.channels == conv.c_out && !kept.is_bytes,
+           "a residual of the result's shape");
   }
   const int pairs = pairs_between(in.level, level, conv.kernel);
   Weights weights(conv, weight, bias, pairs_[pairs].tap, kernels_);
   auto step = std::make_unique<SiteConvolution>(conv, std::move(weights),
                                                 SiteConvolution::Wiring{source, residual, result, pairs});
-  return add(std::move(step), level, conv.c_out, {source, residual});
+  return add(std::move(step), {level, conv.c_out}, {source, residual});
 }
 
 int Plan::max_pool(int source) {
   const Value in = readable(source);
-  demand(source > 0, "a pooling of what a convolution made");
+  demand(source > 0 && !in.is_bytes, "a pooling of what a convolution made");
   const int level = level_after(in, kPoolStride);
   const int pairs = pairs_between(in.level, level, kPoolKernel);
   const int result = static_cast<int>(values_.size());
-  return add(std::make_unique<MaxPool>(source, result, pairs), level, in.channels, {source});
+  return add(std::make_unique<MaxPool>(source, result, pairs), {level, in.channels}, {source});
 }
 
 void Plan::finish(const std::vector<int>& outputs) {
@@ -108,6 +105,7 @@ void Plan::finish(const std::vector<int>& outputs) {
   outputs_ = outputs;
   place_values();
   reports_.resize(steps_.size());
+  reserve_bytes();
   finished_ = true;
 }
 
@@ -122,7 +120,8 @@ void Plan::place_values() {
   for (std::size_t v = 1; v < values_.size(); ++v) {
     const Value& value = values_[v];
     const auto side = static_cast<std::size_t>(cells(value.level));
-    const std::size_t floats = side * side * padded(value.channels);
+    const std::size_t numbers = side * side * padded(value.channels);
+    const std::size_t floats = value.is_bytes ? numbers / sizeof(float) + kCacheLine : numbers;
     std::size_t p = 0;
     while (p < places.size() && (places[p].busy_until >= value.made_by || places[p].floats < floats)) ++p;
     if (p == places.size()) places.push_back({floats, 0});
@@ -132,11 +131,14 @@ void Plan::place_values() {
   std::vector<std::size_t> begin(1, 0);
   for (const Place& place : places) begin.push_back(begin.back() + place.floats);
   arena_ = make_buffer<float>(begin.back());
-  for (std::size_t v = 1; v < values_.size(); ++v) values_[v].rows = arena_.get() + begin[chosen[v]];
+  for (std::size_t v = 1; v < values_.size(); ++v) {
+    values_[v].rows = arena_.get() + begin[chosen[v]];
+    values_[v].bytes = reinterpret_cast<std::uint8_t*>(values_[v].rows);
+  }
 }
 
 void Plan::find_sites(const float* image) {
-  mark_pixels(image, channels(), levels_[0]);
+  mark_pixels(image, channels(), site_scale_, levels_[0]);
   for (std::size_t l = 1; l < levels_.size(); ++l) coarsen(levels_[l - 1], levels_[l]);
   for (const auto& [key, index] : pairs_index_) {
     find_pairs(levels_[std::get<0>(key)], levels_[std::get<1>(key)], pairs_[index]);
@@ -156,14 +158,23 @@ void Plan::run(const float* image, const std::vector<float*>& outputs, bool time
     }
   }
   for (std::size_t o = 0; o < outputs.size(); ++o) {
-    const Value& value = values_[outputs_[o]];
-    const Sites& sites = levels_[value.level];
-    const std::int64_t plane = static_cast<std::int64_t>(sites.size) * sites.size;
-    std::fill(outputs[o], outputs[o] + plane * value.channels, 0.0F);
-    for (int i = 0; i < sites.count(); ++i) {
-      float* to = outputs[o] + sites.y[i] * sites.size + sites.x[i];
-      const float* from = value.rows + static_cast<std::int64_t>(i) * padded(value.channels);
-      for (int c = 0; c < value.channels; ++c) to[c * plane] = from[c];
+    give_out(values_[outputs_[o]], outputs[o]);
+  }
+}
+
+void Plan::give_out(const Value& value, float* output) const {
+  const Sites& sites = levels_[value.level];
+  const std::int64_t plane = static_cast<std::int64_t>(sites.size) * sites.size;
+  std::fill(output, output + plane * value.channels, 0.0F);
+  for (int i = 0; i < sites.count(); ++i) {
+    float* to = output + sites.y[i] * sites.size + sites.x[i];
+    const std::int64_t row = static_cast<std::int64_t>(i) * padded(value.channels);
+    if (value.is_bytes) {
+      for (int c = 0; c < value.channels; ++c) {
+        to[c * plane] = static_cast<float>(value.bytes[row + c] - value.zero) * value.scale;
+      }
+    } else {
+      for (int c = 0; c < value.channels; ++c) to[c * plane] = value.rows[row + c];
     }
   }
 }

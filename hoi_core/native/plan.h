@@ -8,8 +8,9 @@
 #include <tuple>
 #include <vector>
 
+#include "byte_layer.h"
+#include "pool.h"
 #include "sites.h"
-#include "weights.h"
 
 namespace hoi {
 
@@ -20,12 +21,22 @@ struct StepReport {
   double multiply_adds = 0.0, seconds = 0.0;
 };
 
-// The rows of a layer's result.
+// The rows of a layer's result, in floats or in bytes.
 struct Value {
   int level = 0;     // its grid has size >> level cells along a side
   int channels = 0;
   int made_by = 0, read_last = 0;   // steps
   float* rows = nullptr;
+  bool is_bytes = false;
+  std::uint8_t* bytes = nullptr;
+  float scale = 0.0F;   // of bytes
+  int zero = 0;
+};
+
+// Memory of one thread for layers in bytes.
+struct ByteScratch {
+  std::int32_t* sums;
+  std::int16_t* widened;
 };
 
 class Step;
@@ -33,13 +44,19 @@ class Step;
 class Plan {
  public:
   // `size` px along each side. Throws std::invalid_argument for numbers that make no image.
-  Plan(int size, int channels, const std::string& instruction_set);
+  Plan(int size, int channels, const std::string& instruction_set, int threads = 1);
   ~Plan();
 
   // Each returns the number of the value it makes. Value 0 is the image, which only a convolution can read.
   // They throw std::invalid_argument for what does not fit together.
   int convolve(int source, const Convolution& conv, const float* weight, const float* bias, int residual);
   int max_pool(int source);
+
+  // The same in 8-bit integers. The image is rounded in steps of `image_scale`; its sites are the pixels of which
+  // something is left when they are rounded in steps of `site_scale`. `largest_weight` is that of all layers.
+  void take_bytes(float image_scale, float site_scale, int largest_weight);
+  int convolve_bytes(int source, const ByteLayer& layer);
+  int max_pool_bytes(int source, const Table* table, float scale);
 
   // Ends the planning. `outputs` are values, in the order of `run`.
   void finish(const std::vector<int>& outputs);
@@ -53,17 +70,22 @@ class Plan {
   const Value& value(int number) const { return values_.at(number); }
   int cells(int level) const { return size_ >> level; }
   const Kernels& kernels() const { return kernels_; }
+  Pool& pool() const { return *pool_; }
+  ByteScratch byte_scratch(Share share) const;
   const Sites& sites(int level) const { return levels_[level]; }
   const Pairs& pairs(int index) const { return pairs_[index]; }
   const std::vector<StepReport>& reports() const { return reports_; }
 
  private:
-  int add(std::unique_ptr<Step> step, int level, int channels, std::initializer_list<int> read);
+  int add(std::unique_ptr<Step> step, Value result, std::initializer_list<int> read);
   const Value& readable(int number) const;
   int level_after(const Value& source, int stride);
   int pairs_between(int from_level, int to_level, int kernel);
   void place_values();
   void find_sites(const float* image);
+  void give_out(const Value& value, float* output) const;
+  std::unique_ptr<Step> byte_image_step(const ByteLayer& layer);
+  void reserve_bytes();
 
   int size_;
   const Kernels& kernels_;
@@ -75,6 +97,12 @@ class Plan {
   std::vector<int> outputs_;
   std::vector<StepReport> reports_;
   Buffer<float> arena_;
+  std::unique_ptr<Pool> pool_;
+  const ByteKernels* byte_kernels_ = nullptr;
+  float image_scale_ = 0.0F, site_scale_ = 0.0F;   // 0: of floats
+  std::int64_t most_sums_ = 0, most_widened_ = 0;
+  Buffer<std::int32_t> sums_;
+  Buffer<std::int16_t> widened_;
   bool finished_ = false;
 };
 

@@ -6,6 +6,7 @@ SPLite's, it becomes a model of its own, which ONNX Runtime runs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ import numpy as np
 
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError
-from hoi_core.native import chosen_set, onnx_wire
+from hoi_core.native import byte_layers, chosen_set, onnx_wire
+from hoi_core.native.byte_layers import ByteEncoder
 from hoi_core.native.encoder import Encoder
 from hoi_core.native.hand import STAGES, Hand, is_whole
 from hoi_core.native.onnx_wire import Graph, Node
@@ -25,7 +27,10 @@ from hoi_core.types import F32, U8
 _PREFIX = "encoder."
 _IMAGE = "image"
 _TOLERANCE = 1e-3
-_EXPORT = "Export a model with a sparse encoder in fp32, or use the engine onnxruntime."
+# Where ONNX Runtime adds residuals in another order of float operations, bytes may differ by a step.
+_TOLERANCE_IN_BYTES = 0.05
+_EXPORT = "Export a model with a sparse encoder, or use the engine onnxruntime."
+_MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
@@ -39,22 +44,27 @@ class Output:
 class NativeSession:
     """Runs like a session of ONNX Runtime."""
 
-    def __init__(self, path: Path, size: int, threads: int = 0, edges: EdgeParams | None = None) -> None:
+    def __init__(
+        self, path: Path, size: int, threads: int = 0, edges: EdgeParams | None = None, *, overflows: bool = True
+    ) -> None:
         """Take the file apart and check, on made-up images, that both engines agree on it.
 
         Args:
             path: of the `.onnx` file.
             size: side of the image, px.
-            threads: of ONNX Runtime, for what comes after the encoder; 0 for one per core.
+            threads: of the encoder, and of ONNX Runtime for what comes after it; 0 for one per core, of which the
+                encoder takes four at most.
             edges: how a crop becomes the image, for `run_crop`; None for none.
+            overflows: as for `onnx_session`.
 
         Raises:
-            AssetError: the engine cannot be used here, the file is damaged, its encoder is not a sparse one in fp32, or
-                ONNX Runtime computes something else.
+            AssetError: the engine cannot be used here, the file is damaged, its encoder is not a sparse one, or ONNX
+                Runtime computes something else.
         """
         self.instruction_set = chosen_set()
+        self._overflows = overflows
         graph = onnx_wire.read(path.read_bytes(), str(path))
-        stages = _stages(graph)
+        weights, stages = _encoder(graph)
         _, needed = onnx_wire.needed(graph, stages)
         if _IMAGE in needed:
             raise AssetError("more of the model than its encoder reads the image.", _EXPORT)
@@ -62,15 +72,24 @@ class NativeSession:
         self.run_crop: Callable[[U8], list[F32]] | None = None
         """Outputs for a crop `(size, size, 3)` or `(size, size)` as the camera sees it; None where its edges are found
         in Python."""
-        if is_whole(graph):
-            encoder = Encoder(_weights(graph), size, stages=STAGES, instruction_set=self.instruction_set)
+        whole = not isinstance(weights, ByteEncoder) and is_whole(graph)
+        read = [n for n, name in enumerate(stages) if name in needed]
+        encoder = Encoder(
+            weights,
+            size,
+            stages=STAGES if whole else read,
+            instruction_set=self.instruction_set,
+            threads=threads or min(os.cpu_count() or 1, _MOST_THREADS),
+        )
+        self._tolerance = _TOLERANCE_IN_BYTES if isinstance(weights, ByteEncoder) else _TOLERANCE
+        if whole:
             hand = Hand(graph, encoder, edges or EdgeParams())
             self._one: Callable[[F32], list[Any]] = hand.run
             if edges is not None and _same_edges(hand, size, edges):
                 self.run_crop = hand.run_crop
             what = "everything" if self.run_crop else "all but the edges"
         else:
-            self._one = self._halves(graph, [n for n, name in enumerate(stages) if name in needed], size, threads)
+            self._one = self._halves(graph, encoder, [stages[n] for n in read], threads)
             what = "the encoder, ONNX Runtime the rest"
         self._demand_agreement(path, size, threads)
         self.computed_by = f"the native engine ({self.instruction_set}) computes {what}"
@@ -87,13 +106,12 @@ class NativeSession:
         wanted = [self._outputs.index(name) for name in outputs or self._outputs]
         return [np.stack([answer[n] for answer in found]) for n in wanted]
 
-    def _halves(self, graph: Graph, read: list[int], size: int, threads: int) -> Callable[[F32], list[Any]]:
-        """The encoder here, and a session of ONNX Runtime for what reads the stages of those numbers."""
-        stages = _stages(graph)
-        encoder = Encoder(_weights(graph), size, stages=read, instruction_set=self.instruction_set)
+    def _halves(self, graph: Graph, encoder: Encoder, names: list[str], threads: int) -> Callable[[F32], list[Any]]:
+        """The encoder here, and a session of ONNX Runtime for what reads the values of those names that it gives."""
+        size = encoder.size
         found = encoder.run(np.zeros((3, size, size), np.float32))
-        shapes = {stages[n]: x.shape for n, x in zip(read, found, strict=True)}
-        rest = onnx_session(onnx_wire.cut(graph, shapes), threads)
+        shapes = {name: x.shape for name, x in zip(names, found, strict=True)}
+        rest = onnx_session(onnx_wire.cut(graph, shapes), threads, overflows=self._overflows)
 
         def run(image: F32) -> list[Any]:
             features = {name: x[None] for name, x in zip(shapes, encoder.run(image), strict=True)}
@@ -106,9 +124,10 @@ class NativeSession:
         rng = np.random.default_rng(0)
         sites = rng.random((2, 1, size, size)) < np.array([0.05, 0.9]).reshape(2, 1, 1, 1)
         image = (rng.uniform(0.01, 1.0, (2, 3, size, size)) * sites).astype(np.float32)
-        alone = onnx_session(path, threads)
+        alone = onnx_session(path, threads, overflows=self._overflows)
         for ours, theirs in zip(self.run(None, {_IMAGE: image}), alone.run(None, {_IMAGE: image}), strict=True):
-            if not np.allclose(ours, theirs, rtol=_TOLERANCE, atol=_TOLERANCE * max(1.0, float(abs(theirs).max()))):
+            near = self._tolerance
+            if not np.allclose(ours, theirs, rtol=near, atol=near * max(1.0, float(abs(theirs).max()))):
                 raise AssetError(f"the native engine and ONNX Runtime disagree on {path}.", _EXPORT)
 
 
@@ -124,6 +143,14 @@ def _same_edges(hand: Hand, size: int, edges: EdgeParams) -> bool:
         if not all(np.array_equal(a, b) for a, b in zip(hand.run_crop(picture), expected, strict=True)):
             return False
     return True
+
+
+def _encoder(graph: Graph) -> tuple[dict[str, F32] | ByteEncoder, list[str]]:
+    """The encoder, in floats or in bytes, and the values that its stages make."""
+    if not byte_layers.is_in_bytes(graph):
+        return _weights(graph), _stages(graph)
+    encoder = byte_layers.read_encoder(graph, _PREFIX)
+    return encoder, encoder.stages()
 
 
 def _weights(graph: Graph) -> dict[str, F32]:

@@ -30,12 +30,17 @@ void number(Sites& sites) {
 
 }  // namespace
 
-void mark_pixels(const float* image, int channels, Sites& sites) {
+void mark_pixels(const float* image, int channels, float scale, Sites& sites) {
   const std::size_t cells = sites.row.size();
-  for (std::size_t i = 0; i < cells; ++i) sites.row[i] = image[i] != 0.0F ? 0 : -1;
-  for (int c = 1; c < channels; ++c) {
+  std::fill(sites.row.begin(), sites.row.end(), -1);
+  for (int c = 0; c < channels; ++c) {
     const float* plane = image + c * cells;
-    for (std::size_t i = 0; i < cells; ++i) sites.row[i] = plane[i] != 0.0F ? 0 : sites.row[i];
+    if (scale > 0.0F) {
+      constexpr float kHalf = 0.5F;  // which rounds to 0
+      for (std::size_t i = 0; i < cells; ++i) sites.row[i] = plane[i] / scale > kHalf ? 0 : sites.row[i];
+    } else {
+      for (std::size_t i = 0; i < cells; ++i) sites.row[i] = plane[i] != 0.0F ? 0 : sites.row[i];
+    }
   }
   number(sites);
 }
@@ -58,6 +63,14 @@ void Pairs::reserve(int kernel_size, int stride_of_output, int output_cells) {
   }
   tap.push_back(taps / 2);
   begin.assign(taps + 1, 0);
+}
+
+PairRange Pairs::of(int group, int first, int last) const {
+  const std::int32_t* begin_of_group = to.data() + begin[group];
+  const std::int32_t* end_of_group = to.data() + begin[group + 1];
+  const std::int32_t* low = std::lower_bound(begin_of_group, end_of_group, first);
+  const std::int32_t* high = std::lower_bound(low, end_of_group, last);
+  return {from.data() + (low - to.data()), low, static_cast<int>(high - low)};
 }
 
 void find_pairs(const Sites& in, const Sites& out, Pairs& pairs) {

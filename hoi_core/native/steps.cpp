@@ -26,14 +26,38 @@ void rectify(float* values, std::int64_t count) {
 }  // namespace
 
 void SiteConvolution::run(const Plan& plan, const float*) {
-  const Value& in = plan.value(wiring_.source);
   const Value& out = plan.value(wiring_.result);
   const Pairs& pairs = plan.pairs(wiring_.pairs);
   const int rows = plan.sites(out.level).count();
   const int width = padded(conv_.c_out);
   const float* residual = wiring_.residual < 0 ? nullptr : plan.value(wiring_.residual).rows;
-  start_rows(out.rows, residual, weights_.bias(), rows, width);
+  plan.pool().run([&](Share share) {
+    const std::int64_t first = share.begin(rows);
+    const float* kept = residual == nullptr ? nullptr : residual + first * width;
+    start_rows(out.rows + first * width, kept, weights_.bias(), share.end(rows) - share.begin(rows), width);
+  });
+  const int panels = weights_.panels();
+  plan.pool().run([&](Share share) {
+    // Threads share the panels, and so the reading of the weights, where that is fair; else the rows.
+    const bool by_panel = panels % share.count == 0;
+    const Share all{0, 1};
+    const Share& of_panels = by_panel ? share : all;
+    multiply(plan, {of_panels.begin(panels), of_panels.end(panels)}, by_panel ? all : share);
+  });
+  const int taps = conv_.taps();
+  if (!conv_.relu || pairs.begin[taps] - pairs.begin[taps - 1] == rows) return;
+  plan.pool().run([&](Share share) {
+    const std::int64_t first = share.begin(rows);
+    rectify(out.rows + first * width, (share.end(rows) - first) * width);
+  });
+}
 
+void SiteConvolution::multiply(const Plan& plan, std::pair<int, int> panels, Share of_rows) const {
+  const Value& in = plan.value(wiring_.source);
+  const Value& out = plan.value(wiring_.result);
+  const Pairs& pairs = plan.pairs(wiring_.pairs);
+  const int rows = plan.sites(out.level).count();
+  const int width = padded(conv_.c_out);
   Gemm job;
   job.in = in.rows;
   job.in_step = padded(conv_.c_in);
@@ -41,19 +65,19 @@ void SiteConvolution::run(const Plan& plan, const float*) {
   job.channels = conv_.c_in;
   const int taps = conv_.taps();
   const bool last_reaches_all = pairs.begin[taps] - pairs.begin[taps - 1] == rows;
-  for (int p = 0; p < weights_.panels(); ++p) {
+  for (int p = panels.first; p < panels.second; ++p) {
     job.out = out.rows + weights_.first(p);
     job.width = weights_.width(p);
     for (int t = 0; t < taps; ++t) {
-      job.from = pairs.from.data() + pairs.begin[t];
-      job.to = pairs.to.data() + pairs.begin[t];
-      job.count = pairs.begin[t + 1] - pairs.begin[t];
+      const PairRange range = pairs.of(t, of_rows.begin(rows), of_rows.end(rows));
+      job.from = range.from;
+      job.to = range.to;
+      job.count = range.count;
       job.weights = weights_.at(p, t);
       job.relu = conv_.relu && last_reaches_all && t == taps - 1;
       plan.kernels().gemm(job);
     }
   }
-  if (conv_.relu && !last_reaches_all) rectify(out.rows, static_cast<std::int64_t>(rows) * width);
 }
 
 StepReport SiteConvolution::report(const Plan& plan) const {
@@ -63,8 +87,10 @@ StepReport SiteConvolution::report(const Plan& plan) const {
           pairs * conv_.c_in * conv_.c_out, 0.0};
 }
 
-ImageConvolution::ImageConvolution(const Convolution& conv, Weights&& weights, int image_size, int result)
+ImageConvolution::ImageConvolution(const Convolution& conv, Weights&& weights, const Kernels& kernels, int image_size,
+                                   int result)
     : conv_(conv),
+      kernels_(kernels),
       weights_(std::move(weights)),
       size_(image_size),
       padded_size_(image_size + conv.kernel - 1),
@@ -92,18 +118,22 @@ void ImageConvolution::run(const Plan& plan, const float* image) {
   interleave(image);
   const Value& out = plan.value(result_);
   const Sites& sites = plan.sites(out.level);
-  const int width = padded(conv_.c_out);
-  start_rows(out.rows, nullptr, weights_.bias(), sites.count(), width);
   for (int i = 0; i < sites.count(); ++i) {
     from_[i] = (sites.y[i] * conv_.stride * padded_size_ + sites.x[i] * conv_.stride) * conv_.c_in;
   }
+  plan.pool().run([&](Share share) { multiply(out, share.begin(sites.count()), share.end(sites.count())); });
+}
+
+void ImageConvolution::multiply(const Value& out, int begin, int end) const {
+  const int width = padded(conv_.c_out);
+  start_rows(out.rows + std::int64_t{begin} * width, nullptr, weights_.bias(), end - begin, width);
   Gemm job;
   job.in = pixels_.get();
-  job.from = from_.get();
-  job.to = to_.get();
+  job.from = from_.get() + begin;
+  job.to = to_.get() + begin;
   job.in_step = 1;
   job.out_step = width;
-  job.count = sites.count();
+  job.count = end - begin;
   job.channels = conv_.kernel * conv_.c_in;
   job.segments = conv_.kernel;
   job.segment_step = static_cast<std::int64_t>(padded_size_) * conv_.c_in;
@@ -112,7 +142,7 @@ void ImageConvolution::run(const Plan& plan, const float* image) {
     job.out = out.rows + weights_.first(p);
     job.width = weights_.width(p);
     job.weights = weights_.at(p, 0);
-    plan.kernels().gemm(job);
+    kernels_.gemm(job);
   }
 }
 

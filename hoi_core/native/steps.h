@@ -1,6 +1,8 @@
 // The steps of a plan.
 #pragma once
 
+#include <utility>
+
 #include "plan.h"
 
 namespace hoi {
@@ -26,6 +28,8 @@ class SiteConvolution : public Step {
   StepReport report(const Plan& plan) const override;
 
  private:
+  void multiply(const Plan& plan, std::pair<int, int> panels, Share of_rows) const;
+
   Convolution conv_;
   Weights weights_;
   Wiring wiring_;
@@ -35,14 +39,16 @@ class SiteConvolution : public Step {
 // row of a window lies in one piece in an image of interleaved channels.
 class ImageConvolution : public Step {
  public:
-  ImageConvolution(const Convolution& conv, Weights&& weights, int image_size, int result);
+  ImageConvolution(const Convolution& conv, Weights&& weights, const Kernels& kernels, int image_size, int result);
   void run(const Plan& plan, const float* image) override;
   StepReport report(const Plan& plan) const override;
 
  private:
   void interleave(const float* image);
+  void multiply(const Value& out, int begin, int end) const;
 
   Convolution conv_;
+  const Kernels& kernels_;
   Weights weights_;
   int size_, padded_size_, result_;
   Buffer<float> pixels_;            // (padded, padded, channels)

@@ -157,6 +157,77 @@ double check_network(const std::string& set) {
   return worst;
 }
 
+// A convolution in bytes and the numbers it points to.
+struct WholeLayer {
+  hoi::ByteLayer layer;
+  std::vector<std::int8_t> weight;
+  std::vector<std::int32_t> bias;
+  std::vector<float> multiplier;
+};
+
+WholeLayer random_whole_layer(int c_in, int c_out, int kernel, int stride, int largest, bool relu) {
+  WholeLayer made;
+  made.layer.shape = random_layer(c_in, c_out, kernel, stride, relu).conv;
+  made.layer.zero = relu ? 0 : one_of<int>({0, 77, 255});
+  for (int i = 0; i < c_out * c_in * kernel * kernel; ++i) {
+    const int small = static_cast<int>(uniform(-20.0, 20.0));
+    made.weight.push_back(static_cast<std::int8_t>(one_of<int>({-largest, largest - 1, small})));
+  }
+  const double spread = 100.0 * largest * std::sqrt(c_in * kernel * kernel);
+  for (int k = 0; k < c_out; ++k) {
+    made.bias.push_back(static_cast<int>(uniform(-5000.0, 5000.0)));
+    made.multiplier.push_back(static_cast<float>(uniform(30.0, 200.0) / spread));
+  }
+  return made;
+}
+
+int add_to(hoi::Plan& plan, int source, WholeLayer& made) {
+  made.layer.weight = made.weight.data();
+  made.layer.bias = made.bias.data();
+  made.layer.multiplier = made.multiplier.data();
+  return plan.convolve_bytes(source, made.layer);
+}
+
+// The definition: whole sums over all pixels, rounded as ONNX defines it, less the zero point, and the mask.
+Map rounded(const Map& in, const WholeLayer& made) {
+  Layer sums{made.layer.shape, {made.weight.begin(), made.weight.end()}, {made.bias.begin(), made.bias.end()}};
+  sums.conv.relu = false;
+  Map out = convolved(in, sums, nullptr);
+  const int cells = out.size * out.size, zero = made.layer.zero;
+  for (int i = 0; i < out.channels * cells; ++i) {
+    if (!out.site[i % cells]) continue;
+    const float scaled = static_cast<float>(out.values[i]) * made.multiplier[i / cells];
+    const double byte = std::min(std::max(std::nearbyint(static_cast<double>(scaled)) + zero, 0.0), 255.0);
+    out.values[i] = std::max(byte - zero, made.layer.shape.relu ? 0.0 : -255.0);
+  }
+  return out;
+}
+
+// Image -> convolution -> convolution in bytes: how many numbers differ.
+double check_bytes(const std::string& set) {
+  const int stem_stride = one_of<int>({1, 2}), stride = one_of<int>({1, 2}), largest = one_of<int>({64, 128});
+  const int size = one_of<int>({1, 2, 3, 5}) * stem_stride * stride, channels = one_of<int>({1, 2, 3});
+  const int middle = one_of<int>({1, 5, 16, 23, 70}), last = one_of<int>({3, 16, 33, 67});
+  WholeLayer stem = random_whole_layer(channels, middle, one_of<int>({1, 3, 7}), stem_stride, largest, true);
+  WholeLayer body = random_whole_layer(middle, last, one_of<int>({1, 3, 5}), stride, largest, one_of<int>({0, 1}) == 1);
+  hoi::Plan plan(size, channels, set, one_of<int>({1, 2, 3}));
+  plan.take_bytes(1.0F, 1.0F, largest);
+  const int x = add_to(plan, 0, stem);
+  plan.finish({x, add_to(plan, x, body)});
+
+  double worst = 0.0;
+  for (const double occupancy : {0.0, 0.05, 0.3, 1.0}) {
+    Map image = random_image(channels, size, occupancy);
+    for (double& value : image.values) value = std::ceil(value * 255.0);
+    const Map expected_x = rounded(image, stem), expected_y = rounded(expected_x, body);
+    std::vector<float> pixels(image.values.begin(), image.values.end());
+    std::vector<float> got_x(expected_x.values.size(), NAN), got_y(expected_y.values.size(), NAN);
+    plan.run(pixels.data(), {got_x.data(), got_y.data()}, false);
+    worst = std::max({worst, difference(got_x, expected_x), difference(got_y, expected_y)});
+  }
+  return worst;
+}
+
 }  // namespace
 
 int main() {
@@ -165,9 +236,12 @@ int main() {
     randomness.seed(0);
     double worst = 0.0;
     for (int n = 0; n < kNetworks; ++n) worst = std::max(worst, check_network(kernels->name));
+    for (int n = 0; n < kNetworks; ++n) {
+      if (check_bytes(kernels->name) > 0.0) worst = HUGE_VAL;
+    }
     good = good && worst <= kTolerance;
-    std::printf("%s: %d networks, largest difference %.1e: %s\n", kernels->name, kNetworks, worst,
-                worst <= kTolerance ? "equal to the reference" : "DIFFERENT");
+    std::printf("%s: %d networks in floats and in bytes, largest difference %.1e: %s\n", kernels->name, kNetworks,
+                worst, worst <= kTolerance ? "equal to the reference" : "DIFFERENT");
   }
   return good ? 0 : 1;
 }

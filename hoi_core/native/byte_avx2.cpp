@@ -1,0 +1,42 @@
+// AVX2, as AVX-512 without VNNI.
+#include "byte_sets.h"
+
+#ifdef HOI_X86
+#define HOI_TARGET __attribute__((target("avx2,fma")))
+#include "byte_avx2.h"
+#define HOI_WIDE
+
+namespace hoi {
+namespace {
+
+// 5 x 2 sums, two weights, an input, ones and a product: fifteen of sixteen registers.
+constexpr int kRows = 5;
+
+HOI_INLINE Vec dot(Vec sum, Vec x, Vec w) {
+  const Vec pairs = _mm256_maddubs_epi16(x, w);
+  return add(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+HOI_INLINE Vec pair(const std::int16_t* p) { return _mm256_set1_epi32(four_bytes(p)); }
+HOI_INLINE Vec pairs_of(const std::int8_t* p) {
+  return _mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+HOI_INLINE Vec dot_pairs(Vec sum, Vec x, Vec w) { return add(sum, _mm256_madd_epi16(x, w)); }
+HOI_INLINE void widen(const std::uint8_t* from, std::int16_t* to, int count) {
+  for (int i = 0; i < count; i += kByteChunk) {
+    const Vec wide = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+    _mm256_storeu_si256(reinterpret_cast<Vec*>(to + i), wide);
+  }
+}
+
+}  // namespace
+}  // namespace hoi
+
+#include "byte_tile.h"
+
+namespace hoi {
+const ByteKernels kByteAvx2 = {kPanel, Bytes::kGroup, kNarrowWeight, kOffset, byte_gemm<Bytes>, round_rows,
+                               byte_multiply_adds<Bytes>};
+const ByteKernels kShortAvx2 = {kPanel, Shorts::kGroup, 128, kOffset, byte_gemm<Shorts>, round_rows,
+                                byte_multiply_adds<Shorts>};
+}  // namespace hoi
+#endif

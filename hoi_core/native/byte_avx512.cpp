@@ -1,0 +1,40 @@
+// AVX-512 without VNNI: pairs of products are added up in 16 bits, exact for weights of 7 bits; others are multiplied
+// as 16-bit integers.
+#include "byte_sets.h"
+
+#ifdef HOI_X86
+#define HOI_TARGET __attribute__((target("avx512f,avx512bw")))
+#include "byte_avx512.h"
+#define HOI_WIDE
+
+namespace hoi {
+namespace {
+
+HOI_INLINE Vec dot(Vec sum, Vec x, Vec w) {
+  const Vec pairs = _mm512_maddubs_epi16(x, w);
+  return add(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+}
+HOI_INLINE Vec pair(const std::int16_t* p) { return _mm512_set1_epi32(four_bytes(p)); }
+HOI_INLINE Vec pairs_of(const std::int8_t* p) {
+  return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+HOI_INLINE Vec dot_pairs(Vec sum, Vec x, Vec w) { return add(sum, _mm512_madd_epi16(x, w)); }
+HOI_INLINE void widen(const std::uint8_t* from, std::int16_t* to, int count) {
+  for (int i = 0; i < count; i += kByteChunk) {
+    const __m256i wide = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + i), wide);
+  }
+}
+
+}  // namespace
+}  // namespace hoi
+
+#include "byte_tile.h"
+
+namespace hoi {
+const ByteKernels kByteAvx512 = {kPanel, Bytes::kGroup, kNarrowWeight, kOffset, byte_gemm<Bytes>, round_rows,
+                                 byte_multiply_adds<Bytes>};
+const ByteKernels kShortAvx512 = {kPanel, Shorts::kGroup, 128, kOffset, byte_gemm<Shorts>, round_rows,
+                                  byte_multiply_adds<Shorts>};
+}  // namespace hoi
+#endif

@@ -1,0 +1,212 @@
+#include "byte_steps.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace hoi {
+namespace {
+
+constexpr float kLargest = 255.0F;
+
+void look_up(const Table& table, std::uint8_t* bytes, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) bytes[i] = table[bytes[i]];
+}
+
+// Divides and rounds, ties to even; what is no number becomes 0.
+std::uint8_t rounded(float value, float scale) {
+  constexpr float kNoFractions = 12582912.0F;  // 1.5 * 2^23: floats of this size are whole numbers
+  const float between = std::min(std::max(0.0F, value / scale), kLargest);
+  return static_cast<std::uint8_t>((between + kNoFractions) - kNoFractions);
+}
+
+}  // namespace
+
+ByteRounding::ByteRounding(const ByteLayer& layer) : has_table(layer.table != nullptr) {
+  common.zero = layer.zero;
+  // A residual is added before the ReLU, which then is its clipping at zero.
+  common.low = layer.shape.relu && layer.residual < 0 ? 0.0F : -static_cast<float>(layer.zero);
+  common.high = kLargest - static_cast<float>(layer.zero);
+  common.own_ratio = layer.own_ratio;
+  common.kept_ratio = layer.kept_ratio;
+  common.fixed = layer.fixed;
+  if (has_table) table = *layer.table;
+}
+
+Rounding ByteRounding::in(const ByteWeights& weights, int panel, const std::uint8_t* kept) const {
+  Rounding rounding = common;
+  rounding.multiplier = weights.multiplier(panel);
+  rounding.kept = kept;
+  return rounding;
+}
+
+void ByteRounding::finish(std::uint8_t* rows, std::int64_t count) const {
+  if (has_table) look_up(table, rows, count);
+}
+
+void ByteSiteConvolution::run(const Plan& plan, const float*) {
+  const int rows = plan.sites(plan.value(wiring_.result).level).count();
+  const int panels = weights_.panels();
+  // Threads share the panels, and so the reading of the weights, where that is fair; else the rows.
+  plan.pool().run([&](Share share) {
+    const bool by_panel = panels % share.count == 0;
+    const Share all{0, 1};
+    const Share& of_panels = by_panel ? share : all;
+    const Share& of_rows = by_panel ? all : share;
+    for (int p = of_panels.begin(panels); p < of_panels.end(panels); ++p) {
+      compute(plan, p, of_rows.begin(rows), of_rows.end(rows), share);
+    }
+  });
+  if (!rounding_.has_table) return;
+  plan.pool().run([&](Share share) {
+    const std::int64_t width = padded(shape_.c_out);
+    const int begin = share.begin(rows);
+    rounding_.finish(plan.value(wiring_.result).bytes + begin * width, (share.end(rows) - begin) * width);
+  });
+}
+
+void ByteSiteConvolution::compute(const Plan& plan, int panel, int begin, int end, Share share) const {
+  const Value& in = plan.value(wiring_.source);
+  const Value& out = plan.value(wiring_.result);
+  const Pairs& pairs = plan.pairs(wiring_.pairs);
+  const ByteScratch scratch = plan.byte_scratch(share);
+  const int taps = shape_.taps();
+  const int rows = plan.sites(out.level).count();
+  const std::uint8_t* kept = wiring_.residual < 0 ? nullptr : plan.value(wiring_.residual).bytes;
+  const Rounding rounding =
+      rounding_.in(weights_, panel, kept == nullptr ? nullptr : kept + weights_.first(panel));
+
+  ByteGemm job;
+  job.in = in.bytes;
+  job.in_step = padded(shape_.c_in);
+  job.channels = weights_.channels();
+  job.width = weights_.width(panel);
+  job.sums = scratch.sums;
+  job.widened = scratch.widened;
+  job.out = out.bytes + weights_.first(panel);
+  job.out_step = padded(shape_.c_out);
+  const bool last_reaches_all = pairs.begin[taps] - pairs.begin[taps - 1] == rows;
+  if (taps > 1 || !last_reaches_all) {
+    const std::int32_t* start = weights_.start(panel);
+    for (std::int64_t i = begin; i < end; ++i) {
+      std::copy(start, start + job.width, job.sums + i * weights_.kernels().panel);
+    }
+  } else {
+    job.start = weights_.start(panel);
+  }
+  for (int t = 0; t < taps; ++t) {
+    const PairRange range = pairs.of(t, begin, end);
+    job.from = range.from;
+    job.to = range.to;
+    job.count = range.count;
+    job.weights = weights_.at(panel, t);
+    job.rounding = last_reaches_all && t == taps - 1 ? &rounding : nullptr;
+    weights_.kernels().gemm(job);
+  }
+  if (last_reaches_all) return;
+  job.rounding = &rounding;
+  weights_.kernels().round_rows(job, begin, end);
+}
+
+StepReport ByteSiteConvolution::report(const Plan& plan) const {
+  const Value& out = plan.value(wiring_.result);
+  const double pairs = static_cast<double>(plan.pairs(wiring_.pairs).from.size());
+  return {"convolution", plan.cells(out.level), shape_.c_in, shape_.c_out, shape_.kernel, plan.sites(out.level).count(),
+          pairs * shape_.c_in * shape_.c_out, 0.0};
+}
+
+ByteImageConvolution::ByteImageConvolution(const ByteLayer& layer, ByteWeights weights, int image_size,
+                                           float image_scale, int result)
+    : shape_(layer.shape),
+      weights_(std::move(weights)),
+      rounding_(layer),
+      size_(image_size),
+      padded_size_(image_size + layer.shape.kernel - 1),
+      result_(result),
+      scale_(image_scale),
+      // A window's row is read in whole pieces, beyond its own end.
+      pixels_(make_buffer<std::uint8_t>(static_cast<std::size_t>(padded_size_) * padded_size_ * shape_.c_in +
+                                        2 * kByteChunk)) {
+  const auto outputs = static_cast<std::size_t>(image_size / shape_.stride);
+  from_ = make_buffer<std::int32_t>(outputs * outputs);
+  to_ = make_buffer<std::int32_t>(outputs * outputs);
+  std::iota(to_.get(), to_.get() + outputs * outputs, 0);
+}
+
+void ByteImageConvolution::round_rows(const float* image, int begin, int end) {
+  const int half = shape_.kernel / 2;
+  const std::int64_t plane = static_cast<std::int64_t>(size_) * size_;
+  for (int y = begin; y < end; ++y) {
+    std::uint8_t* to = pixels_.get() + (static_cast<std::int64_t>(y + half) * padded_size_ + half) * shape_.c_in;
+    const float* row = image + static_cast<std::int64_t>(y) * size_;
+    for (int x = 0; x < size_; ++x) {
+      for (int c = 0; c < shape_.c_in; ++c) *to++ = rounded(row[c * plane + x], scale_);
+    }
+  }
+}
+
+void ByteImageConvolution::run(const Plan& plan, const float* image) {
+  plan.pool().run([&](Share share) { round_rows(image, share.begin(size_), share.end(size_)); });
+  const Value& out = plan.value(result_);
+  const Sites& sites = plan.sites(out.level);
+  for (int i = 0; i < sites.count(); ++i) {
+    from_[i] = (sites.y[i] * shape_.stride * padded_size_ + sites.x[i] * shape_.stride) * shape_.c_in;
+  }
+  plan.pool().run([&](Share share) {
+    ByteGemm job;
+    const int begin = share.begin(sites.count());
+    job.in = pixels_.get();
+    job.in_step = 1;
+    job.from = from_.get() + begin;
+    job.to = to_.get() + begin;
+    job.count = share.end(sites.count()) - begin;
+    job.channels = weights_.channels();
+    job.segments = shape_.kernel;
+    job.segment_step = static_cast<std::int64_t>(padded_size_) * shape_.c_in;
+    job.widened = plan.byte_scratch(share).widened;
+    job.out_step = padded(shape_.c_out);
+    for (int p = 0; p < weights_.panels(); ++p) {
+      const Rounding rounding = rounding_.in(weights_, p, nullptr);
+      job.rounding = &rounding;
+      job.start = weights_.start(p);
+      job.width = weights_.width(p);
+      job.weights = weights_.at(p, 0);
+      job.out = out.bytes + weights_.first(p);
+      weights_.kernels().gemm(job);
+    }
+    rounding_.finish(out.bytes + begin * job.out_step, job.count * job.out_step);
+  });
+}
+
+StepReport ByteImageConvolution::report(const Plan& plan) const {
+  const Value& out = plan.value(result_);
+  const int sites = plan.sites(out.level).count();
+  return {"image", plan.cells(out.level), shape_.c_in, shape_.c_out, shape_.kernel, sites,
+          static_cast<double>(sites) * shape_.taps() * shape_.c_in * shape_.c_out, 0.0};
+}
+
+ByteMaxPool::ByteMaxPool(int source, int result, int pairs, const Table* table)
+    : source_(source), result_(result), pairs_(pairs), has_table_(table != nullptr) {
+  if (has_table_) table_ = *table;
+}
+
+void ByteMaxPool::run(const Plan& plan, const float*) {
+  const Value& in = plan.value(source_);
+  const Value& out = plan.value(result_);
+  const Pairs& pairs = plan.pairs(pairs_);
+  const int width = padded(out.channels);
+  const std::int64_t all = static_cast<std::int64_t>(plan.sites(out.level).count()) * width;
+  std::fill(out.bytes, out.bytes + all, std::uint8_t{0});  // values are those of a ReLU
+  for (std::size_t i = 0; i < pairs.from.size(); ++i) {
+    const std::uint8_t* from = in.bytes + static_cast<std::int64_t>(pairs.from[i]) * width;
+    std::uint8_t* to = out.bytes + static_cast<std::int64_t>(pairs.to[i]) * width;
+    for (int k = 0; k < width; ++k) to[k] = std::max(to[k], from[k]);
+  }
+  if (has_table_) look_up(table_, out.bytes, all);
+}
+
+StepReport ByteMaxPool::report(const Plan& plan) const {
+  const Value& out = plan.value(result_);
+  return {"max pool", plan.cells(out.level), out.channels, out.channels, 3, plan.sites(out.level).count(), 0.0, 0.0};
+}
+
+}  // namespace hoi
