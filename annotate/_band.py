@@ -76,7 +76,7 @@ def _divide(row: F64, by: float) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def fill(H: F64, near: F64, far: F64, damping: float, out: F64) -> None:
+def fill(H: F64, near: F64, far: F64, damping: float, out: F64, order: tuple[int, int]) -> None:
     """Fill `out (n, B)`, zero before: row i holds the diagonal of column i and what is below it.
 
     Args:
@@ -84,13 +84,16 @@ def fill(H: F64, near: F64, far: F64, damping: float, out: F64) -> None:
         near: `(M - 1, D / 3, 3, 3)` between the same three unknowns of moments m + 1 (rows) and m.
         far: `(M - 2, D / 3, 3, 3)` between those of moments m + 2 (rows) and m.
         damping: the diagonal is raised by it.
-        out: too narrow for `near` and `far` where these are not to be entered.
+        out: as long as the moments that count; too narrow for `near` and `far` where these are not to be entered.
+        order: the moment that comes first, and 1 for those after it to follow or -1 for those before it.
     """
-    moments, size, _ = H.shape
-    joined = out.shape[1] > size
-    for m in range(moments):
+    size = H.shape[1]
+    first, step = order
+    count, joined = out.shape[0] // size, out.shape[1] > size
+    for k in range(count):
+        m = first + step * k
         for c in range(size):
-            column = out[m * size + c]
+            column = out[k * size + c]
             for r in range(c, size):
                 column[r - c] = H[m, r, c]
             column[0] = column[0] * (1.0 + damping) + 1e-9
@@ -98,7 +101,24 @@ def fill(H: F64, near: F64, far: F64, damping: float, out: F64) -> None:
                 continue
             b, j = c // 3, c % 3
             for i in range(3):
-                if m < len(near):
-                    column[size + i - j] += near[m, b, i, j]
-                if m < len(far):
-                    column[2 * size + i - j] += far[m, b, i, j]
+                if k + 1 < count:
+                    column[size + i - j] += near[m, b, i, j] if step > 0 else near[m - 1, b, j, i]
+                if k + 2 < count:
+                    column[2 * size + i - j] += far[m, b, i, j] if step > 0 else far[m - 2, b, j, i]
+
+
+@numba.njit(cache=True, nogil=True)
+def block(columns: F64, row: int, column: int, out: F64) -> None:
+    """Fill `out` with what stands from a row and a column on, zeros above the diagonal.
+
+    Args:
+        columns: `(n, B)`, as `fill` leaves it.
+        row: the first.
+        column: the first.
+        out: of as many rows and columns as are wanted; filled.
+    """
+    reach = columns.shape[1]
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            below = row + i - column - j
+            out[i, j] = columns[column + j, below] if 0 <= below < reach else 0.0

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from hoi_core.types import F64
+from hoi_core.types import F64, I64
 
 
 @numba.njit(cache=True, nogil=True)
@@ -57,3 +57,34 @@ def oriented_points(
             normals[count, 0], normals[count, 1], normals[count, 2] = nx / length, ny / length, nz / length
             count += 1
     return points[:count], normals[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def evenly(start: I64, vertex: NDArray[np.int32], most: int) -> tuple[I64, I64]:
+    """Which points to keep of those that have a vertex, at most so many of each moment, spread evenly over them.
+
+    Args:
+        start: `(M + 1,)` the points of moment m are `start[m]:start[m + 1]`.
+        vertex: `(K,)` of each point; negative for none.
+        most: of one moment, two or more.
+
+    Returns:
+        `(M + 1,)` where each moment begins among the kept points, and these.
+    """
+    kept = np.empty(len(vertex), dtype=np.int64)
+    first = np.zeros(len(start), dtype=np.int64)
+    count = 0
+    for m in range(len(start) - 1):
+        begin = count
+        for k in range(start[m], start[m + 1]):
+            if vertex[k] >= 0:
+                kept[count] = k
+                count += 1
+        there = count - begin
+        if there > most:
+            step = (there - 1) / (most - 1)
+            for i in range(most):
+                kept[begin + i] = kept[begin + (int(i * step) if i + 1 < most else there - 1)]
+            count = begin + most
+        first[m + 1] = count
+    return first, kept[:count]

@@ -203,7 +203,7 @@ def add_rows(rows, constants, frame, camera, system, span):  # type: ignore[no-u
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def add_slopes(rows, constants, frame, camera, classes, sums):  # type: ignore[no-untyped-def]
+def add_slopes(rows, constants, frame, camera, classes, sums, span):  # type: ignore[no-untyped-def]
     """Add up the weighted slopes of rows class by class.
 
     Args:
@@ -212,22 +212,24 @@ def add_slopes(rows, constants, frame, camera, classes, sums):  # type: ignore[n
         frame: as that of `add_rows`.
         camera: as that of `add_rows`.
         classes: `(K,)` of each row.
-        sums: `(M, 51, E)` by the moments' unknowns and `(18, E)` by the shape and the view's; added to.
+        sums: `(M, E, 51)` by the moments' unknowns and `(E, 18)` by the shape and the view's; added to.
+        span: first row, last row (excluded).
     """
     moment, point, velocity, lag, direction, weight, bias = rows
     table, view, eye = camera
     by_moment, by_shared = sums
     row, own, carried, x = np.empty(61), np.empty(8), np.empty((16, 4)), np.empty(3)
-    for q in range(len(moment)):
+    for q in range(span[0], span[1]):
         m, e = moment[q], classes[q]
         late = lag[q] + view[0]
         for c in range(3):
             x[c] = table[m, point[q], c] + late * velocity[q, c]
         along = _fill_view(direction[q], x, velocity[q], bias[q], view, eye, own)
         _fill(point[q], m, along, constants, frame, carried, row)
+        w = weight[q]
         for c in range(51):
-            by_moment[m, c, e] += weight[q] * row[c]
+            by_moment[m, e, c] += w * row[c]
         for c in range(10):
-            by_shared[c, e] += weight[q] * row[51 + c]
+            by_shared[e, c] += w * row[51 + c]
         for c in range(8):
-            by_shared[10 + c, e] += weight[q] * own[c]
+            by_shared[e, 10 + c] += w * own[c]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from annotate import _angles
 from hoi_core.biomechanics import rotations_to_angles
 from hoi_core.types import F64
 
@@ -47,9 +48,5 @@ def add_angle_rows(equations: NormalEquations, slopes: F64, residual: F64, weigh
         residual: `(M, 15, 3)`.
         weight: of the squared residuals, broadcast to `(M, 15, 3)`.
     """
-    weighted = np.swapaxes(slopes, -1, -2) * np.broadcast_to(weight, residual.shape)[..., None, :]
-    equations.g[:, 6:] += (weighted @ residual[..., None])[..., 0].reshape(len(residual), -1)
-    own = weighted @ slopes
-    for joint in range(own.shape[1]):
-        at = slice(6 + 3 * joint, 9 + 3 * joint)
-        equations.H[:, at, at] += own[:, joint]
+    precision = np.ascontiguousarray(np.broadcast_to(weight, residual.shape))
+    _angles.add_rows(slopes, residual, precision, equations.H, equations.g)

@@ -31,7 +31,7 @@ from annotate.hand_fit import (
     noise_levels,
 )
 from annotate.keypoints import Keypoints
-from annotate.objects import ObjectFit, fit_objects
+from annotate.objects import ObjectFit, Placed, Scene, fit_placed, place_objects
 from annotate.participant import own_share, remember_shape, shape_prior
 from hoi_core import plugins
 from hoi_core.config import from_dict
@@ -247,13 +247,13 @@ def fit_revision(
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
-    with depth_kept(capture):
+    with depth_kept(capture), ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        placed = beside.submit(_placed_objects, folder.parents[1], capture, before)
         fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.6), earlier)
         # Objects are followed from moment to moment on one core; the other one finds the hands' noise levels meanwhile.
-        with ThreadPoolExecutor(1, thread_name_prefix="noise") as beside:
-            levels = beside.submit(lambda: {side: noise_levels(fit) for side, fit in fits.items()})
-            objects, why = _object_fits(folder.parents[1], capture, before, fits, part(tell, 0.6, 0.8))
-            fits = levels.result()
+        levels = beside.submit(lambda: {side: noise_levels(fit) for side, fit in fits.items()})
+        objects, why = _object_fits(capture, placed.result(), before, fits, part(tell, 0.6, 0.8))
+        fits = levels.result()
     fits = _joint_fits(fits, objects, part(tell, 0.8, 0.95))
     tell(0.95, "uncertainty")
     revision = _with_objects(_revision(capture, keypoints, fits, failures, before, config), objects, before)
@@ -313,15 +313,20 @@ def _remember_shapes(root: Path, capture: Capture, fits: Mapping[Side, HandFit])
         remember_shape(root, header.participant, side, fit.layer.model.source, share)
 
 
+def _placed_objects(root: Path, capture: Capture, before: Revision | None) -> Placed:
+    """Where every object starts that a person clicked or placed."""
+    return {} if before is None else place_objects(root, capture, before.object_points, before.objects)
+
+
 def _object_fits(
-    root: Path, capture: Capture, before: Revision | None, fits: Mapping[Side, HandFit], tell: Progress
+    capture: Capture, placed: Placed, before: Revision | None, fits: Mapping[Side, HandFit], tell: Progress
 ) -> tuple[dict[str, ObjectFit], str]:
-    """Every object that a person clicked or placed, and why none could be fitted; the hands do without."""
+    """Every object that was placed, and why none could be fitted; the hands do without."""
     if before is None:
         return {}, ""
     hands = {side: fit.hands for side, fit in fits.items()}
     try:
-        return fit_objects(root, capture, before.object_points, hands, _corrections(fits), before.objects, tell), ""
+        return fit_placed(Scene(capture, hands, _corrections(fits)), placed, before.objects, tell), ""
     except (FitError, AssetError) as error:
         log.warning("%s", error)
         return {}, str(error)

@@ -36,10 +36,10 @@ def draw(result: FitResult, count: int) -> Draws:
     rng = np.random.default_rng(0)
     equations = result.equations
     moments, _, shared = equations.C.shape
-    factor = normal.cholesky(equations, 0.0)
-    own = normal.solved_half_way(factor, rng.standard_normal((moments * DOF, count)))
+    factor = normal.factor(equations, 0.0)
+    own = factor.backward(rng.standard_normal((moments * DOF, count)))
     C = equations.C.reshape(-1, shared)
-    moved = normal.solved(factor, C)
+    moved = factor.solve(C)
     spread = np.linalg.cholesky(np.linalg.inv(equations.Hs - C.T @ moved))
     together = spread @ rng.standard_normal((shared, count))
     return Draws((own - moved @ together).reshape(moments, DOF, count), together)
@@ -86,7 +86,7 @@ def information(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]
     factors = {"smooth": terms["smooth"].config.tails ** 2}
     if terms["keypoints2d"].config.weight > 0 and evidence.seen.any():
         config = terms["keypoints2d"].config
-        factors["keypoints2d"] = keypoints2d.efficiency(config, evidence, result.state, SEQUENCE[-1].robust_scale)
+        factors["keypoints2d"] = keypoints2d.pull(config, evidence, result.state, SEQUENCE[-1].robust_scale).information
     equations = result.equations
     for name, factor in factors.items():
         prepared = terms[name].module.prepare(terms[name].config, evidence, result.state, SEQUENCE[-1])

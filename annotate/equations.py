@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack
 
 from annotate import _band
+from annotate.halves import Factor, factorise, indefinite
 from annotate.hand import BLOCKS, DOF
-from annotate.parts import at_once
 from annotate.selected_inverse import selected_inverse
 from hoi_core.conventions import N_BETAS
-from hoi_core.errors import FitError
 from hoi_core.types import F64
 
 VIEW_UNKNOWNS = 8
 """Shared unknowns of a view: time offset (s), small rotation (rad) and shift (m) that correct its calibration, and
 how much too far its depth is (m)."""
 _BAND = 2 * DOF + 3
-_MANY = 48
 
 
 @dataclass(frozen=True)
@@ -63,11 +60,23 @@ def band(equations: NormalEquations, damping: float) -> F64:
     Returns:
         `(105, M * 51)`, or `(51, M * 51)` where no term joins moments.
     """
-    # Without a term between moments each stands alone, in a narrower band.
-    joined = equations.near.any() or equations.far.any()
-    out = np.zeros((equations.g.size, _BAND if joined else DOF))
-    _band.fill(equations.H, equations.near, equations.far, damping, out)
+    out = np.zeros((equations.g.size, _width(equations)))
+    _band.fill(equations.H, equations.near, equations.far, damping, out, (0, 1))
     return out.T
+
+
+def _width(equations: NormalEquations) -> int:
+    """Rows of the band: without a term between moments each stands alone, in a narrower one."""
+    return _BAND if equations.near.any() or equations.far.any() else DOF
+
+
+def factor(equations: NormalEquations, damping: float) -> Factor:
+    """Factor of the part that is not shared.
+
+    Raises:
+        FitError: it is not positive definite.
+    """
+    return factorise(equations, damping, _width(equations))
 
 
 def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
@@ -79,67 +88,33 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
     Raises:
         FitError: the equations are not positive definite, which a prior on every unknown rules out.
     """
-    factor = cholesky(equations, damping)
+    found = factor(equations, damping)
     moments, _, shared = equations.C.shape
     # With A = L L', the Schur complement needs inv(L) C alone; only the step needs the way back.
-    columns = np.concatenate([equations.C.reshape(-1, shared), equations.g.reshape(-1, 1)], axis=1)
-    columns = _each_half(columns, lambda half: _band.forward(factor, half))
+    columns = found.forward(np.concatenate([equations.C.reshape(-1, shared), equations.g.reshape(-1, 1)], axis=1))
     C, g = columns[:, :shared], columns[:, shared]
     own = -np.asarray(np.linalg.solve(equations.Hs - C.T @ C, equations.gs - C.T @ g), dtype=np.float64)
-    step, _ = lapack.dtbtrs(factor, (g + C @ own)[:, None], uplo="L", trans="T")
+    step = found.backward((g + C @ own)[:, None])
     return -step.reshape(moments, DOF), own
 
 
 def cholesky(equations: NormalEquations, damping: float) -> F64:
-    """Banded factor of the part that is not shared, for `solved`.
+    """Banded factor of the part that is not shared, on one thread: for few moments and `dpbtrs`.
 
     Raises:
         FitError: it is not positive definite.
     """
-    factor, info = lapack.dpbtrf(band(equations, damping), lower=1, overwrite_ab=1)
-    if info != 0 or not np.isfinite(factor).all():
-        raise FitError(
-            "the equations of the fit are not positive definite.",
-            "Give every unknown a prior: keep the terms pose_prior, shape_prior and smooth.",
-        )
-    return factor
-
-
-def solved(factor: F64, columns: F64) -> F64:
-    """`inv(L L') columns`, for a factor from `cholesky`. `(M * 51, K) -> (M * 51, K)`."""
-
-    def both_ways(half: F64) -> None:
-        _band.forward(factor, half)
-        _band.backward(factor, half)
-
-    return _each_half(columns, both_ways)
-
-
-def solved_half_way(factor: F64, columns: F64) -> F64:
-    """`inv(L') columns`, for a factor from `cholesky`. `(M * 51, K) -> (M * 51, K)`."""
-    return _each_half(columns, lambda half: _band.backward(factor, half))
-
-
-def _each_half(columns: F64, solve_in_place: Callable[[F64], None]) -> F64:
-    """Solutions `(n, K)` of right-hand sides `(n, K)`, many of them on two threads."""
-    count = columns.shape[1]
-    # A few are as quick on one thread: both have to fetch the whole factor.
-    middle = count if count < _MANY else -(-count // 2)
-
-    def solved_half(part: slice) -> F64:
-        half = np.array(columns[:, part], order="C")
-        solve_in_place(half)
-        return half
-
-    parts = [part for part in (slice(0, middle), slice(middle, count)) if part.start < count]
-    return np.concatenate(list(at_once(solved_half, parts)), axis=1)
+    found, info = lapack.dpbtrf(band(equations, damping), lower=1, overwrite_ab=1)
+    if info != 0 or not np.isfinite(found).all():
+        raise indefinite()
+    return np.asarray(found)
 
 
 def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:
     """Covariance of the shared unknowns and how they move each moment. `(S, S)` and `(M, 51, S)`."""
     moments, _, shared = equations.C.shape
     C = equations.C.reshape(-1, shared)
-    moved = solved(cholesky(equations, 0.0), C)
+    moved = factor(equations, 0.0).solve(C)
     covariance = np.asarray(np.linalg.inv(equations.Hs - C.T @ moved), dtype=np.float64)
     return covariance, moved.reshape(moments, DOF, shared)
 

@@ -49,6 +49,13 @@ class FitResult:
     """Half the sum of squared residuals in sigmas."""
     iterations: int
     """Steps tried."""
+    before: FitState | None = None
+    """Where the equations hold, if that is not where the fit ended."""
+
+    @property
+    def at(self) -> FitState:
+        """Where the equations hold."""
+        return self.state if self.before is None else self.before
 
 
 def load_terms(settings: Mapping[str, Mapping[str, float]] | None = None) -> dict[str, Term]:
@@ -99,6 +106,7 @@ def fit(
     damping = _START_DAMPING
     cost = np.inf
     for i, stage in enumerate(stages):
+        start: FitState | None = state
         prepared = prepare(terms, evidence, state, stage)
         equations, state, before, cost, damping = _step(prepared, evidence, state, damping)
         log.debug("fit %d: cost %.1f -> %.1f, damping %.0e", i, before, cost, damping)
@@ -111,7 +119,8 @@ def fit(
             break
     else:
         equations, cost = evaluate(prepare(terms, evidence, state, stages[-1]), evidence, state)
-    return FitResult(state, equations, cost, i + 1)
+        start = None
+    return FitResult(state, equations, cost, i + 1, start)
 
 
 Prepared = list[tuple[ModuleType, Any]]

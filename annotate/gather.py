@@ -8,7 +8,7 @@ from threading import Event
 
 import numpy as np
 
-from annotate._depth_pixels import oriented_points
+from annotate._depth_pixels import evenly, oriented_points
 from annotate.evidence import PALM, Cloud, Evidence, starting_moments, undistorted_px, without_distortion
 from annotate.nearest import nearest_vertices
 from annotate.parts import moment_parts
@@ -262,17 +262,5 @@ def near_hand(cloud: Cloud, state: FitState, config: CloudConfig) -> Cloud:
     vertices_m = np.ascontiguousarray(state.hands.vertices_m[:, ::_SOME])
     normals = np.ascontiguousarray(state.hands.normals[:, ::_SOME])
     vertex = nearest_vertices(any_way, vertices_m, normals, config.gate_m)
-    kept, sizes = [], []
-    for m in range(len(cloud.start) - 1):
-        rows: I64 = cloud.start[m] + np.flatnonzero(vertex[cloud.start[m] : cloud.start[m + 1]] >= 0)
-        if len(rows) > config.points:
-            rows = rows[np.linspace(0, len(rows) - 1, config.points).astype(int)]
-        kept.append(rows)
-        sizes.append(len(rows))
-    chosen = np.concatenate(kept)
-    return replace(
-        cloud,
-        start=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        points_m=cloud.points_m[chosen],
-        normals=cloud.normals[chosen],
-    )
+    start, chosen = evenly(cloud.start, vertex, config.points)
+    return replace(cloud, start=start, points_m=cloud.points_m[chosen], normals=cloud.normals[chosen])

@@ -40,8 +40,6 @@ _SPARSE = 3
 _FEWEST_SPARSE = 20
 _DENSE = 0.5
 """Share of the moments that have keypoints, below which all of them are fitted from the start."""
-_HARDLY = 1e-2
-"""Relative decrease of the cost at which all moments are near enough for noise levels to be estimated."""
 _ROUGHLY = 2e-3
 """Relative decrease of the cost at which a first fit leaves the rest to the next."""
 
@@ -162,7 +160,8 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
     dense = evidence.seen.any((1, 2)).mean() >= _DENSE
     if evidence.two_views and dense and len(evidence.t_s) >= _SPARSE * _FEWEST_SPARSE:
         start, steps = _sparse_fit(coarse, start, terms, on_step)
-        result = fitting.fit(coarse, start, terms, SEQUENCE[-2:], tolerance=_HARDLY)
+        # One step over all moments: near enough for noise levels to be estimated, and `fit_again` goes on from there.
+        result = fitting.fit(coarse, start, terms, SEQUENCE[-1:])
         return HandFit(guess.layer, evidence, guess.terms, result, steps + result.iterations, guess.problems)
     result = fitting.fit(coarse, start, terms, tolerance=_ROUGHLY, on_step=on_step)
     steps = result.iterations

@@ -3,7 +3,12 @@
 No number of moments averages such errors away, so they must not count as noise. How large they are is estimated from
 what the fit leaves over of them: with `Q` what the evidence says of an offset once the fit has followed it, the slope
 of the cost by the offsets is normal with covariance `Q + tau^2 Q^2`, and the likelihood of that slope tells `tau`
-(restricted maximum likelihood). Where the hand is the model's own, `tau` comes out as nearly nothing by itself.
+(restricted maximum likelihood). That holds at the minimum of the cost. A fit that stops when little is to be gained is
+not there yet, and what it still has to go looks like an error of the skin: one Newton step takes the slope there.
+Where the hand is the model's own, `tau` comes out as nearly nothing by itself.
+
+Keypoints count as an M-estimator's do: the robust weights say what the fit makes of them, not what they tell
+(`keypoints2d.pull`).
 
 Which way joints err is taken from that slope, too. Of the skin, only the size is: depth points find other triangles as
 the fit moves, so less is left over of an error than `Q` says (about half on simulated takes), and a slope of nearly
@@ -84,14 +89,18 @@ def lasting_covariance(
     out = np.zeros((*slopes.shape[:3], 3))
     if not found:
         return out
+    gradient, shared_gradient = result.equations.g.ravel(), result.equations.gs
     for offsets, turned, (moved, shared) in zip(found, where, followed(result, found), strict=True):
         errors = len(offsets.own)
         direct = offsets.by_moment.reshape(-1, errors).T @ moved.reshape(-1, errors)
         known = offsets.own - direct - offsets.by_shared.T @ shared
+        slope = offsets.slope - moved.reshape(-1, errors).T @ gradient - shared.T @ shared_gradient
         if turned is None:
-            spread = expected_square(known, offsets.slope) * np.eye(errors)
+            spread = expected_square(known, slope) * np.eye(errors)
         else:
-            spread = expected_products(known, offsets.slope)
+            config = terms["keypoints2d"].config
+            told = keypoints2d.pull(config, evidence, result.at, SEQUENCE[-1].robust_scale)
+            spread = expected_products(known * told.information, slope * told.slope)
         through = times(slopes, moved)
         through += by_shape @ shared[:N_BETAS]
         if turned is not None:
@@ -123,7 +132,7 @@ def followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
     moments, _, width = equations.C.shape
     C = equations.C.reshape(-1, width)
     columns = [C, *(offsets.by_moment.reshape(len(C), -1) for offsets in found)]
-    solved = normal.solved(normal.cholesky(equations, 0.0), np.concatenate(columns, axis=1))
+    solved = normal.factor(equations, 0.0).solve(np.concatenate(columns, axis=1))
     schur = np.linalg.inv(equations.Hs - C.T @ solved[:, :width])
     out, at = [], width
     for offsets in found:
@@ -168,7 +177,7 @@ def joint_offsets(
     result: FitResult, evidence: Evidence, config: keypoints2d.Config, slopes: F64, by_shape: F64
 ) -> Offsets:
     """An offset of each joint, in the axes of the bone that carries it: 63 errors that keypoints see."""
-    state = result.state
+    state = result.at
     miss_px, by_joint = keypoints2d.reprojection(evidence, state)
     seen = np.isfinite(miss_px[..., 0])
     expected_px = np.where(seen, keypoints2d.expected_px(config, np.where(seen, evidence.confidence, 1.0)), 1.0)
@@ -200,26 +209,22 @@ def joint_offsets(
 
 def _turned(result: FitResult) -> F64:
     """(M, 21, 3, 3) axes of the bone that carries each joint, in the world."""
-    hands = result.state.hands
+    hands = result.at.hands
     return hands.world_rotations[:, hands.hand.weights[hands.hand.openpose].argmax(1)]
 
 
 def skin_offsets(result: FitResult, evidence: Evidence, config: depth.Config) -> Offsets:
     """How far each region of the skin lies outside the model's: 40 errors that depth sees."""
-    state = result.state
+    state = result.at
     region = regions(state.hands.hand)
     moments, _, width = result.equations.C.shape
-    out = Offsets(
-        np.zeros((moments, DOF, _REGIONS)),
-        np.zeros((width, _REGIONS)),
-        np.zeros((_REGIONS, _REGIONS)),
-        np.zeros(_REGIONS),
-    )
+    by_moment, by_shared = np.zeros((moments, _REGIONS, DOF)), np.zeros((_REGIONS, width))
+    own, slope = np.zeros((_REGIONS, _REGIONS)), np.zeros(_REGIONS)
     for part in depth.distances(config, evidence, state, SEQUENCE[-1]):
         at = region[part.points.point]
         precision = part.weight / config.sigma_m**2
-        out.own[np.diag_indices(_REGIONS)] += np.bincount(at, precision, _REGIONS)
-        out.slope[:] += np.bincount(at, precision * part.distance_m, _REGIONS)
+        own[np.diag_indices(_REGIONS)] += np.bincount(at, precision, _REGIONS)
+        slope += np.bincount(at, precision * part.distance_m, _REGIONS)
         by_bias = (part.normals * part.rays).sum(-1)
-        add_slopes((out.by_moment, out.by_shared), state, part.points, part.normals, precision, by_bias, at)
-    return out
+        add_slopes((by_moment, by_shared), state, part.points, part.normals, precision, by_bias, at)
+    return Offsets(np.ascontiguousarray(np.swapaxes(by_moment, 1, 2)), by_shared.T, own, slope)

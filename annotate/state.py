@@ -110,7 +110,7 @@ def add_slopes(
     """Add up weighted slopes of rows, those of each class apart.
 
     Args:
-        sums: `(M, 51, E)` by the moments' unknowns and `(S, E)` by the shared ones; added to.
+        sums: `(M, E, 51)` by the moments' unknowns and `(E, S)` by the shared ones; added to.
         state: where the rows were evaluated.
         points: the K points.
         direction: `(K, 3)` derivative of each residual by the observed point.
@@ -121,11 +121,17 @@ def add_slopes(
     by_moment, by_shared = sums
     column = N_BETAS + VIEW_UNKNOWNS * points.view
     taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
-    own = np.zeros((len(taken), by_shared.shape[1]))
     where = (points.moment, points.point, points.velocity, points.lag_s)
     rows = (*where, *map(np.ascontiguousarray, (direction, weight, by_bias)))
-    _kernels.add_slopes(rows, *_compiled(state, points), classes, (by_moment, own))
-    by_shared[taken] += own
+    compiled = _compiled(state, points)
+
+    def part(span: tuple[int, int]) -> F64:
+        own = np.zeros((len(by_shared), len(taken)))
+        _kernels.add_slopes(rows, *compiled, classes, (by_moment, own), span)
+        return own
+
+    for own in in_parts(part, points.moment):
+        by_shared[:, taken] += own
 
 
 def _compiled(state: FitState, points: Points) -> tuple[tuple[Any, ...], tuple[F64, ...], tuple[F64, ...]]:

@@ -10,13 +10,15 @@ import numpy as np
 
 from annotate.hand import HandState
 from annotate.objects.mesh import load_mesh
-from annotate.objects.track import ObjectFit, Scene, settled, track_object
+from annotate.objects.track import ObjectFit, Scene, Start, first_poses, settled, track_object
 from hoi_core.conventions import Side
 from hoi_core.errors import AssetError, FitError
 from hoi_core.sequence import Capture
 from hoi_core.types import F64, ObjectPoints, ObjectTrack
 
 log = logging.getLogger(__name__)
+Placed = Mapping[str, Start | FitError | AssetError]
+"""Object -> what its track begins with, or why it cannot."""
 
 
 def fit_objects(
@@ -46,17 +48,47 @@ def fit_objects(
         FitError: none of the objects could start.
         AssetError: none could start, and a mesh is missing or broken.
     """
-    tell = on_progress or _quiet
+    placed = place_objects(root, capture, object_points, before)
+    return fit_placed(Scene(capture, hands, corrections or {}), placed, before, on_progress)
+
+
+def place_objects(
+    root: Path,
+    capture: Capture,
+    object_points: Mapping[str, ObjectPoints],
+    before: Mapping[str, ObjectTrack] | None = None,
+) -> Placed:
+    """Where each object starts, or why it cannot, as `fit_objects`; needs no hands."""
     earlier = before or {}
-    names = [name for name in sorted({*object_points, *earlier}) if _known(name, object_points, earlier)]
-    scene = Scene(capture, hands, corrections or {})
-    out: dict[str, ObjectFit] = {}
-    failure: FitError | AssetError | None = None
-    for k, name in enumerate(names):
+    out: dict[str, Start | FitError | AssetError] = {}
+    for name in sorted({*object_points, *earlier}):
+        if not _known(name, object_points, earlier):
+            continue
         points = object_points.get(name, _no_points())
         try:
             mesh = load_mesh(root, name)
-            out[name] = track_object(scene, mesh, points, earlier.get(name), on_progress=_part(tell, k, len(names)))
+            out[name] = Start(mesh, points, first_poses(capture, mesh, points, earlier.get(name)))
+        except (FitError, AssetError) as error:
+            out[name] = error
+    return out
+
+
+def fit_placed(
+    scene: Scene,
+    placed: Placed,
+    before: Mapping[str, ObjectTrack] | None = None,
+    on_progress: Callable[[float, str], None] | None = None,
+) -> dict[str, ObjectFit]:
+    """Track every object from where `place_objects` found it; as `fit_objects`."""
+    tell = on_progress or _quiet
+    earlier = before or {}
+    out: dict[str, ObjectFit] = {}
+    failure: FitError | AssetError | None = None
+    for k, (name, start) in enumerate(placed.items()):
+        try:
+            if not isinstance(start, Start):
+                raise start
+            out[name] = track_object(scene, start, earlier.get(name), on_progress=_part(tell, k, len(placed)))
         except (FitError, AssetError) as error:
             failure = error
             log.warning("%s", error)

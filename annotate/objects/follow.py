@@ -22,8 +22,8 @@ from hoi_core.types import F64
 _STRICT = (0.008, 0.003, 4.0, 0.2)
 """Gate m, sigma m, robust scale in sigmas, weight."""
 _PRIOR = np.array([0.006] * 3 + [0.06] * 3)
-_LIMITS = np.array([2.0, 0.006, 4.0, 2e-4])
-"""Every second point counts; nearer to a hand, m, it does not say whether a pose is right; steps; a small step."""
+_LIMITS = np.array([3.0, 0.006, 3.0, 2e-4])
+"""Every third point counts; nearer to a hand, m, it does not say whether a pose is right; steps; a small step."""
 _TOUCHING_M = 0.01
 _LOST_M = 0.010
 Found = tuple[F64, F64]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from annotate.objects._frames import to_object, turn_to_world
+from annotate.objects._frames import to_object, turn_to_world, within
 from annotate.objects.mesh import SolidMesh
+from annotate.parts import in_parts
 from hoi_core import camera as cameras
 from hoi_core.types import F64, I64
 
@@ -37,10 +38,8 @@ class Solid:
             reach_m: m.
         """
         T, centre = self.T_world_obj, self.mesh.centre_m
-        away = points_m - (T[:, :3, :3] @ centre + T[:, :3, 3])[:, None]
-        squared = np.einsum("mni,mni->mn", away, away)
-        with np.errstate(invalid="ignore"):
-            moment, point = np.nonzero(squared <= (self.mesh.radius_m + reach_m) ** 2)
+        centres_m = np.ascontiguousarray(T[:, :3, :3] @ centre + T[:, :3, 3])
+        moment, point = within(points_m, centres_m, self.mesh.radius_m + reach_m)
         return moment, point
 
     def distance_m(self, points_m: F64, moment: I64) -> tuple[F64, F64]:
@@ -48,13 +47,19 @@ class Solid:
 
         Args:
             points_m: `(K, 3)` m, world.
-            moment: `(K,)` when; only where the object is known.
+            moment: `(K,)` when, ascending; only where the object is known.
 
         Returns:
             `(K,)` m and `(K, 3)` unit vectors in the world.
         """
-        local_m = np.empty((len(moment), 3))
-        to_object(self.T_world_obj, moment, points_m, local_m)
-        distance, outward = self.mesh.grid.at(local_m)
-        turn_to_world(self.T_world_obj, moment, outward)
+        distance, outward = np.empty(len(moment)), np.empty((len(moment), 3))
+
+        def part(span: tuple[int, int]) -> None:
+            at = slice(*span)
+            to_object(self.T_world_obj, moment[at], points_m[at], outward[at])
+            distance[at], outward[at] = self.mesh.grid.at(outward[at])
+            turn_to_world(self.T_world_obj, moment[at], outward[at])
+
+        for _ in in_parts(part, moment):
+            pass
         return distance, outward

@@ -61,6 +61,18 @@ class Scene:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What the track of an object begins with."""
+
+    mesh: SolidMesh
+    """Its surface."""
+    points: ObjectPoints
+    """Clicks."""
+    poses: Mapping[int, F64]
+    """Moment -> `(4, 4)` m, object to world."""
+
+
+@dataclass(frozen=True)
 class ObjectFit:
     """An object over the moments of a sequence."""
 
@@ -80,8 +92,7 @@ class ObjectFit:
 
 def track_object(
     scene: Scene,
-    mesh: SolidMesh,
-    points: ObjectPoints,
+    start: Start,
     before: ObjectTrack | None = None,
     config: TrackConfig | None = None,
     on_progress: Callable[[float, str], None] | None = None,
@@ -90,32 +101,28 @@ def track_object(
 
     Args:
         scene: recording, hands, corrections.
-        mesh: of the object.
-        points: clicks, of one moment at least unless `before` has poses that a person settled.
+        start: mesh, clicks and first poses.
         before: its track so far: poses that a person edited or accepted stay bit for bit.
         config: how.
         on_progress: told (share done, what is being done).
-
-    Raises:
-        FitError: no pose to start from.
     """
+    mesh, points = start.mesh, start.points
     config = config or TrackConfig()
     tell = on_progress or _quiet
     held = np.zeros(len(scene.capture.sync), dtype=bool) if before is None else settled(before)
-    starts = _starts(scene, mesh, points, before)
     readers = [
         PointReader(scene.capture, view, scene.correction(view), config.points)
         for view in scene.capture.views
         if f"{view}/depth" in scene.capture.streams
     ]
     found = follow(
-        mesh, starts, readers, scene.hands, len(held), lambda i, n: tell(0.8 * i / n, f"following {mesh.name}")
+        mesh, start.poses, readers, scene.hands, len(held), lambda i, n: tell(0.8 * i / n, f"following {mesh.name}")
     )
     clouds = [joined([rows.get(v, _nothing()) for rows in found.points], r) for v, r in enumerate(readers)]
     tell(0.8, f"fitting {mesh.name}")
-    start = trajectory.from_poses(_with(found.T_world_obj, before, held), mesh.centre_m)
-    problem = _problem(scene, mesh, points, clouds, start, held)
-    result = settle(problem, start, config.settle)
+    body = trajectory.from_poses(_with(found.T_world_obj, before, held), mesh.centre_m)
+    problem = _problem(scene, mesh, points, clouds, body, held)
+    result = settle(problem, body, config.settle)
     tell(1.0, f"{mesh.name} done")
     return _fit(problem, result, before, _in_some_image(scene.capture, result.body.s_m))
 
@@ -146,13 +153,25 @@ def _with(T_world_obj: F64, before: ObjectTrack | None, held: Bool) -> F64:
     return T_world_obj if before is None else np.where(held[:, None, None], before.T_world_obj, T_world_obj)
 
 
-def _starts(scene: Scene, mesh: SolidMesh, points: ObjectPoints, before: ObjectTrack | None) -> dict[int, F64]:
-    """Moment -> pose, from clicks and from what a person settled."""
+def first_poses(
+    capture: Capture, mesh: SolidMesh, points: ObjectPoints, before: ObjectTrack | None = None
+) -> dict[int, F64]:
+    """Moment -> `(4, 4)` pose, from clicks and from what a person settled.
+
+    Args:
+        capture: the open recording.
+        mesh: of the object.
+        points: clicks, of one moment at least unless `before` has poses that a person settled.
+        before: its track so far.
+
+    Raises:
+        FitError: no pose to start from.
+    """
     starts: dict[int, F64] = {}
     failure: FitError | None = None
     for m in np.unique(points.moment):
         try:
-            starts[int(m)] = _placed(scene, mesh, of_moment(points, int(m)), int(m))
+            starts[int(m)] = _placed(capture, mesh, of_moment(points, int(m)), int(m))
         except FitError as error:
             failure = error
             log.warning("moment %d: %s", m, error)
@@ -173,14 +192,14 @@ def of_moment(points: ObjectPoints, moment: int) -> ObjectPoints:
     return ObjectPoints(points.moment[rows], view, points.point_px[rows], points.point_m[rows])
 
 
-def _placed(scene: Scene, mesh: SolidMesh, points: ObjectPoints, moment: int) -> F64:
+def _placed(capture: Capture, mesh: SolidMesh, points: ObjectPoints, moment: int) -> F64:
     depth: dict[str, F32] = {}
-    for name, view in scene.capture.views.items():
-        if f"{name}/depth" in scene.capture.streams:
-            frame = int(scene.capture.sync.index[f"{name}/depth"][moment])
+    for name, view in capture.views.items():
+        if f"{name}/depth" in capture.streams:
+            frame = int(capture.sync.index[f"{name}/depth"][moment])
             if frame >= 0:
                 depth[name] = view.depth_in_color_m(frame)
-    views = {name: view.camera for name, view in scene.capture.views.items()}
+    views = {name: view.camera for name, view in capture.views.items()}
     return place(mesh, views, points, depth)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,18 +85,26 @@ def reprojection(evidence: Evidence, state: FitState) -> tuple[F64, F64]:
     return miss_px, slope
 
 
-def efficiency(config: Config, evidence: Evidence, state: FitState, scale: float) -> float:
-    """How much more keypoints tell than their robust weights say: `E[psi']^2 / (E[psi^2] E[weight])`.
+class Pull(NamedTuple):
+    """What keypoints tell, against what their robust weights say; `psi` is the pull of a keypoint in sigmas."""
 
-    `psi` is the pull of a keypoint in sigmas; 1.16 where errors are normal and the scale is 4.
-    """
+    information: float
+    """`E[psi']^2 / (E[psi^2] E[weight])`; 1.16 where errors are normal and the scale is 4."""
+    slope: float
+    """`E[psi'] / E[psi^2]`: slopes of the cost times this have that information as their covariance, and as their
+    derivative by what they tell of."""
+
+
+def pull(config: Config, evidence: Evidence, state: FitState, scale: float) -> Pull:
+    """How much more keypoints tell than their robust weights say, by the residuals (Huber 1981, section 6.3)."""
     miss_px, _ = reprojection(evidence, state)
     seen = np.isfinite(miss_px[..., 0])
     squared = (miss_px[seen] ** 2).sum(-1) / expected_px(config, evidence.confidence[seen]) ** 2
     _, weight = geman_mcclure(squared, scale)
     # In the plane, half the divergence of weight * e is weight + squared * d weight / d squared.
-    slope = weight - 2.0 * squared / scale**2 * weight**1.5
-    return float(slope.mean() ** 2 / ((weight**2 * squared).mean() / 2.0 * weight.mean()))
+    slope = float((weight - 2.0 * squared / scale**2 * weight**1.5).mean())
+    square = float((weight**2 * squared).mean()) / 2.0
+    return Pull(slope**2 / (square * float(weight.mean())), slope / square)
 
 
 def accumulate(prepared: _Prepared, state: FitState, equations: NormalEquations | None) -> float:

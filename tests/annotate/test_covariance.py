@@ -8,6 +8,8 @@ import pytest
 from annotate import covariance, lasting
 from annotate import fit as fitting
 from annotate.covariance import draw, joint_covariance, joint_slopes
+from annotate.equations import DOF
+from annotate.fit import FitResult
 from annotate.stage import SEQUENCE
 from annotate.terms import keypoints2d
 from hoi_core import camera as cameras
@@ -113,13 +115,31 @@ def test_normal_errors_tell_more_than_their_robust_weights(scene) -> None:
     made = scene(0, MOMENTS)
     evidence, terms, _ = fitted(made, 0, 2.0)
     config = terms["keypoints2d"].config
-    found = keypoints2d.efficiency(config, evidence, made.truth, 4.0)
+    found = keypoints2d.pull(config, evidence, made.truth, 4.0)
     s = np.linspace(0.0, 60.0, 60001)
     density, w = 0.5 * np.exp(-s / 2.0) * (s[1] - s[0]), (1.0 + s / 16.0) ** -2
     slope = w - 2.0 * s / 16.0 * (1.0 + s / 16.0) ** -3
-    expected = (density @ slope) ** 2 / ((density @ (w**2 * s)) / 2.0 * (density @ w))
+    square = (density @ (w**2 * s)) / 2.0
+    expected = (density @ slope) ** 2 / (square * (density @ w))
     assert expected == pytest.approx(1.164, abs=0.002)
-    assert found == pytest.approx(expected, abs=0.06)
+    assert found.information == pytest.approx(expected, abs=0.06)
+    assert found.slope == pytest.approx((density @ slope) / square, rel=0.06)
+
+
+def test_a_fit_that_stops_early_does_not_take_the_rest_of_its_way_for_skin(scene) -> None:
+    made = scene(0, MOMENTS)
+    evidence, terms, result = fitted(made, 0, 1.0)
+    step = np.zeros((MOMENTS, DOF))
+    step[:, :3] = 3e-4
+    early = result.state.moved(step, np.zeros_like(result.equations.gs))
+    equations, cost = fitting.evaluate(fitting.prepare(terms, evidence, early, SEQUENCE[-1]), evidence, early)
+    slopes, by_shape = joint_slopes(result.state.hands)
+    stopped = FitResult(early, equations, cost, 1)
+    sizes = [
+        np.trace(lasting.lasting_covariance(found, evidence, terms, slopes, by_shape), axis1=-2, axis2=-1).mean()
+        for found in (result, stopped)
+    ]
+    assert np.sqrt(sizes[1] / sizes[0]) < 1.5
 
 
 def test_a_biased_depth_moves_a_hand_of_one_view_as_far_as_is_said(scene) -> None:

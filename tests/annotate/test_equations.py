@@ -43,7 +43,7 @@ def random_equations(moments: int, seed: int = 0):
     return made, dense
 
 
-@pytest.mark.parametrize("moments", [1, 2, 3, 6])
+@pytest.mark.parametrize("moments", [1, 2, 3, 6, 8, 11])
 def test_solve_agrees_with_a_dense_solver(moments: int) -> None:
     made, dense = random_equations(moments)
     C = made.C.reshape(moments * DOF, -1)
@@ -60,6 +60,21 @@ def test_moment_covariance_is_the_inverse_on_the_diagonal(moments: int) -> None:
     for m, block in enumerate(normal.moment_covariance(made)):
         at = slice(m * DOF, (m + 1) * DOF)
         np.testing.assert_allclose(block, inverse[at, at], rtol=1e-6, atol=1e-10)
+
+
+@pytest.mark.parametrize("moments", [3, 8, 9])
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_factor_gives_the_matrix_back(moments: int, joined: bool) -> None:
+    made, dense = random_equations(moments)
+    if not joined:
+        made.near[:], made.far[:] = 0.0, 0.0
+        dense *= np.kron(np.eye(moments), np.ones((DOF, DOF)))
+    found = normal.factor(made, 0.0)
+    columns = np.random.default_rng(1).normal(size=(len(dense), 3))
+    np.testing.assert_allclose(dense @ found.solve(columns), columns, rtol=1e-6, atol=1e-6)
+    # Draws need half of the way alone: inv(L') inv(L) is the inverse.
+    half_way = found.backward(np.eye(len(dense)))
+    np.testing.assert_allclose(half_way @ half_way.T, np.linalg.inv(dense), rtol=1e-5, atol=1e-8)
 
 
 def test_shared_covariance_is_that_of_the_whole_inverse() -> None:
