@@ -145,27 +145,28 @@ def _nodes(size: int, samples: int, cell: int) -> F64:
 
 
 def camera_space(uv: Any, depth: Any, focal_px: Any, size: int) -> Any:
-    """Joints of the crop frame from what a network says. One equation for numpy and torch.
+    """Points of the crop frame, the wrist first, from what a network says. One equation for numpy and torch.
 
     Args:
-        uv: `(B, 21, 2)`, -1 and 1 at the crop's outer edges.
-        depth: `(B, 22)`: 21 depths relative to the wrist's in `LENGTH_UNIT_M`, then the root in `ROOT_UNIT_M`.
+        uv: `(B, N, 2)`, -1 and 1 at the crop's outer edges.
+        depth: `(B, N + 1)`: N depths relative to the wrist's in `LENGTH_UNIT_M`, then the root in `ROOT_UNIT_M`.
         focal_px: `(B,)` px.
         size: side of the crop, px.
 
     Returns:
-        `(B, 21, 3)` m.
+        `(B, N, 3)` m.
     """
-    root_m = depth[:, 21:22] * ROOT_UNIT_M * focal_px[:, None] / size
-    z = root_m + (depth[:, :21] - depth[:, :1]) * LENGTH_UNIT_M
+    root_m = depth[:, -1:] * ROOT_UNIT_M * focal_px[:, None] / size
+    z = root_m + (depth[:, :-1] - depth[:, :1]) * LENGTH_UNIT_M
     # Pixel ((uv + 1) size - 1) / 2 less the centre (size - 1) / 2.
     xy = uv * (size / 2) / focal_px[:, None, None] * z[..., None]
-    return _concatenate([xy, z[..., None]])
+    return concatenate([xy, z[..., None]], -1)
 
 
-def _concatenate(parts: list[Any]) -> F64 | Tensor:
+def concatenate(parts: list[Any], axis: int) -> F64 | Tensor:
+    """Arrays or tensors one after the other."""
     if isinstance(parts[0], np.ndarray):
-        return np.concatenate(parts, axis=-1)
+        return np.concatenate(parts, axis=axis)
     import torch
 
-    return torch.cat(parts, dim=-1)
+    return torch.cat(parts, dim=axis)

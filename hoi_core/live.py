@@ -13,7 +13,7 @@ from hoi_core.conventions import SIDES, Side
 from hoi_core.crop import Box
 from hoi_core.detect import Detection, DetectorModel
 from hoi_core.keypoint_model import KeypointModel
-from hoi_core.runtime import Engine, HandModel, load_as, read_sidecar
+from hoi_core.runtime import Engine, HandModel, load, load_as, read_sidecar
 from hoi_core.track import HandTracker, Settings, Track
 from hoi_core.types import F64, U8, Camera
 
@@ -145,7 +145,7 @@ def open_reader(path: Path, threads: int = 0, engine: Engine = "onnxruntime") ->
     """
     if read_sidecar(path).task == KeypointModel.TASK:
         return open_keypoints(path, threads, engine)
-    return _ReadInSpace(load_as(HandModel, path, threads=threads, engine=engine))
+    return _ReadInSpace(load(path, threads=threads, engine=engine))
 
 
 def open_keypoints(path: Path, threads: int = 0, engine: Engine = "onnxruntime") -> Reader:

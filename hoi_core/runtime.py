@@ -267,7 +267,7 @@ M = TypeVar("M", bound=ExportedModel)
 
 
 def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") -> HandModel:
-    """Load an exported model of joints and mesh, and its sidecar.
+    """Load an exported model of joints and mesh, of whichever task gives them, and its sidecar.
 
     Args:
         path: the `.onnx` file; the sidecar is the `.json` beside it.
@@ -278,7 +278,10 @@ def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") 
     Raises:
         AssetError: a file is missing, foreign, damaged, or they do not belong together.
     """
-    return load_as(HandModel, path, threads=threads, engine=engine)
+    from hoi_core.lixel_model import LixelModel
+
+    kind = LixelModel if read_sidecar(Path(path)).task == LixelModel.TASK else HandModel
+    return load_as(kind, path, threads=threads, engine=engine)
 
 
 def load_as(kind: type[M], path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") -> M:

@@ -22,7 +22,8 @@ Engine = Literal["masked", "minkowski"]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the losses; the paper gives none."""
+    """Weights of the losses; SPLite's paper gives none. Of networks of lixels `depth`, `vertex`, `normal` and `edge` count
+    as well, in lixels."""
 
     reproj: float = 5.0
     """Projected joints, squared."""
@@ -43,6 +44,8 @@ class LossWeights:
     """Lengths of edges, absolute."""
     laplacian: float = 0.0
     """Distance of a vertex from the mean of its neighbours, squared: smoothness that shrinks the mesh less."""
+    lixel_pose: float = 1.0
+    """Of networks of lixels: joints of each stage, absolute, in lixels."""
     pair: float = 1.0
     """With --pairs: joints of the two views' hands, turned into one frame, squared."""
     pair_depth: float = 1.0

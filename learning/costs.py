@@ -17,14 +17,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from learning import models
 from learning.layers.mesh import SpliteConv, VertexMap
 from learning.layers.mesh_hierarchy import MeshHierarchy
-from learning.layers.sparse import Deconv2d
+from learning.layers.sparse import Deconv2d, MaskedBatchNorm2d
 from learning.layers.spiral import SeparableSpiralConv, SpiralConv, Upsampling
 from learning.models import mobrecon
-from learning.models._hand_mesh import hand_hierarchy
-from learning.models._mobrecon_network import MobReconNetwork, mesh_decoder
+from learning.models._hand_mesh import hand_hierarchy, joint_regressor
+from learning.models._mobrecon_network import mesh_decoder
 
-_OURS = ("depth_hidden", "depth_out", "decoder.head.mean")
-"""What we add to MobRecon: it has neither depths nor a mean mesh."""
+_OURS = {"MobReconNetwork": ("depth_hidden", "depth_out", "decoder.head.mean"), "LixelNetwork": ("root",)}
+"""What we add to designs: MobRecon has neither depths nor a mean mesh, I2L-MeshNet does not say how far away a hand is."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,17 @@ class Cost:
     parameters: int
     """Trainable numbers."""
     published_parts: int
-    """The same as published: of layers without biases, else without what we add to the design."""
+    """As published: of layers without biases, else without what we add to the design, and with what its released code
+    declares but never runs."""
     multiply_adds: int
     """Of one image or hand, as it runs."""
+    needed_multiply_adds: int
+    """The same without the row and column that our form of transposed convolutions computes and cuts away."""
     other_multiply_adds: int
     """The same in the other convention: upsampling of meshes with the three weights that each vertex has instead of a
     full matrix, and transposed convolutions at the resolution of their output."""
+    counter_multiply_adds: int
+    """The same with two for each number that a batch norm scales, as a public counter has it (flops-counter.pytorch)."""
     published: str
     """What papers and released code say."""
 
@@ -67,27 +72,44 @@ def cost(kind: str, name: str, network: nn.Module, shape: tuple[int, ...], publi
         shape: of its input.
         published: see `Cost`.
     """
-    parameters = {key: p for key, p in network.named_parameters() if p.requires_grad}
-    added = _OURS if isinstance(network, MobReconNetwork) else ("head.mean",) if kind == "decoder" else ("-",)
+    added = ("head.mean",) if kind == "decoder" else _OURS.get(type(network).__name__, ())
+    trained = {key: p.numel() for key, p in network.named_parameters() if p.requires_grad}
     kept = [
-        p
-        for key, p in parameters.items()
+        numbers
+        for key, numbers in trained.items()
         if not key.startswith(added) and not (kind == "layer" and key.endswith("bias"))
     ]
-    run, correction = multiply_adds(network, shape)
+    idle = sum(p.numel() for p in getattr(network, "never_run", ()))
+    made = multiply_adds(network, shape)
     return Cost(
-        kind,
-        name,
-        sum(p.numel() for p in parameters.values()),
-        sum(p.numel() for p in kept),
-        run,
-        run + correction,
-        published,
+        kind=kind,
+        name=name,
+        parameters=sum(trained.values()),
+        published_parts=sum(kept) + idle,
+        multiply_adds=made.run,
+        needed_multiply_adds=made.run - made.cut,
+        other_multiply_adds=made.other,
+        counter_multiply_adds=made.other + 2 * made.normalised,
+        published=published,
     )
 
 
-def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Multiply-adds of a forward pass, and what the other convention (see `Cost`) adds to them.
+@dataclass(frozen=True)
+class MultiplyAdds:
+    """Of one forward pass."""
+
+    run: int
+    """As it runs."""
+    cut: int
+    """Of these, what is computed and cut away."""
+    other: int
+    """In the other convention."""
+    normalised: int
+    """Numbers that batch norms scale."""
+
+
+def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> MultiplyAdds:
+    """Count a forward pass, see `Cost`.
 
     The network is left without its weights.
 
@@ -95,29 +117,45 @@ def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> tuple[int, int]
         network: any module of ours.
         shape: of its input.
     """
+    cut: list[int] = []
     correction: list[int] = []
-    handles = [
-        module.register_forward_hook(lambda module, given, made: correction.append(_correction(module, made)))
-        for module in network.modules()
-        if isinstance(module, (Deconv2d, Upsampling, VertexMap))
-    ]
+    normalised: list[int] = []
+
+    def look(module: nn.Module, given: object, made: torch.Tensor) -> None:
+        if isinstance(module, MaskedBatchNorm2d):
+            normalised.append(made.numel())
+            return
+        cut.append(_cut_away(module, made))
+        correction.append(_correction(module, made))
+
+    kinds = (Deconv2d, MaskedBatchNorm2d, Upsampling, VertexMap)
+    handles = [module.register_forward_hook(look) for module in network.modules() if isinstance(module, kinds)]
     network.eval().to("meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(shape, device="meta"))
     for handle in handles:
         handle.remove()
-    return counter.get_total_flops() // 2, sum(correction)
+    run = counter.get_total_flops() // 2
+    return MultiplyAdds(run, sum(cut), run + sum(correction), sum(normalised))
+
+
+def _needed(module: Deconv2d, made: torch.Tensor) -> int:
+    """Multiply-adds of a transposed convolution: of 4 x 4 weights for each output pixel, 2 x 2 meet an input pixel."""
+    return made.numel() * module.conv.weight.shape[1] * 4
+
+
+def _cut_away(module: nn.Module, made: torch.Tensor) -> int:
+    """What a layer computes for nothing: our transposed convolution goes over one place more each way."""
+    if not isinstance(module, Deconv2d):
+        return 0
+    rows, columns = (side // 2 for side in made.shape[-2:])
+    return _needed(module, made) * (rows + columns + 1) // (rows * columns)
 
 
 def _correction(module: nn.Module, made: torch.Tensor) -> int:
     """What the other convention adds to the multiply-adds of one layer."""
     if isinstance(module, Deconv2d):
-        # 4 x 4 weights for each output pixel, of which only 2 x 2 meet an input pixel; ours computes one more each way.
-        channels = module.conv.in_channels
-        rows, columns = made.shape[-2:]
-        true = made.numel() * channels * 4
-        run = true * (rows // 2 + 1) * (columns // 2 + 1) // ((rows // 2) * (columns // 2))
-        return 4 * true - run
+        return 3 * _needed(module, made) - _cut_away(module, made)
     if isinstance(module, VertexMap):
         fixed = not module.linear.weight.requires_grad
         return made.numel() * (3 - module.n_in) if fixed else 0
@@ -164,29 +202,48 @@ _MODELS: tuple[tuple[str, dict[str, object], str], ...] = (
     ("keypoints2d", {"variant": "resnet50"}, "14.5 M (its paper)"),
     ("keypoints2d", {"variant": "slim"}, ""),
     ("hand_detector", {}, ""),
+    ("i2l", {}, "136.63 M, 29.06 G (Lite I2L-MeshNet, Table 2)"),
+    ("lite_i2l", {"block": "deconv"}, "66.65 M, 15.66 G (Table 2, Ef-B0 Bb.)"),
+    ("lite_i2l", {"block": "separable"}, "51.71 M, 5.43 G (Table 2, block A)"),
+    ("lite_i2l", {"block": "mbconv"}, "52.40 M, 5.53 G (Table 2, block B)"),
+    ("lite_i2l", {}, "51.49 M, 3.75 G (Table 2, block C)"),
+    ("lite_i2l", {"depth_rank": 64}, ""),
 )
+_SIZES = {"hand_detector": 160, "keypoints2d": 112, "i2l": 256, "lite_i2l": 256}
 
 
 def _models() -> Iterator[Cost]:
     for model, options, published in _MODELS:
         flags = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in options.items())
-        size = 160 if model == "hand_detector" else 112 if model == "keypoints2d" else 128
-        network = models.build(model, **options)
+        size = _SIZES.get(model, 128)
+        network = on_shapes(model, **options)
         yield cost("model", f"{model} {flags}".strip() + f", {size} px", network, (1, 3, size, size), published)
+
+
+def on_shapes(name: str, **options: object) -> nn.Module:
+    """A network without the numbers of its weights, of which `i2l` has 137 million; as `learning.models.build`."""
+    hand_hierarchy(9)  # both are kept for the process, and must not be of shapes alone
+    joint_regressor()
+    with torch.device("meta"):
+        return models.build(name, **options)
 
 
 def markdown(rows: list[Cost]) -> str:
     """The rows as tables for the documentation."""
-    head = "| | parameters | as published | multiply-adds, M | FLOP, M | other convention, M | published |"
+    columns = (
+        "parameters|as published|multiply-adds, M|FLOP, M|needed, M|other convention, M|with batch norms, M|published"
+    )
+    head = f"| | {columns.replace('|', ' | ')} |"
     out = []
     for kind, title in (("layer", "Layers"), ("decoder", "Mesh decoders"), ("model", "Models")):
-        out += [f"## {title}", "", head, "|---|---|---|---|---|---|---|"]
+        out += [f"## {title}", "", head, "|---|---|---|---|---|---|---|---|---|"]
         for row in rows:
             if row.kind == kind:
                 mega = row.multiply_adds / 1e6
                 out.append(
                     f"| {row.name} | {row.parameters:,} | {row.published_parts:,} | {mega:.2f} | {2 * mega:.2f} | "
-                    f"{row.other_multiply_adds / 1e6:.2f} | {row.published} |"
+                    f"{row.needed_multiply_adds / 1e6:.2f} | {row.other_multiply_adds / 1e6:.2f} | "
+                    f"{row.counter_multiply_adds / 1e6:.2f} | {row.published} |"
                 )
         out.append("")
     return "\n".join(out)

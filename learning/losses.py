@@ -19,6 +19,7 @@ from learning.processes import mean_over_all
 
 _SIGMA = 1.0  # cells of the maps; narrower ones give cells far from the joint no gradient to speak of
 _SHORT_M = 1e-3  # shorter edges have no direction worth a gradient, which would grow as one over their length
+_TINY = 1e-12  # under a root: the slope of a root is infinite at 0
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,23 @@ def vertex(out: HandOutput, batch: Batch) -> Tensor:
 def normal(out: HandOutput, batch: Batch, mesh: Mesh) -> Tensor:
     """Cosine between the edges of each face and its true normal."""
     true, valid = _relative_truth(batch)
+    return off_normals(out.vertices_m / _SHORT_M, true, valid, mesh)
+
+
+def off_normals(found: Tensor, true: Tensor, valid: Tensor, mesh: Mesh) -> Tensor:
+    """Absolute cosine between the edges of each face and its true normal, mean over the edges of all faces.
+
+    Args:
+        found: `(B, 778, 3)`, in a unit in which an edge shorter than 1 has no direction worth a gradient.
+        true: `(B, 778, 3)`, in any unit.
+        valid: `(B,)` whether it is known.
+        mesh: connectivity.
+    """
     a, b, c = (true[:, mesh.faces[:, k]] for k in range(3))
     n = torch.nn.functional.normalize(torch.linalg.cross(b - a, c - a), dim=-1)
-    p = [out.vertices_m[:, mesh.faces[:, k]] for k in range(3)]
+    p = [found[:, mesh.faces[:, k]] for k in range(3)]
     sides = torch.stack([p[1] - p[0], p[2] - p[1], p[0] - p[2]], dim=2)
-    length = (sides.square().sum(-1, keepdim=True) + _SHORT_M**2).sqrt()
+    length = (sides.square().sum(-1, keepdim=True) + 1.0).sqrt()
     cosine = (sides / length * n[:, :, None]).sum(-1).abs()
     return _mean(cosine, valid)
 
@@ -152,11 +165,16 @@ def normal(out: HandOutput, batch: Batch, mesh: Mesh) -> Tensor:
 def edge(out: HandOutput, batch: Batch, mesh: Mesh) -> Tensor:
     """L1 of the lengths of the edges."""
     true, valid = _relative_truth(batch)
+    return off_lengths(out.vertices_m / LENGTH_UNIT_M, true / LENGTH_UNIT_M, valid, mesh)
+
+
+def off_lengths(found: Tensor, true: Tensor, valid: Tensor, mesh: Mesh) -> Tensor:
+    """Absolute difference of the lengths of the edges, mean over all. Arguments as for `off_normals`, in one unit."""
 
     def lengths(v: Tensor) -> Tensor:
-        return (v[:, mesh.edges[:, 0]] - v[:, mesh.edges[:, 1]]).square().sum(-1).add(1e-12).sqrt()
+        return (v[:, mesh.edges[:, 0]] - v[:, mesh.edges[:, 1]]).square().sum(-1).add(_TINY).sqrt()
 
-    return _mean((lengths(out.vertices_m) - lengths(true)).abs() / LENGTH_UNIT_M, valid)
+    return _mean((lengths(found) - lengths(true)).abs(), valid)
 
 
 def total(

@@ -165,9 +165,12 @@ class SparseBottleneck(nn.Module):
 class DenseConv2d(nn.Module):
     """Convolution + batch norm where every pixel is a site, for dense heads and dense networks."""
 
-    def __init__(self, c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1) -> None:
+    def __init__(
+        self, c_in: int, c_out: int, kernel: int, stride: int = 1, groups: int = 1, *, bias: bool = False
+    ) -> None:
+        """A bias is taken away again by the batch norm: it is for networks that are published with one."""
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=False)
+        self.conv = nn.Conv2d(c_in, c_out, kernel, stride, kernel // 2, groups=groups, bias=bias)
         self.norm: MaskedBatchNorm2d | None = MaskedBatchNorm2d(c_out)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -184,9 +187,9 @@ class Deconv2d(nn.Module):
     transposed form it can be quantised for each output channel.
     """
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(c_in, 4 * c_out, 2, padding=1, bias=False)
+        self.conv = nn.Conv2d(c_in, 4 * c_out, 2, padding=1, groups=groups, bias=False)
         self.norm: MaskedBatchNorm2d | None = MaskedBatchNorm2d(c_out)
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_in", nonlinearity="relu")
 
@@ -203,7 +206,8 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
         if isinstance(module, (SparseConv2d, DenseConv2d, Deconv2d)) and module.norm is not None:
             norm, conv = module.norm, module.conv
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-            shift = norm.bias - norm.running_mean * scale
+            mean = norm.running_mean if conv.bias is None else norm.running_mean - conv.bias
+            shift = norm.bias - mean * scale
             phases = conv.out_channels // len(scale)
             conv.weight.mul_(scale.repeat_interleave(phases)[:, None, None, None])
             conv.bias = nn.Parameter(shift.repeat_interleave(phases))
