@@ -233,8 +233,18 @@ def _lines(path: str) -> list[str]:
     return Path(path).read_text(encoding="utf8").splitlines() if Path(path).exists() else []
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Train, export, measure, compare."""
+def main(
+    argv: list[str] | None = None,
+    known: tuple[Case, ...] = CASES,
+    comparisons: tuple[Comparison, ...] = COMPARISONS,
+) -> None:
+    """Train, export, measure, compare.
+
+    Args:
+        argv: flags, of the process by default.
+        known: what there is to train and measure.
+        comparisons: what is asked.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="of runs and figures; gives the results their name")
     parser.add_argument("--data", type=Path, default=Path("data"))
@@ -246,12 +256,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=0)
-    parser.add_argument("--cases", nargs="+", choices=[case.name for case in CASES], default=None)
+    parser.add_argument("--cases", nargs="+", choices=[case.name for case in known], default=None)
     parser.add_argument("--flags", default="", help="further flags of every training, such as '--width 32'")
     for model in MODELS:
         parser.add_argument(f"--{model}", default="", help=f"further flags of the trainings of {model}")
     given = parser.parse_args(argv)
-    cases = [case for case in CASES if given.cases is None or case.name in given.cases]
+    cases = [case for case in known if given.cases is None or case.name in given.cases]
     place = Place(given.folder, given.data, given.device, given.workers)
     flags = tuple(shlex.split(given.flags))
     own = {model: tuple(shlex.split(getattr(given, model))) for model in MODELS if getattr(given, model)}
@@ -269,7 +279,7 @@ def main(argv: list[str] | None = None) -> None:
         measure_mean_hand(place.folder / MEAN_HAND, budget.dataset, place.data, read_settings(run).size)
     facts = {"budget": asdict(budget), **surroundings(place)}
     names = [*(case.name for case in cases), MEAN_HAND]
-    page = write_results(given.results or given.folder, given.folder, names, COMPARISONS, facts)
+    page = write_results(given.results or given.folder, given.folder, names, comparisons, facts)
     print(page.read_text(encoding="utf8"))
 
 

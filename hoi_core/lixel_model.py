@@ -1,4 +1,4 @@
-"""Exported networks whose points have a place in the crop and a depth, as I2L-MeshNet's: a hand once the lens is known."""
+"""Exported networks whose points have places in the crop and depths: a hand once the lens is known."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from hoi_core.conventions import N_JOINTS
 from hoi_core.runtime import HandModel
 from hoi_core.types import F32, F64
 
-_PLACE = (
-    f"x right and y down in the crop, -1 and 1 at its outer edges; depth less the wrist's, unit {crops.LENGTH_UNIT_M} m"
-)
+_PLACE = f"x right, y down, -1 and 1 at the crop's outer edges; depth less the wrist's, unit {crops.LENGTH_UNIT_M} m"
 
 
 class LixelModel(HandModel):

@@ -211,7 +211,7 @@ class HandModel(ExportedModel):
     """
 
     TASK = "hand"
-    OUTPUTS = ("uv", "depth", "vertices", "confidence")
+    OUTPUTS: ClassVar[tuple[str, ...]] = ("uv", "depth", "vertices", "confidence")
     MEANINGS: ClassVar[dict[str, str]] = {
         "uv": "(B, 21, 2) joints in the crop: x right and y down, -1 and 1 at its outer edges",
         "depth": f"(B, 22) depth of each joint less the wrist's, unit {crops.LENGTH_UNIT_M} m; last, the wrist's depth "

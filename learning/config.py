@@ -22,8 +22,10 @@ Engine = Literal["masked", "minkowski"]
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the losses; SPLite's paper gives none. Of networks of lixels `depth`, `vertex`, `normal` and `edge` count
-    as well, in lixels."""
+    """Weights of the losses; SPLite's paper gives none.
+
+    Of networks of lixels `depth`, `vertex`, `normal` and `edge` count as well, in lixels.
+    """
 
     reproj: float = 5.0
     """Projected joints, squared."""
@@ -77,7 +79,9 @@ class TrainConfig(Generic[M]):
     lr: float | None = None
     """Largest learning rate; 1e-3, with --qat 1e-4."""
     schedule: Literal["cosine", "step"] = "cosine"
-    """`cosine` falls to 1 %; `step` falls tenfold at 30/38 of the run, as the paper does."""
+    """`cosine` falls to 1 %; `step` falls tenfold once."""
+    drop_at: float = 30 / 38
+    """Share of the run at which `--schedule step` falls; SPLite's paper has 30 of 38 epochs."""
     clip: float = 1.0
     """Largest gradient norm."""
     size: int = 128
@@ -161,6 +165,8 @@ class TrainConfig(Generic[M]):
                 flag = name.replace("_", "-")
                 raise ConfigError(f"expected --{flag} >= {least}, got {getattr(self, name)}.", "Correct the flag.")
         # Written so that NaN fails too.
+        if not 0 < self.drop_at <= 1:
+            raise ConfigError(f"expected --drop-at above 0 and up to 1, got {self.drop_at}.", "Correct the flag.")
         if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.freeze <= 1 and self.seed >= 0 and 0 <= self.ema < 1):
             raise ConfigError(
                 f"expected --lr and --clip above 0, --freeze from 0 to 1, --seed >= 0 and --ema from 0 to below 1, got "

@@ -24,7 +24,7 @@ from learning.models._hand_mesh import hand_hierarchy, joint_regressor
 from learning.models._mobrecon_network import mesh_decoder
 
 _OURS = {"MobReconNetwork": ("depth_hidden", "depth_out", "decoder.head.mean"), "LixelNetwork": ("root",)}
-"""What we add to designs: MobRecon has neither depths nor a mean mesh, I2L-MeshNet does not say how far away a hand is."""
+"""What we add to designs: MobRecon has neither depths nor a mean mesh, I2L-MeshNet no distance of the hand."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Cost:
     """The same in the other convention: upsampling of meshes with the three weights that each vertex has instead of a
     full matrix, and transposed convolutions at the resolution of their output."""
     counter_multiply_adds: int
-    """The same with two for each number that a batch norm scales, as a public counter has it (flops-counter.pytorch)."""
+    """The same with two for each number that a batch norm scales, as flops-counter.pytorch has it."""
     published: str
     """What papers and released code say."""
 
@@ -230,10 +230,8 @@ def on_shapes(name: str, **options: object) -> nn.Module:
 
 def markdown(rows: list[Cost]) -> str:
     """The rows as tables for the documentation."""
-    columns = (
-        "parameters|as published|multiply-adds, M|FLOP, M|needed, M|other convention, M|with batch norms, M|published"
-    )
-    head = f"| | {columns.replace('|', ' | ')} |"
+    counted = "multiply-adds, M | FLOP, M | needed, M | other convention, M | with batch norms, M"
+    head = f"| | parameters | as published | {counted} | published |"
     out = []
     for kind, title in (("layer", "Layers"), ("decoder", "Mesh decoders"), ("model", "Models")):
         out += [f"## {title}", "", head, "|---|---|---|---|---|---|---|---|---|"]

@@ -7,6 +7,7 @@ of the image go into the second (MeshNet), which finds the vertices.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,7 @@ class LixelNetwork(nn.Module):
     """Both stages, and a layer for the wrist's depth, which I2L-MeshNet leaves to a network of its own."""
 
     FLOAT_LAYERS = ("first_places", "second_places", "peaks", "heatmaps", "regressor")
-    """Stay in float when the rest is quantised: softmax, the rendered joints, and the sum that makes joints of vertices."""
+    """Stay in float when the rest is quantised: softmax, rendered joints, and the sum that makes joints of vertices."""
     HEADS = ("first.x", "first.y", "first.z", "second.x", "second.y", "second.z", "root")
     """Give the outputs; their integer sums are not rounded."""
 
@@ -107,7 +108,7 @@ class LixelStage(nn.Module):
         c = shape.channels
         self.channels, self.lixels, self.halved = c, shape.lixels, halved
         widths = (c_in, *[c] * _DOUBLINGS)
-        self.up = nn.Sequential(*(Doubling(shape.block, a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.up = nn.Sequential(*(Doubling(shape.block, a, b) for a, b in pairwise(widths)))
         self.x, self.y, self.z = (Pointwise(c, points) for _ in range(3))
         wide, rank = c * shape.lixels, shape.depth_rank
         self.depth: nn.Module = (

@@ -31,7 +31,7 @@ class Config:
     depth_rank: int = 0
     """Numbers between the image and the features of depth (64 is a good one); 0 for the paper's full layer."""
     depth_box_m: float = 0.4
-    """Extent of the depth axis about the wrist. The paper's 0.3 m cuts the fingers of a hand that points at the camera."""
+    """Extent of the depth axis about the wrist; the paper's 0.3 m cuts fingers that point at the camera."""
     input: Input = "rgb"
     """What the network is shown."""
 

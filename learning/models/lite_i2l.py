@@ -35,7 +35,7 @@ class Config:
     lixels: int = 64
     """Cells of the depth axis; x and y have one for each four pixels of the crop."""
     depth_box_m: float = 0.4
-    """Extent of the depth axis about the wrist. The paper's 0.3 m cuts the fingers of a hand that points at the camera."""
+    """Extent of the depth axis about the wrist; the paper's 0.3 m cuts fingers that point at the camera."""
     activation: Literal["relu", "silu"] = "relu"
     """Of the EfficientNets: `silu` is theirs, and takes two more operations in int8."""
     input: Input = "rgb"
