@@ -24,7 +24,7 @@ class Config:
 
     width: float = 1.0
     """All numbers of channels times this."""
-    depth: float = 1.0
+    layers: float = 1.0
     """The number of blocks in each stage of the encoders times this, rounded up."""
     lixels: int = 64
     """Cells of the depth axis; x and y have one for each four pixels of the crop."""
@@ -37,19 +37,19 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        check(self.width, self.depth, self.lixels, self.depth_rank, self.depth_box_m)
+        check(self.width, self.layers, self.lixels, self.depth_rank, self.depth_box_m)
 
 
-def check(width: float, depth: float, lixels: int, depth_rank: int, depth_box_m: float) -> None:
+def check(width: float, layers: float, lixels: int, depth_rank: int, depth_box_m: float) -> None:
     """Refuse options that no lixel network can have.
 
     Raises:
         ConfigError: one is out of its range.
     """
-    if not (0 < width <= 4 and 0 < depth <= 4 and lixels >= 4 and depth_rank >= 0 and 0.1 <= depth_box_m <= 2):
+    if not (0 < width <= 4 and 0 < layers <= 4 and lixels >= 4 and depth_rank >= 0 and 0.1 <= depth_box_m <= 2):
         raise ConfigError(
-            "expected --width and --depth above 0 and up to 4, --lixels >= 4, --depth-rank >= 0 and --depth-box-m from "
-            f"0.1 to 2, got {width}, {depth}, {lixels}, {depth_rank} and {depth_box_m}.",
+            "expected --width and --layers above 0 and up to 4, --lixels >= 4, --depth-rank >= 0 and --depth-box-m from "
+            f"0.1 to 2, got {width}, {layers}, {lixels}, {depth_rank} and {depth_box_m}.",
             "Correct the flag.",
         )
 
@@ -63,10 +63,10 @@ def build(config: Config) -> nn.Module:
     from learning.models._lixel_backbones import ResNetDeep, ResNetEarly, Scale
     from learning.models._lixel_network import LixelNetwork, Shape
 
-    scale = Scale(config.width, config.depth)
+    scale = Scale(config.width, config.layers)
     width = scale.channels(64)
     shape = Shape("deconv", scale.channels(256), config.lixels, config.depth_rank, config.depth_box_m)
-    deep = ResNetDeep(width, config.depth), ResNetDeep(width, config.depth)
+    deep = ResNetDeep(width, config.layers), ResNetDeep(width, config.layers)
     network = LixelNetwork(shape, ResNetEarly(width), deep, joint_regressor())
     # The released code declares a stem in its second ResNet and never runs it. Without these 9,536 the network would
     # not have the published number of parameters.

@@ -30,7 +30,7 @@ class Config:
     parameters. `slim` has 64."""
     width: float = 1.0
     """All numbers of channels times this."""
-    depth: float = 1.0
+    layers: float = 1.0
     """The number of blocks in each stage of the encoders times this, rounded up."""
     lixels: int = 64
     """Cells of the depth axis; x and y have one for each four pixels of the crop."""
@@ -43,7 +43,7 @@ class Config:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built."""
-        check(self.width, self.depth, self.lixels, self.depth_rank, self.depth_box_m)
+        check(self.width, self.layers, self.lixels, self.depth_rank, self.depth_box_m)
 
 
 def build(config: Config) -> nn.Module:
@@ -52,7 +52,7 @@ def build(config: Config) -> nn.Module:
     from learning.models._lixel_backbones import EfficientNetDeep, EfficientNetEarly, Scale
     from learning.models._lixel_network import LixelNetwork, Shape
 
-    scale = Scale(config.width, config.depth, config.activation)
+    scale = Scale(config.width, config.layers, config.activation)
     shape = Shape(config.block, scale.channels(256), config.lixels, config.depth_rank, config.depth_box_m)
     deep = EfficientNetDeep(scale), EfficientNetDeep(scale)
     return LixelNetwork(shape, EfficientNetEarly(scale), deep, joint_regressor())

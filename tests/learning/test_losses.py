@@ -105,7 +105,7 @@ def unlabelled(out, batch):
     }
 
 
-@pytest.mark.parametrize("name", [f.name for f in fields(LossWeights)])
+@pytest.mark.parametrize("name", [f.name for f in fields(LossWeights) if f.name != "lixel_pose"])  # see test_lixels
 def test_gradients(name):
     """Of every loss that has a weight."""
     torch.manual_seed(0)
