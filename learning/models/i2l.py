@@ -48,8 +48,8 @@ def check(width: float, layers: float, lixels: int, depth_rank: int, depth_box_m
     """
     if not (0 < width <= 4 and 0 < layers <= 4 and lixels >= 4 and depth_rank >= 0 and 0.1 <= depth_box_m <= 2):
         raise ConfigError(
-            "expected --width and --layers above 0 and up to 4, --lixels >= 4, --depth-rank >= 0 and --depth-box-m from "
-            f"0.1 to 2, got {width}, {layers}, {lixels}, {depth_rank} and {depth_box_m}.",
+            "expected --width and --layers above 0 and up to 4, --lixels >= 4, --depth-rank >= 0 and --depth-box-m "
+            f"from 0.1 to 2, got {width}, {layers}, {lixels}, {depth_rank} and {depth_box_m}.",
             "Correct the flag.",
         )
 

@@ -21,7 +21,9 @@ SMALL = {
     "keypoints2d": [{"width": 0.25}, {"width": 0.5, "variant": "slim"}],
     "hand_detector": [{"width": 8, "head_channels": 16}],
     "i2l": [{"width": 0.125, "layers": 0.1, "lixels": 8}],
-    "lite_i2l": [{"width": 0.125, "layers": 0.1, "lixels": 8, "block": "mbconv", "activation": "silu", "depth_rank": 8}],
+    "lite_i2l": [
+        {"width": 0.125, "layers": 0.1, "lixels": 8, "block": "mbconv", "activation": "silu", "depth_rank": 8}
+    ],
 }
 CASES = [(name, options) for name in plugins.names("learning.models") for options in SMALL.get(name, [{}])]
 
