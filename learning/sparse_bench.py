@@ -1,7 +1,11 @@
-"""Encoders side by side as sparsity rises, one thread: dense in torch and ONNX Runtime, sparse in the native engine."""
+"""Encoders side by side as sparsity rises, one thread: dense in torch and ONNX Runtime, sparse in the native engine.
+
+MinkowskiEngine takes part where it is installed.
+"""
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ from hoi_core.types import F32
 from learning.edge_images import Kind, active, images
 from learning.export import write_onnx
 from learning.int8_engines import byte_engines
+from learning.layers import minkowski
 from learning.layers.sparse import fold_batch_norms
 from learning.models._sparse_resnet import Backbone, SparseResNet
 from learning.scheme import Scheme, WeightBits
@@ -46,7 +51,7 @@ class Timing:
     active: tuple[float, ...]
     """Share of the cells that are sites at strides 1, 2, 4, 8, 16, 32."""
     engine: str
-    """`torch_dense`, `ort_fp32`, `native_fp32`, `ort_int8` or `native_int8`."""
+    """`torch_dense`, `ort_fp32`, `minkowski`, `native_fp32`, `ort_int8` or `native_int8`."""
     median_ms: float
     """Median processor time of one image, ms."""
     speedup: float
@@ -124,12 +129,13 @@ def time_encoders(cases: Cases) -> tuple[list[Timing], list[Layer]]:
     for backbone in cases.backbones:
         torch.manual_seed(cases.seed)
         sparse = SparseResNet(cases.width, backbone=backbone).eval()
+        others = _minkowski_engine(copy.deepcopy(sparse))  # which has no convolution with a bias: its norms stay
         fold_batch_norms(sparse)
         weights = {name: value.numpy() for name, value in sparse.state_dict().items()}
         native = Encoder(weights, cases.size, stages=_STAGES)
         with TemporaryDirectory() as folder:
             dense = _dense(sparse, cases, backbone)
-            engines = _dense_engines(dense, cases, Path(folder)) | {"native_fp32": native.run}
+            engines = _dense_engines(dense, cases, Path(folder)) | others | {"native_fp32": native.run}
             _demand_agreement(engines, cases.size, "ort_fp32")
             image = torch.from_numpy(next(iter(shown.values()))[0][None])
             session, in_bytes = byte_engines(dense, image, Scheme(cases.weight_bits), Path(folder), _STAGES)
@@ -189,6 +195,21 @@ def _dense_engines(dense: SparseResNet, cases: Cases, folder: Path) -> dict[str,
             return found
 
     return {"torch_dense": in_torch, "ort_fp32": _of_session(session)}
+
+
+def _minkowski_engine(network: SparseResNet) -> dict[str, Run]:
+    """The encoder in MinkowskiEngine, whose coordinates are found in every run, as for every new image; or none."""
+    try:
+        minkowski.use(network)
+    except ConfigError:
+        return {}
+
+    def run(image: F32) -> Sequence[Tensor]:
+        with torch.inference_mode():
+            found = network(torch.from_numpy(image[None]))
+            return [found[i] for i in _STAGES]
+
+    return {"minkowski": run}
 
 
 def _demand_agreement(engines: dict[str, Run], size: int, reference: str) -> None:

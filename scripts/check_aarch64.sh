@@ -26,13 +26,20 @@ trap 'rm -rf "$scratch"' EXIT
 kept="${HOI_AARCH64:-$scratch}"
 
 check_kernels() {
-  local source checks=()
+  local source check checks=()
   [ -z "${HOI_SANITIZE:-}" ] || checks=("-fsanitize=$HOI_SANITIZE" -fsanitize-undefined-trap-on-error)
   # What needs no Python.
-  mapfile -t source < <(grep -L pybind11 hoi_core/native/*.cpp)
-  "$COMPILER" -std=c++17 -O1 -Wall -Wextra -Werror "${checks[@]}" -static -pthread \
-    tests/native/check_engine.cpp "${source[@]}" -o "$scratch/check_engine"
-  "${EMULATOR[@]}" "$scratch/check_engine"
+  for source in $(grep -L pybind11 hoi_core/native/*.cpp) tests/native/check_*.cpp; do
+    "$COMPILER" -std=c++17 -O1 -Wall -Wextra -Werror "${checks[@]}" -c "$source" \
+      -o "$scratch/$(basename "$source" .cpp).o"
+  done
+  for check in check_engine check_hand; do
+    mv "$scratch/$check.o" "$scratch/$check.main"
+  done
+  for check in check_engine check_hand; do
+    "$COMPILER" "${checks[@]}" -static -pthread "$scratch/$check.main" "$scratch"/*.o -o "$scratch/$check"
+    "${EMULATOR[@]}" "$scratch/$check"
+  done
 }
 
 download_python() {

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Config:
-    """Time the encoders of SPLite on one thread: dense in torch and ONNX Runtime, sparse in the native engine; int8."""
+    """Time the encoders of SPLite on one thread: dense in torch and ONNX Runtime, sparse in the native engine; int8.
+
+    MinkowskiEngine takes part where it is installed (scripts/build_minkowski.sh).
+    """
 
     backbones: tuple[Literal["resnet18", "resnet50"], ...] = ("resnet18", "resnet50")
     """Which encoders."""
@@ -37,6 +40,8 @@ class Config:
     """Seed of weights and images."""
     json: Path | None = None
     """File for the rows."""
+    plot: Path | None = None
+    """Figure to write (.svg or .png): time over sparsity."""
     verbose: Verbose = False
     """Log more."""
 
@@ -44,6 +49,7 @@ class Config:
 def job(settings: Config) -> None:
     """Run `hoi-bench sparse`."""
     from hoi_core import log, native
+    from learning import sparse_plot
     from learning.sparse_bench import Cases, time_encoders
 
     cases = Cases(
@@ -53,6 +59,8 @@ def job(settings: Config) -> None:
     timings, layers = time_encoders(cases)
     rows = {"timings": [row.to_dict() for row in timings], "layers": [row.to_dict() for row in layers]}
     write_json(settings.json, {"native": native.description(), **rows})
+    if settings.plot is not None:
+        sparse_plot.draw(timings, settings.plot)
     lines = []
     for row in timings:
         if row.engine == timings[0].engine:

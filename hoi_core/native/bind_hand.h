@@ -86,7 +86,9 @@ struct HandArrays {
     found.decoder.lift = matrix_of(lift);
     found.decoder.mean = matrix_of(mean);
     for (const Floats& matrix : up) found.decoder.up.push_back(matrix_of(matrix));
-    for (std::size_t i = 0; i < up.size(); ++i) found.decoder.convs.push_back(spirals_of(spirals[i], convs[i], mixes[i]));
+    for (std::size_t i = 0; i < up.size(); ++i) {
+      found.decoder.convs.push_back(spirals_of(spirals[i], convs[i], mixes[i]));
+    }
     found.decoder.last = spirals_of(spirals.back(), convs.back(), mixes.back());
     return found;
   }

@@ -181,7 +181,8 @@ void EdgeMaps::find_canny() {
       magnitude_[static_cast<std::size_t>(y + 1) * framed + x + 1] = gx * gx + gy * gy;
     }
   }
-  const int low = std::min(settings_.threshold_canny_low, 32767), high = std::min(settings_.threshold_canny_high, 32767);
+  const int low = std::min(settings_.threshold_canny_low, 32767);
+  const int high = std::min(settings_.threshold_canny_high, 32767);
   waiting_.clear();
   suppress(low * low, high * high);
   follow();

@@ -19,8 +19,8 @@ class EdgeMaps {
   // Throws std::invalid_argument for settings that it does not know.
   EdgeMaps(int size, const EdgeSettings& settings);
 
-  // `pixels` is (size, size, channels): RGB, or with one channel an edge image. Writes (3, size, size): the first map, the
-  // second, the first again, 0 to 1.
+  // `pixels` is (size, size, channels): RGB, or with one channel an edge image. Writes (3, size, size): the first map,
+  // the second, the first again, 0 to 1.
   void run(const std::uint8_t* pixels, int channels, float* out);
 
  private:

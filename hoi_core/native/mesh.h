@@ -14,8 +14,8 @@ struct Matrix {
   const float* values = nullptr;
 };
 
-// One spiral convolution: what it reads of each vertex, its linear map over a spiral (c_out, length * part), and the map
-// that mixes its result with the channels it left alone (c_out 0: there is none).
+// One spiral convolution: what it reads of each vertex, its linear map over a spiral (c_out, length * part), and the
+// map that mixes its result with the channels it left alone (c_out 0: there is none).
 struct SpiralWeights {
   int vertices = 0, length = 0;
   const std::int64_t* spirals = nullptr;   // (vertices, length)

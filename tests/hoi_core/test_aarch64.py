@@ -20,4 +20,4 @@ def test_neon_computes_what_plain_sums_do():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     lines = [line for line in done.stdout.splitlines() if "equal to the reference" in line]
-    assert [line.partition(":")[0] for line in lines] == ["neon", "plain"]
+    assert [line.partition(":")[0] for line in lines] == ["neondot", "neon", "plain"]

@@ -8,10 +8,26 @@ import pytest
 from hoi_cli.bench import main
 from hoi_core import native
 from hoi_core.errors import ConfigError
-from learning import edge_images
-from learning.sparse_bench import Cases
+from learning import edge_images, sparse_plot
+from learning.layers import minkowski
+from learning.sparse_bench import Cases, time_encoders
 
 needs_engine = pytest.mark.skipif(bool(native.problem()), reason=f"no native engine: {native.problem()}")
+
+
+def has_minkowski() -> bool:
+    try:
+        minkowski.load()
+    except ConfigError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_minkowski(), reason="MinkowskiEngine: scripts/build_minkowski.sh builds it")
+def test_minkowski_engine_is_timed_on_the_same_weights():
+    """Where it computed something else the benchmark would stop."""
+    timings, _ = time_encoders(Cases(("resnet50",), (0.7,), ("random",), width=4, size=32, repeats=1))
+    assert "minkowski" in {row.engine for row in timings}
 
 
 def test_edge_maps_have_the_sparsity_and_cluster():
@@ -28,12 +44,16 @@ def test_edge_maps_have_the_sparsity_and_cluster():
 @needs_engine
 def test_the_table_and_its_file(tmp_path, capsys):
     flags = ["--backbones", "resnet18", "--images", "random", "--sparsities", "0.5", "1.0", "--width", "8", "--size"]
-    assert main(["sparse", *flags, "32", "--repeats", "2", "--layers", "--json", str(tmp_path / "rows.json")]) == 0
+    out = ["--json", str(tmp_path / "rows.json"), "--plot", str(tmp_path / "rows.svg")]
+    assert main(["sparse", *flags, "32", "--repeats", "2", "--layers", *out]) == 0
     found = json.loads((tmp_path / "rows.json").read_text())
-    engines = ["torch_dense", "ort_fp32", "native_fp32", "ort_int8", "native_int8"]
+    theirs = ["minkowski"] if has_minkowski() else []
+    engines = ["torch_dense", "ort_fp32", *theirs, "native_fp32", "ort_int8", "native_int8"]
     assert [row["engine"] for row in found["timings"]] == engines * 2
     assert all(row["median_ms"] > 0 for row in found["timings"])
     assert {row["speedup"] for row in found["timings"] if row["engine"].startswith("ort")} == {1.0}
+    drawn = (tmp_path / "rows.svg").read_text()
+    assert "<svg" in drawn
     layers = found["layers"]
     assert len(layers) == 2 * (1 + 1 + 16 + 3)
     # The stem's multiply-adds of half the pixels at random: nearly all cells of stride 2 are sites.
@@ -43,6 +63,11 @@ def test_the_table_and_its_file(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "ort_fp32" in said
     assert "image 16 3->8 7x7" in said
+
+
+def test_figures_of_other_kinds_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"\.svg or \.png"):
+        sparse_plot.draw([], tmp_path / "rows.gif")
 
 
 @pytest.mark.parametrize("wrong", [{"repeats": 0}, {"size": 100}, {"sparsities": (1.5,)}, {"seed": -1}])
