@@ -9,7 +9,7 @@ import numpy as np
 from hoi_core import crop as crops
 from hoi_core.conventions import N_JOINTS
 from hoi_core.runtime import HandModel
-from hoi_core.types import F32, F64
+from hoi_core.types import F64
 
 _PLACE = f"x right, y down, -1 and 1 at the crop's outer edges; depth less the wrist's, unit {crops.LENGTH_UNIT_M} m"
 
@@ -28,12 +28,9 @@ class LixelModel(HandModel):
         "first_joints": "(B, 21, 3) joints as the first stage found them, in the same as `joints`",
     }
 
-    def hands(self, image: F32, focal_px: F64) -> tuple[F64, F64, F64]:
-        """As those of `HandModel`."""
-        focal, size = np.asarray(focal_px, dtype=np.float64), self.sidecar.size
-        uv, depth, vertices, confidence = seen_through(self.run(image), focal, size)
-        joints = crops.camera_space(uv, depth, focal, size)
-        return joints, joints[:, :1] + vertices * crops.LENGTH_UNIT_M, confidence
+    def _placed(self, found: tuple[F64, ...], focal_px: F64) -> tuple[F64, F64, F64]:
+        focal = np.asarray(focal_px, dtype=np.float64)
+        return super()._placed(seen_through(found, focal, self.sidecar.size), focal)
 
 
 def seen_through(raw: tuple[Any, ...], focal_px: Any, size: int) -> tuple[Any, Any, Any, Any]:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import fields
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from torch import nn
 
 from hoi_core import crop as crops
 from hoi_core.errors import ConfigError
-from hoi_core.lixel_model import seen_through
+from hoi_core.lixel_model import LixelModel, seen_through
 from hoi_core.mano import ManoLayer
+from hoi_core.runtime import HandModel
 from hoi_core.types import Batch
 from learning import config, costs, lixel_losses, losses, models
 from learning.config import LossWeights
@@ -254,6 +256,18 @@ def test_what_the_lens_makes_of_places_and_depths(seen):
     torch.testing.assert_close(joints[:, :1] + vertices * 0.2, batch.vertices_m)
     as_numpy = seen_through(tuple(x.numpy() for x in raw), focal.numpy(), 64)
     np.testing.assert_allclose(as_numpy[2], vertices.numpy())
+
+
+def test_an_exported_network_is_read_through_the_lens(seen):
+    """By `predict` and `hands` alike: one step turns what a file says into joints and vertices."""
+    batch, raw = seen
+    size = SimpleNamespace(size=64, length_unit_m=0.2)
+    model = LixelModel(SimpleNamespace(run=lambda names, feed: [x.numpy() for x in raw]), size)
+    joints, vertices, confidence = model.hands(batch.image.numpy(), batch.K[:, 0, 0].numpy())
+    np.testing.assert_allclose(joints, batch.joints_m.numpy(), atol=1e-9)
+    np.testing.assert_allclose(vertices, batch.vertices_m.numpy(), atol=1e-9)
+    assert type(model).predict is HandModel.predict
+    assert confidence.shape == (2, 21)
 
 
 def test_losses_in_lixels_by_hand(seen):
