@@ -54,7 +54,7 @@ CASES: tuple[Case, ...] = (
     Case("mobrecon_resnet18", ("--model", "mobrecon", "--backbone", "resnet18")),
     Case("mobrecon_densestack", ("--model", "mobrecon", "--backbone", "densestack")),
     Case("splite_pairs", ("--model", "splite", "--pairs")),
-    Case("splite_qat", ("--qat",), start="splite", share=0.25, export=("--int8",), inputs=BOTH),
+    Case("splite_qat", ("--qat", "--lr", "1e-4"), start="splite", share=0.25, export=("--int8",), inputs=BOTH),
     Case("splite_ptq", start="splite", export=("--int8", "--ptq", "256"), inputs=BOTH),
 )
 MODELS = ("splite", "mobrecon")
@@ -167,7 +167,8 @@ def training_flags(case: Case, budget: Budget, place: Place, steps: int, run: Pa
         "--seed": budget.seed, "--device": place.device, "--workers": place.workers, "--out": run,
     }  # fmt: skip
     own = budget.own.get(model_of(case), ())
-    return [*case.train, *start, *(str(part) for pair in alike.items() for part in pair), *budget.flags, *own]
+    # The case's own flags last: they win, as the rate of --qat over that of the others.
+    return [*start, *(str(part) for pair in alike.items() for part in pair), *budget.flags, *own, *case.train]
 
 
 def model_of(case: Case) -> str:
