@@ -105,18 +105,20 @@ SOME = ["--cases", "splite", "splite_dense", "mobrecon_resnet18", "splite_qat", 
 
 
 def test_cases_are_trained_alike_exported_and_compared(proof, shell, tmp_path, capsys):
-    asked = [str(tmp_path / "cpu"), "--steps", "40", "--seed", "3", "--flags", "--width 8", *SOME]
-    proof.main(asked)
+    asked = [str(tmp_path / "cpu"), "--steps", "40", "--seed", "3", "--flags", "--width 8 --lr 2e-3", *SOME]
+    proof.main([*asked, "--splite", "--head-channels 32"])
     capsys.readouterr()
     trainings = [arguments for name, arguments in shell.lines if name == "hoi-train"]
     assert len(trainings) == 4
     for arguments in trainings:
-        assert arguments[-2:] == ["--width", "8"]
+        assert arguments[arguments.index("--width") + 1] == "8"
+        assert ("--head-channels" in arguments) == ("mobrecon" not in arguments)
         assert arguments[arguments.index("--seed") + 1] == "3"
     steps = [arguments[arguments.index("--steps") + 1] for arguments in trainings]
     assert steps == ["40", "40", "40", "10"]
     qat = trainings[-1]
     assert qat[qat.index("--from") + 1] == str(tmp_path / "cpu" / "splite" / "run")
+    assert [taken("hoi-train", arguments).lr for arguments in trainings] == [2e-3, 2e-3, 2e-3, 1e-4]
     exports = [arguments for name, arguments in shell.lines if name == "hoi-export"]
     assert [Path(arguments[0]).parent.name for arguments in exports] == ["splite_qat", "splite"]
     assert [taken("hoi-export", arguments).ptq > 0 for arguments in exports] == [False, True]
@@ -134,7 +136,7 @@ def test_cases_are_trained_alike_exported_and_compared(proof, shell, tmp_path, c
     assert by_name["post-training quantisation, edges out of colours"]["verdict"] == "worse"
     assert not any("DenseStack" in name or "second" in name for name in by_name)
     page = (tmp_path / "cpu" / "learning_cpu.md").read_text()
-    assert page.count("hoi-train --model") == 3
+    assert page.count("\nhoi-train ") == 4
     assert "version 1" in page
     assert "| splite_ptq | edge |" in page
     assert "<svg" in (tmp_path / "cpu" / "learning_cpu.svg").read_text()
