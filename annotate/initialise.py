@@ -152,34 +152,13 @@ def _align_palm(model_m: F64, seen_m: F64) -> tuple[F64, F64, Bool]:
     # Moments with too few joints are aligned to anything, and then left out.
     weight[there.sum(1) < FEWEST_PALM] = 1.0
     for _ in range(4):
-        turn, trans_m = kabsch(model_m, target, weight)
+        turn, trans_m = rotation.kabsch(model_m, target, weight)
         miss = np.linalg.norm(model_m @ np.swapaxes(turn, -1, -2) + trans_m[:, None] - target, axis=-1)
         robust = 1.0 / (1.0 + (miss / _PALM_SPREAD_M) ** 2) ** 2
         weight = np.asarray(np.where(there, robust, 0.0) + _NEXT_TO_NOTHING, np.float64)
     enough = there.sum(1) >= FEWEST_PALM
     good = enough & (of_rows(np.where(there, miss, np.nan)) < _WORST_PALM_M)
     return np.where(enough[:, None], trans_m, 0.0), np.where(enough[:, None, None], turn, np.eye(3)), good
-
-
-def kabsch(source_m: F64, target_m: F64, weight: F64) -> tuple[F64, F64]:
-    """Rotations and shifts that take sets of points to others (Kabsch 1976).
-
-    Args:
-        source_m: `(..., P, 3)` m.
-        target_m: `(..., P, 3)` m.
-        weight: `(..., P)`, not all zero.
-
-    Returns:
-        `(..., 3, 3)` and `(..., 3)` m: `target = turn @ source + shift`.
-    """
-    share = (weight / weight.sum(-1, keepdims=True))[..., None]
-    from_m, to_m = (share * source_m).sum(-2), (share * target_m).sum(-2)
-    spread_m2 = np.swapaxes(source_m - from_m[..., None, :], -1, -2) @ ((target_m - to_m[..., None, :]) * share)
-    u, _, vt = np.linalg.svd(spread_m2)
-    flip = np.broadcast_to(np.eye(3), u.shape).copy()
-    flip[..., 2, 2] = np.sign(np.linalg.det(u @ vt))
-    turn = np.swapaxes(u @ flip @ vt, -1, -2)
-    return turn, to_m - (turn @ from_m[..., None])[..., 0]
 
 
 def _trustworthy(state: FitState, evidence: Evidence) -> I64:

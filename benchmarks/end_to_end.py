@@ -20,7 +20,7 @@ from dataset_tools.synth import Generator, Recipe
 from hoi_core import crop as crops
 from hoi_core import native, runtime
 from hoi_core.edges import EdgeParams
-from hoi_core.types import U8
+from hoi_core.types import U8, Camera
 from learning.edge_images import active
 from learning.export import write_onnx
 from learning.layers.sparse import fold_batch_norms
@@ -75,7 +75,7 @@ def main() -> None:
         }
         runs = {name: lambda model=model: model.run_crop(crop) for name, model in models.items()}
         seconds = timed(runs, given.repeats)
-    shown = models["splite, native"].cut(crop, runtime.Camera(SIZE, SIZE, 100.0, 100.0, 63.5, 63.5), None, None)[0][0]
+    shown = models["splite, native"].cut(crop, Camera(SIZE, SIZE, 100.0, 100.0, 63.5, 63.5), None, None)[0][0]
     print(f"{native.description()}; sites at strides 1 to 32: {' '.join(f'{s:.2f}' for s in active(shown))}")
     slowest = seconds["mobrecon, ONNX Runtime"]
     rows = []

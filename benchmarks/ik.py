@@ -73,7 +73,7 @@ def found_again(layer: ManoLayer, count: int, rng: np.random.Generator) -> None:
     known = fit(ik_hand(layer), Targets(out.joints_m), true.betas, limits_rad=held)
     share = (np.abs(np.rad2deg(known.angles - true.angles)).max(1) < 1).mean()
     print(f"  all angles within 1 degree where the twist of the thumb's middle joint is given: {share:.2%}")
-    skin = fit(ik_hand(layer, vertices=spread_vertices(layer, 100)), Targets(out.joints_m, out.vertices_m), true.betas)
+    skin = fit(ik_hand(layer, vertices=spread_vertices(layer)), Targets(out.joints_m, out.vertices_m), true.betas)
     share = (np.abs(np.rad2deg(skin.angles - true.angles)).max(1) < 1).mean()
     print(f"  all angles within 1 degree from 100 vertices too: {share:.2%}")
 
@@ -83,7 +83,7 @@ def left_over(layer: ManoLayer, count: int, rng: np.random.Generator) -> None:
     print(f"{count} poses of 45 angles, fitted with 23 to joints and 100 vertices: mean distance of a hand, mm")
     print(f"  {'the other 22':>14s} {'':9s}" + "".join(f"{'p' + str(p):>8s}" for p in PERCENTILES))
     left_out = ~np.isin(ALL_ANGLES.joint * 3 + ALL_ANGLES.axis, BIOMECHANICAL.joint * 3 + BIOMECHANICAL.axis)
-    hand = ik_hand(layer, vertices=spread_vertices(layer, 100))
+    hand = ik_hand(layer, vertices=spread_vertices(layer))
     for spread in STRAY_DEG:
         angles = ALL_ANGLES.pack(BIOMECHANICAL.unpack(within(count, rng)))
         angles[:, left_out] = np.deg2rad(rng.normal(0, spread, (count, left_out.sum())))

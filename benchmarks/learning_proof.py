@@ -54,10 +54,16 @@ CASES: tuple[Case, ...] = (
     Case("mobrecon_resnet18", ("--model", "mobrecon", "--backbone", "resnet18")),
     Case("mobrecon_densestack", ("--model", "mobrecon", "--backbone", "densestack")),
     Case("splite_pairs", ("--model", "splite", "--pairs")),
-    Case("splite_qat", ("--qat", "--lr", "1e-4"), start="splite", share=0.25, export=("--int8",), inputs=BOTH),
+    Case(
+        "splite_qat",
+        ("--qat", "--model", "splite", "--lr", "1e-4"),
+        start="splite",
+        share=0.25,
+        export=("--int8",),
+        inputs=BOTH,
+    ),
     Case("splite_ptq", start="splite", export=("--int8", "--ptq", "256"), inputs=BOTH),
 )
-MODELS = ("splite", "mobrecon")
 MEAN_HAND = "mean_hand"
 COMPARISONS: tuple[Comparison, ...] = (
     Comparison("SPLite against the mean hand, joints aligned", ("splite", "rgb"), (MEAN_HAND, "rgb"), "xyz_pa_mm"),
@@ -173,9 +179,7 @@ def training_flags(case: Case, budget: Budget, place: Place, steps: int, run: Pa
 
 def model_of(case: Case) -> str:
     """The model that a case trains."""
-    if "--model" in case.train:
-        return case.train[case.train.index("--model") + 1]
-    return model_of(next(other for other in CASES if other.name == case.start))
+    return case.train[case.train.index("--model") + 1]
 
 
 def measure(case: Case, run: Path, budget: Budget, place: Place) -> None:
@@ -259,13 +263,14 @@ def main(
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--cases", nargs="+", choices=[case.name for case in known], default=None)
     parser.add_argument("--flags", default="", help="further flags of every training, such as '--width 32'")
-    for model in MODELS:
+    models = sorted({model_of(case) for case in known if case.train})
+    for model in models:
         parser.add_argument(f"--{model}", default="", help=f"further flags of the trainings of {model}")
     given = parser.parse_args(argv)
     cases = [case for case in known if given.cases is None or case.name in given.cases]
     place = Place(given.folder, given.data, given.device, given.workers)
     flags = tuple(shlex.split(given.flags))
-    own = {model: tuple(shlex.split(getattr(given, model))) for model in MODELS if getattr(given, model)}
+    own = {model: tuple(shlex.split(getattr(given, model))) for model in models if getattr(given, model)}
     kept = given.folder / "budget.json"
     steps = given.steps or (json.loads(kept.read_text(encoding="utf8"))["steps"] if kept.exists() else 0)
     budget = Budget(steps, given.batch_size, given.seed, given.dataset, flags, own)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hoi_core.crop import LENGTH_UNIT_M, ROOT_UNIT_M
+from hoi_core.crop import LENGTH_UNIT_M, network_space
 from hoi_core.plain import plain
 from hoi_core.types import F64, Batch
 from learning.data import HandDataset, loader
@@ -34,12 +34,10 @@ class MeanHand:
     def __call__(self, batch: Batch) -> tuple[F64, ...]:
         """`uv`, `depth` and `vertices` that `crop.camera_space` reads this hand from, by each crop's own lens."""
         size, focal_px = batch.image.shape[-1], batch.K[:, 0, 0].double().numpy()
-        x, z = self.joints_m[:, :2], self.joints_m[:, 2]
-        uv = (x / z[:, None])[None] * (2.0 * focal_px / size)[:, None, None]
-        root = z[0] / ROOT_UNIT_M * size / focal_px
-        depth = np.concatenate([np.tile((z - z[0]) / LENGTH_UNIT_M, (len(root), 1)), root[:, None]], axis=1)
+        count = len(focal_px)
         vertices = (self.vertices_m - self.joints_m[0]) / LENGTH_UNIT_M
-        return uv, depth, np.repeat(vertices[None], len(root), 0)
+        uv, depth = network_space(np.tile(self.joints_m, (count, 1, 1)), focal_px, size)
+        return uv, depth, np.tile(vertices, (count, 1, 1))
 
 
 def mean_hand(datasets: str, root: Path, config: DataConfig) -> MeanHand:

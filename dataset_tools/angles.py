@@ -27,7 +27,6 @@ from hoi_core.whole_file import write_whole
 
 PART = 500
 """Hands of one file."""
-_VERTICES = 100
 _OTHER_MODEL_M = 5e-3
 """Mean distance of a labelled hand from what its parameters give here, above which they belong to another model."""
 _LONGEST_EDGE_M = 0.03
@@ -144,7 +143,7 @@ def _fitted(samples: Sequence[Sample]) -> Angles:
 
 def _fit(layer: ManoLayer, samples: Sequence[Sample], params: Sequence[HandParams | None]) -> Angles:
     """Hands of one side, with parameters or without."""
-    hand = ik_hand(layer, BIOMECHANICAL, spread_vertices(layer, _VERTICES))
+    hand = ik_hand(layer, BIOMECHANICAL, spread_vertices(layer))
     joints = np.stack([sample.joints_m for sample in samples])
     vertices = np.stack([_own_vertices(layer, sample) for sample in samples])
     known = [found for found in params if found is not None]

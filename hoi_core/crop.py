@@ -163,6 +163,23 @@ def camera_space(uv: Any, depth: Any, focal_px: Any, size: int) -> Any:
     return concatenate([xy, z[..., None]], -1)
 
 
+def network_space(joints_m: F64, focal_px: F64, size: int) -> tuple[F64, F64]:
+    """Points as a network says them: the inverse of `camera_space`.
+
+    Args:
+        joints_m: `(B, N, 3)` m of the crops' frames, the wrist first.
+        focal_px: `(B,)` px.
+        size: side of the crops, px.
+
+    Returns:
+        `uv (B, N, 2)` and `depth (B, N + 1)`.
+    """
+    z = joints_m[..., 2]
+    uv = joints_m[..., :2] / z[..., None] * focal_px[:, None, None] / (size / 2)
+    root = z[:, :1] * size / focal_px[:, None] / ROOT_UNIT_M
+    return uv, np.concatenate([(z - z[:, :1]) / LENGTH_UNIT_M, root], axis=1)
+
+
 def concatenate(parts: list[Any], axis: int) -> F64 | Tensor:
     """Arrays or tensors one after the other."""
     if isinstance(parts[0], np.ndarray):

@@ -67,3 +67,24 @@ def slerp(R0: F64, R1: F64, t: F64 | float) -> F64:
 def geodesic_angle(R0: F64, R1: F64) -> F64:
     """Angle between rotations. `(..., 3, 3), (..., 3, 3) -> (...) rad`."""
     return np.linalg.norm(log_so3(np.swapaxes(R0, -1, -2) @ R1), axis=-1)
+
+
+def kabsch(source_m: F64, target_m: F64, weight: F64) -> tuple[F64, F64]:
+    """Rotations and shifts that take sets of points to others (Kabsch 1976).
+
+    Args:
+        source_m: `(..., P, 3)` m.
+        target_m: `(..., P, 3)` m.
+        weight: `(..., P)`, not all zero.
+
+    Returns:
+        `(..., 3, 3)` and `(..., 3)` m: `target = turn @ source + shift`.
+    """
+    share = (weight / weight.sum(-1, keepdims=True))[..., None]
+    from_m, to_m = (share * source_m).sum(-2), (share * target_m).sum(-2)
+    spread_m2 = np.swapaxes(source_m - from_m[..., None, :], -1, -2) @ ((target_m - to_m[..., None, :]) * share)
+    u, _, vt = np.linalg.svd(spread_m2)
+    flip = np.broadcast_to(np.eye(3), u.shape).copy()
+    flip[..., 2, 2] = np.sign(np.linalg.det(u @ vt))
+    turn = np.swapaxes(u @ flip @ vt, -1, -2)
+    return turn, to_m - (turn @ from_m[..., None])[..., 0]

@@ -54,7 +54,7 @@ CONF
     export APT_CONFIG="$kept/apt.conf"
     apt-get update -qq
     apt-get download -qq "${DEBIAN[@]}"
-    for package in *.deb; do dpkg-deb -x "$package" "$kept/root"; done
+    for package in *.deb; do dpkg-deb -x "$package" "$kept/debian"; done
   )
   "$python" -m pip download -q --no-deps -d "$kept/wheels" --only-binary=:all: --python-version 3.11 \
     --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 --platform manylinux2014_aarch64 "${WHEELS[@]}"
@@ -71,11 +71,11 @@ check_python() {
   cp -r hoi_core "$scratch/package"
   rm -f "$scratch"/package/hoi_core/native/*.so
   "$COMPILER" -std=c++17 -O2 -fPIC -shared -fvisibility=hidden -pthread -I"$headers" \
-    -I"$kept/root/usr/include/python3.11" -I"$kept/root/usr/include" hoi_core/native/*.cpp \
+    -I"$kept/debian/usr/include/python3.11" -I"$kept/debian/usr/include" hoi_core/native/*.cpp \
     -o "$scratch/package/hoi_core/native/_engine.cpython-311-aarch64-linux-gnu.so"
   PYTHONPATH=".${PYTHONPATH:+:$PYTHONPATH}" "$python" scripts/fresh_splite.py "$scratch/fresh.onnx"
   PYTHONPATH="$scratch/package:$kept/site" PYTHONDONTWRITEBYTECODE=1 \
-    "${EMULATOR[@]}" -L "$kept/root" "$kept/root/usr/bin/python3.11" scripts/compare_engines.py "$scratch/fresh.onnx"
+    "${EMULATOR[@]}" -L "$kept/debian" "$kept/debian/usr/bin/python3.11" scripts/compare_engines.py "$scratch/fresh.onnx"
 }
 
 check_kernels

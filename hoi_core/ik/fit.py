@@ -168,6 +168,10 @@ def refine(
 
 POST = FitConfig(iterations=20, bend_m=0.02, tolerance=1e-4)
 """The paper's post-optimisation: 20 iterations, with Eq. 3."""
+POST_SHAPE = replace(POST, shape="solved", shape_m=1e-3)
+"""The same where the shape is not known."""
+OF_NETWORK = FitConfig(iterations=30, shape="solved", shape_m=2e-3, tolerance=1e-4)
+"""Joints of a network are off by millimetres: the shape is held to the mean where they say little of it."""
 
 
 def _limits(hand: IkHand, limits_rad: F64 | None, count: int) -> F64:

@@ -71,7 +71,7 @@ class IkHand:
         return 6 + len(self.dof) + N_BETAS
 
 
-def spread_vertices(layer: ManoLayer, count: int) -> I64:
+def spread_vertices(layer: ManoLayer, count: int = 100) -> I64:
     """Vertices that lie far from each other, so that few of them stand for all (farthest point sampling).
 
     Args:

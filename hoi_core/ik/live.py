@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from hoi_core.conventions import N_BETAS, SIDES, Side
 from hoi_core.ik.dof import BIOMECHANICAL
-from hoi_core.ik.fit import POST, FitConfig, Fitted, Targets, fit, refine
+from hoi_core.ik.fit import OF_NETWORK, POST_SHAPE, Fitted, Targets, fit, refine
 from hoi_core.ik.hand import IkHand, ik_hand, spread_vertices
 from hoi_core.mano import ManoLayer
 from hoi_core.types import F64
-
-_VERTICES = 100
-_FIRST = FitConfig(iterations=30, shape="solved", shape_m=2e-3, tolerance=1e-4)
-_NEXT = replace(POST, shape="solved", shape_m=1e-3)
 
 
 def described() -> dict[str, object]:
@@ -49,12 +44,12 @@ class AngleReader:
         """
         if side not in self._hands:
             layer = self._layers[side]
-            self._hands[side] = ik_hand(layer, BIOMECHANICAL, spread_vertices(layer, _VERTICES))
+            self._hands[side] = ik_hand(layer, BIOMECHANICAL, spread_vertices(layer))
         hand, who = self._hands[side], (identity, side)
         seen = Targets(joints_m[None], None if vertices_m is None else vertices_m[None])
-        guess = self._before[who] if who in self._before else fit(hand, Targets(joints_m[None]), config=_FIRST)
+        guess = self._before[who] if who in self._before else fit(hand, Targets(joints_m[None]), config=OF_NETWORK)
         # Held to the mean hand, not to the shape of the image before: that could drift from image to image.
-        found = self._before[who] = refine(hand, seen, guess, _NEXT, betas=np.zeros(N_BETAS))
+        found = self._before[who] = refine(hand, seen, guess, POST_SHAPE, betas=np.zeros(N_BETAS))
         return _row(found, found.posed(self._layers[side]).joints_m[0], joints_m)
 
 

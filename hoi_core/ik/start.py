@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from hoi_core import rotation
 from hoi_core.biomechanics import N_FINGER_JOINTS, angles_to_rotations, bone_ends
 from hoi_core.conventions import permutation
 from hoi_core.ik._solve import Many
@@ -14,27 +15,6 @@ _PALM = np.array([0, 1, 5, 9, 13, 17])
 _TO_MANO = permutation("openpose21", "mano16")
 _TIPS_BY_FINGER = np.array([4, 8, 12, 16, 20])  # thumb to little
 _TIPS = np.array([8, 12, 20, 16, 4])  # openpose21, of the fingers in MANO's order
-
-
-def kabsch(source_m: F64, target_m: F64, weight: F64) -> tuple[F64, F64]:
-    """Rotations and shifts that take sets of points to others (Kabsch 1976).
-
-    Args:
-        source_m: `(..., P, 3)` m.
-        target_m: `(..., P, 3)` m.
-        weight: `(..., P)`, not all zero.
-
-    Returns:
-        `(..., 3, 3)` and `(..., 3)` m: `target = turn @ source + shift`.
-    """
-    share = (weight / weight.sum(-1, keepdims=True))[..., None]
-    from_m, to_m = (share * source_m).sum(-2), (share * target_m).sum(-2)
-    spread_m2 = np.swapaxes(source_m - from_m[..., None, :], -1, -2) @ ((target_m - to_m[..., None, :]) * share)
-    u, _, vt = np.linalg.svd(spread_m2)
-    flip = np.broadcast_to(np.eye(3), u.shape).copy()
-    flip[..., 2, 2] = np.sign(np.linalg.det(u @ vt))
-    turned = np.swapaxes(u @ flip @ vt, -1, -2)
-    return turned, to_m - (turned @ from_m[..., None])[..., 0]
 
 
 def rest_joints(hand: IkHand, betas: F64) -> F64:
@@ -60,7 +40,7 @@ def from_joints(hand: IkHand, joints_m: F64, betas: F64, twist_rad: float = 0.0)
     rest = rest_joints(hand, betas)
     known: Bool = np.asarray(np.isfinite(joints_m).all(-1))
     weight = known[:, _PALM].astype(np.float64) + 1e-9
-    turned, shift = kabsch(rest[:, _PALM], np.where(known[..., None], joints_m, rest)[:, _PALM], weight)
+    turned, shift = rotation.kabsch(rest[:, _PALM], np.where(known[..., None], joints_m, rest)[:, _PALM], weight)
     root = rest[:, 0]
     shift_m = shift + (turned @ root[..., None])[..., 0] - root
     frames = hand.arrays.frames

@@ -26,15 +26,15 @@ using LayerArrays = std::pair<Floats, Floats>;  // weight (c_out, c_in) or (c_ou
 constexpr py::ssize_t kLongestAxis = 1 << 16;
 
 inline int length_of(const py::array& array, int axis) {
-  demand_that(array.shape(axis) >= 1 && array.shape(axis) <= kLongestAxis, "axes of 1 to 65536");
+  demand(array.shape(axis) >= 1 && array.shape(axis) <= kLongestAxis, "axes of 1 to 65536");
   return static_cast<int>(array.shape(axis));
 }
 
 inline Layer layer_of(const LayerArrays& arrays) {
   const auto& [weight, bias] = arrays;
-  demand_that(weight.ndim() == 2 || (weight.ndim() == 4 && weight.shape(2) == weight.shape(3)),
+  demand(weight.ndim() == 2 || (weight.ndim() == 4 && weight.shape(2) == weight.shape(3)),
               "weights (c_out, c_in) or (c_out, c_in, k, k)");
-  demand_that(bias.ndim() == 1 && bias.shape(0) == weight.shape(0), "a bias for each output channel");
+  demand(bias.ndim() == 1 && bias.shape(0) == weight.shape(0), "a bias for each output channel");
   Layer layer;
   layer.c_out = length_of(weight, 0);
   layer.c_in = length_of(weight, 1);
@@ -45,19 +45,19 @@ inline Layer layer_of(const LayerArrays& arrays) {
 }
 
 inline Matrix matrix_of(const Floats& array) {
-  demand_that(array.ndim() == 2, "a matrix");
+  demand(array.ndim() == 2, "a matrix");
   return {length_of(array, 0), length_of(array, 1), array.data()};
 }
 
 inline SpiralWeights spirals_of(const Wholes& spirals, const LayerArrays& conv, const std::optional<LayerArrays>& mix) {
-  demand_that(spirals.ndim() == 2, "spirals (vertices, length)");
+  demand(spirals.ndim() == 2, "spirals (vertices, length)");
   SpiralWeights weights;
   weights.vertices = length_of(spirals, 0);
   weights.length = length_of(spirals, 1);
   weights.spirals = spirals.data();
   weights.conv = layer_of(conv);
   if (mix) weights.mix = layer_of(*mix);
-  demand_that(weights.conv.kernel == 1 && weights.mix.kernel == 1, "linear maps over spirals");
+  demand(weights.conv.kernel == 1 && weights.mix.kernel == 1, "linear maps over spirals");
   return weights;
 }
 
@@ -71,7 +71,7 @@ struct HandArrays {
   std::vector<std::optional<LayerArrays>> mixes;
 
   HandWeights weights() const {
-    demand_that(spirals.size() == up.size() + 1 && convs.size() == spirals.size() && mixes.size() == spirals.size(),
+    demand(spirals.size() == up.size() + 1 && convs.size() == spirals.size() && mixes.size() == spirals.size(),
                 "a convolution for each level and one at the end");
     HandWeights found;
     const std::pair<const char*, Layer*> places[] = {
@@ -79,10 +79,10 @@ struct HandArrays {
         {"reduce16", &found.reduce16},   {"lateral8", &found.lateral8},         {"smooth8", &found.smooth8},
         {"heatmap", &found.heatmap},     {"depth_hidden", &found.depth_hidden}, {"depth_out", &found.depth_out}};
     for (const auto& [name, layer] : places) {
-      demand_that(heads.count(name) == 1, "weights of every head");
+      demand(heads.count(name) == 1, "weights of every head");
       *layer = layer_of(heads.at(name));
     }
-    demand_that(found.depth_hidden.kernel == 1 && found.depth_out.kernel == 1, "linear maps to depths");
+    demand(found.depth_hidden.kernel == 1 && found.depth_out.kernel == 1, "linear maps to depths");
     found.decoder.lift = matrix_of(lift);
     found.decoder.mean = matrix_of(mean);
     for (const Floats& matrix : up) found.decoder.up.push_back(matrix_of(matrix));
@@ -97,7 +97,7 @@ struct HandArrays {
 inline EdgeSettings edges_of(double blur_px, int sobel, int low, int high, const std::string& fusion) {
   const std::map<std::string, Fusion> known = {
       {"sandwich", Fusion::kSandwich}, {"edge_gray", Fusion::kEdgeGray}, {"single", Fusion::kSingle}};
-  demand_that(known.count(fusion) == 1, "a fusion of edges that is known");
+  demand(known.count(fusion) == 1, "a fusion of edges that is known");
   return {blur_px, sobel, low, high, known.at(fusion)};
 }
 
@@ -110,7 +110,7 @@ class BoundHand {
 
   void run(const Floats& image, Floats uv, Floats depth, Floats vertices, Floats confidence) {
     const int size = hand_.size();
-    demand_that(image.ndim() == 3 && image.shape(0) == 3 && image.shape(1) == size && image.shape(2) == size,
+    demand(image.ndim() == 3 && image.shape(0) == 3 && image.shape(1) == size && image.shape(2) == size,
                 "an image (3, size, size)");
     const HandAnswer answer = answer_in(uv, depth, vertices, confidence);
     const float* pixels = image.data();
@@ -121,7 +121,7 @@ class BoundHand {
 
   void run_crop(const Bytes& crop, Floats uv, Floats depth, Floats vertices, Floats confidence) {
     const int size = hand_.size();
-    demand_that((crop.ndim() == 2 || (crop.ndim() == 3 && crop.shape(2) == 3)) && crop.shape(0) == size &&
+    demand((crop.ndim() == 2 || (crop.ndim() == 3 && crop.shape(2) == 3)) && crop.shape(0) == size &&
                     crop.shape(1) == size,
                 "a crop (size, size, 3) or (size, size)");
     const HandAnswer answer = answer_in(uv, depth, vertices, confidence);
@@ -139,11 +139,11 @@ class BoundHand {
 
  private:
   HandAnswer answer_in(Floats& uv, Floats& depth, Floats& vertices, Floats& confidence) const {
-    demand_that(uv.ndim() == 2 && uv.shape(0) == hand_.joints() && uv.shape(1) == 2, "uv (joints, 2)");
-    demand_that(depth.ndim() == 1 && depth.shape(0) == hand_.depths(), "depth (joints + 1)");
-    demand_that(vertices.ndim() == 2 && vertices.shape(0) == hand_.vertices() && vertices.shape(1) == 3,
+    demand(uv.ndim() == 2 && uv.shape(0) == hand_.joints() && uv.shape(1) == 2, "uv (joints, 2)");
+    demand(depth.ndim() == 1 && depth.shape(0) == hand_.depths(), "depth (joints + 1)");
+    demand(vertices.ndim() == 2 && vertices.shape(0) == hand_.vertices() && vertices.shape(1) == 3,
                 "vertices (vertices, 3)");
-    demand_that(confidence.ndim() == 1 && confidence.shape(0) == hand_.joints(), "confidence (joints)");
+    demand(confidence.ndim() == 1 && confidence.shape(0) == hand_.joints(), "confidence (joints)");
     return {uv.mutable_data(), depth.mutable_data(), vertices.mutable_data(), confidence.mutable_data()};
   }
 
@@ -156,7 +156,7 @@ void bind_hand(py::module_& module) {
   module.def(
       "edge_input",
       [](const Bytes& crop, const std::tuple<double, int, int, int, std::string>& edges) {
-        demand_that((crop.ndim() == 2 || (crop.ndim() == 3 && crop.shape(2) == 3)) && crop.shape(0) == crop.shape(1),
+        demand((crop.ndim() == 2 || (crop.ndim() == 3 && crop.shape(2) == 3)) && crop.shape(0) == crop.shape(1),
                     "a crop (size, size, 3) or (size, size)");
         const int size = length_of(crop, 0);
         Floats image({3, size, size});

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "byte_steps.h"
-#include "demand.h"
+#include "limits.h"
 
 namespace hoi {
 namespace {

@@ -46,14 +46,10 @@ void ByteRounding::finish(std::uint8_t* rows, std::int64_t count) const {
 void ByteSiteConvolution::run(const Plan& plan, const float*) {
   const int rows = plan.sites(plan.value(wiring_.result).level).count();
   const int panels = weights_.panels();
-  // Threads share the panels, and so the reading of the weights, where that is fair; else the rows.
   plan.pool().run([&](Share share) {
-    const bool by_panel = panels % share.count == 0;
-    const Share all{0, 1};
-    const Share& of_panels = by_panel ? share : all;
-    const Share& of_rows = by_panel ? all : share;
-    for (int p = of_panels.begin(panels); p < of_panels.end(panels); ++p) {
-      compute(plan, p, of_rows.begin(rows), of_rows.end(rows), share);
+    const Cut own(share, panels);
+    for (int p = own.panels.begin(panels); p < own.panels.end(panels); ++p) {
+      compute(plan, p, own.rows.begin(rows), own.rows.end(rows), share);
     }
   });
   if (!rounding_.has_table) return;

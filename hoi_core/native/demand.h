@@ -1,29 +1,16 @@
-// What planning refuses.
+// What the engine refuses.
 #pragma once
 
-#include <cmath>
 #include <stdexcept>
 #include <string>
 
-#include "plan.h"
-
 namespace hoi {
 
-constexpr int kMostChannels = 1 << 15;
-constexpr int kLargestKernel = 15;
-constexpr int kPoolKernel = 3;
-constexpr int kPoolStride = 2;
-
-inline void demand(bool holds, const std::string& expected) {
-  if (!holds) throw std::invalid_argument("expected " + expected);
+// Throws std::invalid_argument. Literals stay literals: frames ask too, and take no memory.
+inline void demand(bool holds, const char* expected) {
+  if (!holds) throw std::invalid_argument(std::string("expected ") + expected);
 }
 
-inline bool is_scale(float value) { return std::isfinite(value) && value > 0.0F; }
-
-inline void demand_shape(const Convolution& conv, const Value& in) {
-  demand(conv.kernel % 2 == 1 && conv.kernel >= 1 && conv.kernel <= kLargestKernel, "an odd kernel of 1 to 15");
-  demand(conv.c_out >= 1 && conv.c_out <= kMostChannels, "1 to 32768 output channels");
-  demand(conv.c_in == in.channels, "weights for " + std::to_string(in.channels) + " input channels");
-}
+inline void demand(bool holds, const std::string& expected) { demand(holds, expected.c_str()); }
 
 }  // namespace hoi

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "rows.h"
+#include "demand.h"
 
 namespace hoi {
 namespace {
@@ -58,10 +58,10 @@ float rounded(float x) {
 }  // namespace
 
 EdgeMaps::EdgeMaps(int size, const EdgeSettings& settings) : size_(size), settings_(settings) {
-  demand_that(size >= 2 && size <= 4096, "a crop of 2 to 4096 px");
-  demand_that(settings.blur_px >= 0.0 && settings.blur_px <= kMostBlur, "a blur of 0 to 20 px");
-  demand_that(settings.threshold_sobel >= 1 && settings.threshold_sobel <= 255, "a threshold of 1 to 255");
-  demand_that(settings.threshold_canny_low >= 1 && settings.threshold_canny_low <= settings.threshold_canny_high,
+  demand(size >= 2 && size <= 4096, "a crop of 2 to 4096 px");
+  demand(settings.blur_px >= 0.0 && settings.blur_px <= kMostBlur, "a blur of 0 to 20 px");
+  demand(settings.threshold_sobel >= 1 && settings.threshold_sobel <= 255, "a threshold of 1 to 255");
+  demand(settings.threshold_canny_low >= 1 && settings.threshold_canny_low <= settings.threshold_canny_high,
               "thresholds of Canny from low to high");
   kernel_ = gaussian(settings.blur_px);
   const std::size_t cells = static_cast<std::size_t>(size) * size;
@@ -81,7 +81,7 @@ EdgeMaps::EdgeMaps(int size, const EdgeSettings& settings) : size_(size), settin
 }
 
 void EdgeMaps::run(const std::uint8_t* pixels, int channels, float* out) {
-  demand_that(channels == 1 || channels == kChannels, "one or three channels");
+  demand(channels == 1 || channels == kChannels, "one or three channels");
   const std::size_t cells = gray_.size();
   const std::vector<std::uint8_t>* second = &strength_;
   if (channels == 1) {

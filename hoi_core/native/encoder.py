@@ -48,10 +48,10 @@ class Encoder:
 
         self._layers: _Layers = _Bytes(weights) if isinstance(weights, ByteEncoder) else _Floats(weights)
         try:
-            self.network = self._network = _engine.Network(size, self._layers.image_channels(), name, threads)
+            self.network = _engine.Network(size, self._layers.image_channels(), name, threads)
             """What `Hand` is built on."""
-            self._layers.begin(self._network)
-            self._network.finish([found for n, found in enumerate(self._build()) if n in stages])
+            self._layers.begin(self.network)
+            self.network.finish([found for n, found in enumerate(self._build()) if n in stages])
         except (ValueError, TypeError) as error:
             raise AssetError(f"the weights are not those of a sparse encoder: {error}.", "Export it again.") from error
         self.instruction_set, self.size = name, size
@@ -70,15 +70,15 @@ class Encoder:
         Raises:
             ValueError: another shape.
         """
-        return self._network.run(image, timed)
+        return self.network.run(image, timed)
 
     def report(self) -> list[StepReport]:
         """Sites, multiply-adds and seconds of each step in the last run that was timed."""
-        return self._network.reports()
+        return self.network.reports()
 
     def _build(self) -> list[int]:
         """The values that the stages make."""
-        x = self._layers.max_pool(self._network, self._convolve(0, "stem", 2))
+        x = self._layers.max_pool(self.network, self._convolve(0, "stem", 2))
         ends: list[int] = []
         while f"stages.{len(ends)}.blocks.0.conv1" in self._layers:
             block = 0
@@ -100,7 +100,7 @@ class Encoder:
         return self._convolve(y, f"{name}.conv{last}", 1, relu=True, residual=kept)
 
     def _convolve(self, source: int, layer: str, stride: int, *, relu: bool = True, residual: int = -1) -> int:
-        return self._layers.convolve(self._network, source, layer, stride, (relu, residual))
+        return self._layers.convolve(self.network, source, layer, stride, (relu, residual))
 
 
 class _Layers(Protocol):

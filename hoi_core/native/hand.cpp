@@ -11,26 +11,26 @@ constexpr int kOutputs = 3;
 
 // The encoder's channels at strides 8, 16, 32 must be what the heads read, and the heads must fit each other.
 const Plan& checked(const Plan& encoder, const HandWeights& w) {
-  demand_that(encoder.channels() == kImageChannels && encoder.outputs().size() == kOutputs,
+  demand(encoder.channels() == kImageChannels && encoder.outputs().size() == kOutputs,
               "an encoder of three channels and three outputs");
   for (int i = 0; i < kOutputs; ++i) {
-    demand_that(encoder.value(encoder.outputs()[i]).level == i + 3, "outputs at strides 8, 16 and 32");
+    demand(encoder.value(encoder.outputs()[i]).level == i + 3, "outputs at strides 8, 16 and 32");
   }
   const auto channels = [&](int output) { return encoder.value(encoder.outputs()[output]).channels; };
-  demand_that(w.lateral8.c_in == channels(0) && w.lateral16.c_in == channels(1) && w.lateral32.c_in == channels(2) &&
+  demand(w.lateral8.c_in == channels(0) && w.lateral16.c_in == channels(1) && w.lateral32.c_in == channels(2) &&
                   w.depth_hidden.c_in == channels(2),
               "heads that read the encoder's channels");
-  demand_that(w.lateral16.c_out == w.lateral32.c_out && w.smooth16.c_in == w.lateral16.c_out &&
+  demand(w.lateral16.c_out == w.lateral32.c_out && w.smooth16.c_in == w.lateral16.c_out &&
                   w.reduce16.c_in == w.smooth16.c_out && w.lateral8.c_out == w.reduce16.c_out &&
                   w.smooth8.c_in == w.lateral8.c_out && w.heatmap.c_in == w.smooth8.c_out &&
                   w.depth_out.c_in == w.depth_hidden.c_out,
               "heads whose channels fit");
-  demand_that(w.heatmap.c_out == w.decoder.lift.columns && w.depth_out.c_out == w.heatmap.c_out + 1,
+  demand(w.heatmap.c_out == w.decoder.lift.columns && w.depth_out.c_out == w.heatmap.c_out + 1,
               "as many joints everywhere");
   for (const Layer* layer : {&w.lateral32, &w.lateral16, &w.reduce16, &w.lateral8, &w.heatmap}) {
-    demand_that(layer->kernel == 1, "1x1 convolutions between grids");
+    demand(layer->kernel == 1, "1x1 convolutions between grids");
   }
-  demand_that(w.smooth16.kernel % 2 == 1 && w.smooth8.kernel % 2 == 1, "odd kernels");
+  demand(w.smooth16.kernel % 2 == 1 && w.smooth8.kernel % 2 == 1, "odd kernels");
   return encoder;
 }
 

@@ -9,15 +9,15 @@ constexpr int kAxes = 3;
 
 Product spiral_product(const SpiralWeights& weights, int channels, const Kernels& kernels) {
   const Layer& conv = weights.conv;
-  demand_that(weights.length >= 1 && conv.c_in % weights.length == 0, "weights for each vertex of a spiral");
+  demand(weights.length >= 1 && conv.c_in % weights.length == 0, "weights for each vertex of a spiral");
   const int part = conv.c_in / weights.length;
-  demand_that(part >= 1 && part <= channels, "spirals over part of the channels");
+  demand(part >= 1 && part <= channels, "spirals over part of the channels");
   Product product(part, conv.c_out, conv.bias, kernels);
   for (int l = 0; l < weights.length; ++l) {
     std::vector<std::int32_t> from(weights.vertices), to(weights.vertices);
     for (int v = 0; v < weights.vertices; ++v) {
       const std::int64_t neighbour = weights.spirals[static_cast<std::int64_t>(v) * weights.length + l];
-      demand_that(neighbour >= 0 && neighbour < weights.vertices, "spirals of vertices that exist");
+      demand(neighbour >= 0 && neighbour < weights.vertices, "spirals of vertices that exist");
       from[v] = static_cast<std::int32_t>(neighbour);
       to[v] = v;
     }
@@ -56,7 +56,7 @@ void VertexMap::run(const Rows& in, Rows& out) const {
 SpiralConvolution::SpiralConvolution(const SpiralWeights& weights, int channels, const Kernels& kernels)
     : conv_(spiral_product(weights, channels, kernels)) {
   if (weights.mix.c_out == 0) return;
-  demand_that(weights.mix.c_in == channels && conv_.c_out() == conv_.c_in(), "a map that mixes all channels");
+  demand(weights.mix.c_in == channels && conv_.c_out() == conv_.c_in(), "a map that mixes all channels");
   mix_.emplace(row_product(weights.mix, weights.vertices, kernels));
   convolved_ = Rows(weights.vertices, conv_.c_out());
 }
@@ -73,21 +73,21 @@ void SpiralConvolution::run(Rows& x, Rows& out, bool relu) {
 
 MeshDecoder::MeshDecoder(const DecoderWeights& weights, int channels, const Kernels& kernels)
     : lift_(weights.lift), lifted_(weights.lift.rows, channels) {
-  demand_that(weights.up.size() == weights.convs.size(), "a convolution for each upsampling");
+  demand(weights.up.size() == weights.convs.size(), "a convolution for each upsampling");
   int count = weights.lift.rows;
   for (std::size_t i = 0; i < weights.up.size(); ++i) {
     const Matrix& up = weights.up[i];
-    demand_that(up.columns == count && weights.convs[i].vertices == up.rows, "upsampling from level to level");
+    demand(up.columns == count && weights.convs[i].vertices == up.rows, "upsampling from level to level");
     count = up.rows;
     SpiralConvolution conv(weights.convs[i], channels, kernels);
     const int c_out = conv.c_out();
     levels_.push_back({VertexMap(up), std::move(conv), Rows(count, channels), Rows(count, c_out)});
     channels = c_out;
   }
-  demand_that(weights.last.vertices == count && weights.mean.rows == count && weights.mean.columns == kAxes,
+  demand(weights.last.vertices == count && weights.mean.rows == count && weights.mean.columns == kAxes,
               "a last convolution and a mean of the finest level");
   last_.emplace(weights.last, channels, kernels);
-  demand_that(last_->c_out() == kAxes, "a last convolution to three coordinates");
+  demand(last_->c_out() == kAxes, "a last convolution to three coordinates");
   last_in_ = Rows(count, channels);
   displaced_ = Rows(count, kAxes);
   mean_.assign(weights.mean.values, weights.mean.values + static_cast<std::size_t>(count) * kAxes);

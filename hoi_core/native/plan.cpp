@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "demand.h"
+#include "limits.h"
 #include "steps.h"
 
 namespace hoi {

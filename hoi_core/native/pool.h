@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -14,6 +15,15 @@ struct Share {
   int index = 0, count = 1;
   int begin(int total) const { return static_cast<int>(std::int64_t{total} * index / count); }
   int end(int total) const { return static_cast<int>(std::int64_t{total} * (index + 1) / count); }
+};
+
+// What a thread does of a product of `panels` panels of weights.
+struct Cut {
+  Share panels, rows;
+  // By panels, and so by the reading of the weights, where that is fair; else by rows.
+  Cut(Share share, int all_panels) {
+    (all_panels % share.count == 0 ? panels : rows) = share;
+  }
 };
 
 class Pool {

@@ -2,14 +2,8 @@
 
 #include <algorithm>
 #include <numeric>
-#include <stdexcept>
-#include <string>
 
 namespace hoi {
-
-void demand_that(bool holds, const char* expected) {
-  if (!holds) throw std::invalid_argument(std::string("expected ") + expected);
-}
 
 Product::Product(int c_in, int c_out, const float* bias, const Kernels& kernels)
     : kernels_(kernels), bias_(padded(c_out)) {

@@ -3,12 +3,10 @@
 
 #include <vector>
 
+#include "demand.h"
 #include "weights.h"
 
 namespace hoi {
-
-// Throws std::invalid_argument.
-void demand_that(bool holds, const char* expected);
 
 // Weights as they come: (c_out, c_in, kernel, kernel), and a bias (c_out).
 struct Layer {

@@ -38,11 +38,8 @@ void SiteConvolution::run(const Plan& plan, const float*) {
   });
   const int panels = weights_.panels();
   plan.pool().run([&](Share share) {
-    // Threads share the panels, and so the reading of the weights, where that is fair; else the rows.
-    const bool by_panel = panels % share.count == 0;
-    const Share all{0, 1};
-    const Share& of_panels = by_panel ? share : all;
-    multiply(plan, {of_panels.begin(panels), of_panels.end(panels)}, by_panel ? all : share);
+    const Cut own(share, panels);
+    multiply(plan, {own.panels.begin(panels), own.panels.end(panels)}, own.rows);
   });
   const int taps = conv_.taps();
   if (!conv_.relu || pairs.begin[taps] - pairs.begin[taps - 1] == rows) return;

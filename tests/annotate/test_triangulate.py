@@ -5,11 +5,9 @@ from dataclasses import replace
 import numpy as np
 
 from annotate.epipolar import fundamental
-from annotate.initialise import kabsch
 from annotate.lifting import BEHIND_SURFACE_M, Noise
 from annotate.triangulate import at_moments_px, triangulate, triangulate_frame
 from hoi_core import camera as cameras
-from hoi_core import rotation
 from hoi_core.types import Camera
 
 
@@ -189,25 +187,3 @@ def test_one_frame_of_distorted_images(scene) -> None:
     found = triangulate_frame(bent, np.concatenate([points, np.ones((2, 21, 1))], axis=-1))
     assert np.isnan(found[7]).all()
     assert np.isfinite(np.delete(found, 7, axis=0)).all()
-
-
-def test_kabsch_undoes_a_motion() -> None:
-    rng = np.random.default_rng(0)
-    points = rng.normal(size=(6, 3))
-    R, t = rotation.exp_so3(rng.normal(size=3)), rng.normal(size=3)
-    found_R, found_t = kabsch(points, points @ R.T + t, np.ones(6))
-    np.testing.assert_allclose(found_R, R, atol=1e-9)
-    np.testing.assert_allclose(found_t, t, atol=1e-9)
-
-
-def test_kabsch_of_many_leaves_out_what_has_no_weight() -> None:
-    rng = np.random.default_rng(1)
-    points = rng.normal(size=(4, 6, 3))
-    R, t = rotation.exp_so3(rng.normal(size=(4, 3))), rng.normal(size=(4, 3))
-    there = points @ np.swapaxes(R, -1, -2) + t[:, None]
-    weight = np.ones((4, 6))
-    weight[1, 2] = 0.0
-    there[1, 2] += 5.0
-    found_R, found_t = kabsch(points, there, weight)
-    np.testing.assert_allclose(found_R, R, atol=1e-9)
-    np.testing.assert_allclose(found_t, t, atol=1e-9)

@@ -128,3 +128,12 @@ def test_a_box_far_off_the_axis_fills_the_crop_as_one_in_the_middle_does():
         ends = cameras.rays(camera, np.array([[u, 476.0], [u, 484.0]]))
         top, bottom = cameras.project(crop.camera, crops.to_crop(crop, ends))
         assert bottom[1] - top[1] == pytest.approx(128 / crops.SCALE, rel=1e-3)
+
+
+def test_what_a_network_says_of_points_is_read_back_as_these():
+    rng = np.random.default_rng(0)
+    joints_m = rng.normal((0.0, 0.0, 0.6), 0.05, (4, 21, 3))
+    focal_px = np.array([90.0, 120.0, 250.0, 600.0])
+    uv, depth = crops.network_space(joints_m, focal_px, 96)
+    assert (uv.shape, depth.shape) == ((4, 21, 2), (4, 22))
+    np.testing.assert_allclose(crops.camera_space(uv, depth, focal_px, 96), joints_m, atol=1e-12)

@@ -80,3 +80,25 @@ def test_batches():
     assert r.geodesic_angle(R, R).shape == (2, 3, 5)
     assert r.exp_so3(np.zeros((0, 3))).shape == (0, 3, 3)
     assert r.log_so3(np.zeros((0, 3, 3))).shape == (0, 3)
+
+
+def test_kabsch_undoes_a_motion() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(6, 3))
+    R, t = r.exp_so3(rng.normal(size=3)), rng.normal(size=3)
+    found_R, found_t = r.kabsch(points, points @ R.T + t, np.ones(6))
+    np.testing.assert_allclose(found_R, R, atol=1e-9)
+    np.testing.assert_allclose(found_t, t, atol=1e-9)
+
+
+def test_kabsch_of_many_leaves_out_what_has_no_weight() -> None:
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(4, 6, 3))
+    R, t = r.exp_so3(rng.normal(size=(4, 3))), rng.normal(size=(4, 3))
+    there = points @ np.swapaxes(R, -1, -2) + t[:, None]
+    weight = np.ones((4, 6))
+    weight[1, 2] = 0.0
+    there[1, 2] += 5.0
+    found_R, found_t = r.kabsch(points, there, weight)
+    np.testing.assert_allclose(found_R, R, atol=1e-9)
+    np.testing.assert_allclose(found_t, t, atol=1e-9)

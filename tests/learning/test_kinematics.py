@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from hoi_cli import eval as command
-from hoi_core.crop import LENGTH_UNIT_M, camera_space
+from hoi_core.crop import LENGTH_UNIT_M, camera_space, network_space
 from hoi_core.errors import ConfigError
 from hoi_core.ik import BIOMECHANICAL
 from hoi_core.mano import ManoLayer
 from learning.evaluate import Evaluated
 from learning.items import DataConfig
-from learning.kinematics import as_said, behind_ik
+from learning.kinematics import behind_ik
 from learning.tasks import hand, keypoints
 
 SIZE, FOCAL, HANDS = 64, 150.0, 12
@@ -44,7 +44,7 @@ def model(joints: np.ndarray, vertices: np.ndarray) -> Evaluated:
 
     def network(_: Any) -> tuple[np.ndarray, ...]:
         relative = (vertices - joints[:, :1]) / LENGTH_UNIT_M
-        return *as_said(joints, focal, SIZE), relative, np.ones((HANDS, 21))
+        return *network_space(joints, focal, SIZE), relative, np.ones((HANDS, 21))
 
     return Evaluated(network, hand, DataConfig(SIZE), "", int8=False)
 
