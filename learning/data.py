@@ -98,7 +98,11 @@ def as_batch(stacked: Stacked, kind: Input) -> Batch:
 
 def to_device(batch: B, device: torch.device) -> B:
     """The batch on another device."""
-    return type(batch)(**{f.name: getattr(batch, f.name).to(device) for f in fields(batch)})
+
+    def moved(value: Any) -> Any:
+        return value.to(device) if isinstance(value, torch.Tensor) else value
+
+    return type(batch)(**{f.name: moved(getattr(batch, f.name)) for f in fields(batch)})
 
 
 class HandDataset(Dataset[Item]):
