@@ -21,6 +21,7 @@ from hoi_core import crop as crops
 from hoi_core import native, runtime
 from hoi_core.edges import EdgeParams
 from hoi_core.types import U8, Camera
+from learning import inputs
 from learning.edge_images import active
 from learning.export import write_onnx
 from learning.layers.sparse import fold_batch_norms
@@ -35,7 +36,7 @@ def exported(name: str, folder: Path, **options: str) -> Path:
     torch.manual_seed(0)
     network = fold_batch_norms(build(name, **options).eval())
     path = folder / f"{name}.onnx"
-    write_onnx(network, path, SIZE, runtime.HandModel.OUTPUTS)
+    write_onnx(network, path, inputs.image(SIZE), runtime.HandModel.OUTPUTS)
     about = runtime.Sidecar(
         model=name, precision="fp32", sha256=runtime.file_hash(path), size=SIZE, edges=EdgeParams(),
         crop_scale=crops.SCALE, length_unit_m=crops.LENGTH_UNIT_M, root_unit_m=crops.ROOT_UNIT_M,

@@ -42,7 +42,7 @@ def main() -> None:
     image = image.contiguous(memory_format=torch.channels_last)
     network = models.build(given.model).to(memory_format=torch.channels_last)
     print(f"float {seconds_per_step(network.train(), image, given.repeats):.3f} s/step")
-    prepared = quantize.prepare(network.eval(), image[:1])
+    prepared = quantize.prepare(network.eval(), (image[:1],))
     print(f"qat   {seconds_per_step(prepared, image, given.repeats):.3f} s/step")
 
 

@@ -72,6 +72,8 @@ class Sidecar:
     """What it is shown."""
     preprocessing: str = ""
     """How an image becomes its input, in words."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """Shape, meaning and unit of each input besides the image, which `preprocessing` tells of."""
     outputs: dict[str, str] = field(default_factory=dict)
     """Shape, meaning and unit of each output."""
     weight_bits: int | None = None
@@ -131,10 +133,14 @@ class ExportedModel:
 
     TASK: ClassVar[str]
     """What the outputs mean: a file of `learning/tasks`."""
+    INPUTS: ClassVar[tuple[str, ...]] = ("image",)
+    """Names of the network's inputs, in their order."""
+    INPUT_MEANINGS: ClassVar[dict[str, str]] = {}
+    """Shape, meaning and unit of each input besides the image."""
     OUTPUTS: ClassVar[tuple[str, ...]]
     """Names of the network's outputs, in their order."""
     MEANINGS: ClassVar[dict[str, str]]
-    """Shape, meaning and unit of each."""
+    """Shape, meaning and unit of each output."""
     PLACED: ClassVar[str] = (
         f"A square around the box of the hand's joints, {crops.SCALE} times its longer side, is seen by a virtual "
         "pinhole camera that looks at the box's centre, without lens distortion, at {size} x {size} px; beyond the "
@@ -153,9 +159,9 @@ class ExportedModel:
         """How an image becomes the network's input, in words."""
         return f"{cls.PLACED.format(size=size)} {IN_WORDS[kind]}"
 
-    def run(self, image: F32) -> tuple[F64, ...]:
-        """The network alone: `(B, 3, S, S)` of `hoi_core.network_input` -> its `OUTPUTS`, as float64."""
-        found = self.session.run(list(self.OUTPUTS), {"image": image})
+    def run(self, *shown: F32) -> tuple[F64, ...]:
+        """The network alone: its `INPUTS`, images as `(B, 3, S, S)` of `network_input` -> its `OUTPUTS`, as float64."""
+        found = self.session.run(list(self.OUTPUTS), dict(zip(self.INPUTS, shown, strict=True)))
         return tuple(np.asarray(x, dtype=np.float64) for x in found)
 
     def cut(self, image: U8, camera: Camera, box: crops.Box | None, side: Side | None) -> tuple[F32, crops.HandCrop]:
@@ -304,11 +310,15 @@ def load_as(kind: type[M], path: Path | str, *, threads: int = 0, engine: Engine
             f"expected a model of the task {kind.TASK}, {path} is one of {sidecar.task}.", "Give another file."
         )
     session, computed_by = open_session(path, sidecar, threads, engine)
-    got = tuple(o.name for o in session.get_outputs())
-    if got != kind.OUTPUTS:
-        raise AssetError(
-            f"expected the outputs {', '.join(kind.OUTPUTS)}, {path} has {', '.join(got)}.", "Export it again."
-        )
+    for what, ports, expected in (
+        ("inputs", session.get_inputs(), kind.INPUTS),
+        ("outputs", session.get_outputs(), kind.OUTPUTS),
+    ):
+        got = tuple(port.name for port in ports)
+        if got != expected:
+            raise AssetError(
+                f"expected the {what} {', '.join(expected)}, {path} has {', '.join(got)}.", "Export it again."
+            )
     model = kind(session, sidecar)
     model.computed_by = computed_by
     return model

@@ -50,7 +50,12 @@ def rounding_behind(network: nn.Module, node: Node) -> Node | None:
     return node if is_rounding(network, node) else None
 
 
-def keep_needed(network: GraphModule, fresh: Callable[[], nn.Module], float_layers: Sequence[str]) -> None:
+def keep_needed(
+    network: GraphModule,
+    fresh: Callable[[], nn.Module],
+    float_layers: Sequence[str],
+    float_inputs: Sequence[str] = (),
+) -> None:
     """Drop roundings that change nothing or that no integer layer needs, and give each of the rest its own range.
 
     `torch.ao` lets an operation such as pooling or concatenation share the range of its inputs. A moving average over
@@ -60,13 +65,15 @@ def keep_needed(network: GraphModule, fresh: Callable[[], nn.Module], float_laye
         network: of `prepare_qat_fx`; changed in place.
         fresh: makes a new rounding.
         float_layers: names of modules that stay in float.
+        float_inputs: names of inputs that stay in float.
     """
     seen: set[int] = set()
     for node in list(network.graph.nodes):
         if not is_rounding(network, node):
             continue
         source = node.args[0]
-        if rounding_behind(network, source) is not None or _stays_float(network, node, float_layers):
+        given = _given(network, source) in float_inputs
+        if given or rounding_behind(network, source) is not None or _stays_float(network, node, float_layers):
             node.replace_all_uses_with(source)
             network.graph.erase_node(node)
             continue
@@ -76,6 +83,13 @@ def keep_needed(network: GraphModule, fresh: Callable[[], nn.Module], float_laye
         seen.add(id(module))
     network.delete_all_unused_submodules()
     network.recompile()
+
+
+def _given(network: GraphModule, node: Node) -> str:
+    """Name of the input whose numbers a node's are, with nothing but moves since; empty if they are no input's."""
+    while moves(network, node) and isinstance(node.args[0], Node):
+        node = node.args[0]
+    return node.name if node.op == "placeholder" else ""
 
 
 def _stays_float(network: GraphModule, node: Node, float_layers: Sequence[str]) -> bool:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,16 @@ def random_edges(size: int, sparsity: float, seed: int) -> F32:
     return (sites * rng.integers(1, 256, (1, 3, size, size)) / 255.0).astype(np.float32)
 
 
+def _feed(session: Any, size: int, sparsity: float, seed: int) -> dict[str, F32]:
+    """One sample of everything that a model is shown: such an image, and zeros."""
+    return {
+        port.name: random_edges(size, sparsity, seed)
+        if port.name == "image"
+        else np.zeros([side if isinstance(side, int) else 1 for side in port.shape], np.float32)
+        for port in session.get_inputs()
+    }
+
+
 def time_models(
     files: Sequence[Path], *, engines: Sequence[Engine] = ("onnxruntime",), threads: int = 1, repeats: int = 60,
     sparsity: float = 0.88, seed: int = 0,
@@ -79,13 +90,15 @@ def time_models(
         )
     cases = [(Path(file), runtime.read_sidecar(Path(file)), engine) for file in files for engine in engines]
     sessions = [runtime.open_session(file, sidecar, threads, engine)[0] for file, sidecar, engine in cases]
-    inputs = [random_edges(sidecar.size, sparsity, seed) for _, sidecar, _ in cases]
+    feeds = [
+        _feed(session, sidecar.size, sparsity, seed) for session, (_, sidecar, _) in zip(sessions, cases, strict=True)
+    ]
     seconds: list[list[float]] = [[] for _ in cases]
     warm_up = min(5, repeats)
     for turn in range(repeats + warm_up):
-        for session, image, times in zip(sessions, inputs, seconds, strict=True):
+        for session, feed, times in zip(sessions, feeds, seconds, strict=True):
             start = time.perf_counter()
-            session.run(None, {"image": image})
+            session.run(None, feed)
             if turn >= warm_up:
                 times.append(time.perf_counter() - start)
     return [

@@ -14,7 +14,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from learning import models
+from hoi_core import config, plugins
+from learning import inputs, models
+from learning.inputs import Shown
 from learning.layers.mesh import SpliteConv, VertexMap
 from learning.layers.mesh_hierarchy import MeshHierarchy
 from learning.layers.sparse import Deconv2d, MaskedBatchNorm2d
@@ -62,14 +64,14 @@ def table() -> list[Cost]:
     return [*layers(), *decoders(hand_hierarchy(9)), *_models()]
 
 
-def cost(kind: str, name: str, network: nn.Module, shape: tuple[int, ...], published: str = "") -> Cost:
+def cost(kind: str, name: str, network: nn.Module, shown: Shown, published: str = "") -> Cost:
     """Count a module.
 
     Args:
         kind: see `Cost`.
         name: see `Cost`.
         network: the module; moved to no device.
-        shape: of its input.
+        shown: inputs of the shapes to count for.
         published: see `Cost`.
     """
     added = ("head.mean",) if kind == "decoder" else _OURS.get(type(network).__name__, ())
@@ -80,7 +82,7 @@ def cost(kind: str, name: str, network: nn.Module, shape: tuple[int, ...], publi
         if not key.startswith(added) and not (kind == "layer" and key.endswith("bias"))
     ]
     idle = sum(p.numel() for p in getattr(network, "never_run", ()))
-    made = multiply_adds(network, shape)
+    made = multiply_adds(network, shown)
     return Cost(
         kind=kind,
         name=name,
@@ -108,14 +110,14 @@ class MultiplyAdds:
     """Numbers that batch norms scale."""
 
 
-def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> MultiplyAdds:
+def multiply_adds(network: nn.Module, shown: Shown) -> MultiplyAdds:
     """Count a forward pass, see `Cost`.
 
     The network is left without its weights.
 
     Args:
         network: any module of ours.
-        shape: of its input.
+        shown: inputs of the shapes to count for.
     """
     cut: list[int] = []
     correction: list[int] = []
@@ -132,7 +134,7 @@ def multiply_adds(network: nn.Module, shape: tuple[int, ...]) -> MultiplyAdds:
     handles = [module.register_forward_hook(look) for module in network.modules() if isinstance(module, kinds)]
     network.eval().to("meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(torch.zeros(shape, device="meta"))
+        network(*(x.to("meta") for x in shown))
     for handle in handles:
         handle.remove()
     run = counter.get_total_flops() // 2
@@ -167,7 +169,7 @@ def _correction(module: nn.Module, made: torch.Tensor) -> int:
 def layers() -> Iterator[Cost]:
     """The unit test of SPLite's Table 3: 64 -> 32 channels on the whole hand, spirals of 10."""
     spirals = np.tile(np.arange(10), (778, 1))  # which vertices they are changes nothing
-    rows, columns = (1, len(spirals), 64), (1, 64, len(spirals), 1)
+    rows, columns = (torch.zeros(1, len(spirals), 64),), (torch.zeros(1, 64, len(spirals), 1),)
     yield cost("layer", "SpiralConv++", SpiralConv(64, 32, spirals), rows, "21 K, 31.87 MFLOP (SPLite, Table 3)")
     yield cost("layer", "SPLite, `--partial drop`", SpliteConv(64, 32, spirals, keep=False), columns,
                "5 K, 9.36 MFLOP (SPLite, Table 3)")  # fmt: skip
@@ -178,13 +180,13 @@ def layers() -> Iterator[Cost]:
 
 def decoders(mesh: MeshHierarchy) -> Iterator[Cost]:
     """The mesh decoders alone, on 21 joints of 256 channels."""
-    shape = (1, 256, 21, 1)
+    shown = (torch.zeros(1, 256, 21, 1),)
     for decoder, published in (
         ("spiral", "0.98 M, 159 M multiply-adds (released code)"),
         ("dsconv", "0.12 M, 20 M multiply-adds (released code)"),
         ("splite", ""),
     ):
-        yield cost("decoder", decoder, mesh_decoder(mobrecon.Config(decoder=decoder), mesh), shape, published)  # type: ignore[arg-type]
+        yield cost("decoder", decoder, mesh_decoder(mobrecon.Config(decoder=decoder), mesh), shown, published)  # type: ignore[arg-type]
 
 
 _MODELS: tuple[tuple[str, dict[str, object], str], ...] = (
@@ -216,8 +218,9 @@ def _models() -> Iterator[Cost]:
     for model, options, published in _MODELS:
         flags = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in options.items())
         size = _SIZES.get(model, 128)
-        network = on_shapes(model, **options)
-        yield cost("model", f"{model} {flags}".strip() + f", {size} px", network, (1, 3, size, size), published)
+        network, kind = on_shapes(model, **options), plugins.load("learning.models", model).Config
+        shown = inputs.example(model, config.from_dict(kind, options, model), size)
+        yield cost("model", f"{model} {flags}".strip() + f", {size} px", network, shown, published)
 
 
 def on_shapes(name: str, **options: object) -> nn.Module:

@@ -15,7 +15,7 @@ from dataset_tools import readers
 from hoi_core import bootstrap, plugins, runtime
 from hoi_core.errors import ConfigError
 from hoi_core.types import F64, Batch, Bool
-from learning import detect_errors, runs
+from learning import detect_errors, inputs, runs
 from learning.config import Engine
 from learning.data import HandDataset, loader
 from learning.hand_errors import Errors, figures
@@ -124,11 +124,12 @@ def open_model(path: Path, engine: Engine = "masked") -> Evaluated:
 def _from_run(loaded: runs.LoadedRun) -> Evaluated:
     settings = loaded.settings
 
+    task = task_of(settings.model)
+
     @torch.no_grad()
     def network(batch: Batch) -> tuple[F64, ...]:
-        return tuple(out.double().numpy() for out in loaded.model(batch.image))
+        return tuple(out.double().numpy() for out in loaded.model(*inputs.of_batch(task, batch)))
 
-    task = task_of(settings.model)
     data = DataConfig(settings.size, settings.edges, settings.net.input, space=task.IN_SPACE, cache_mb=0)
     return Evaluated(network, task, data, settings.dataset, settings.qat)
 
@@ -139,7 +140,7 @@ def _from_file(path: Path) -> Evaluated:
     model: runtime.ExportedModel = runtime.load_as(task.EXPORTED, path)
 
     def network(batch: Batch) -> tuple[F64, ...]:
-        return model.run(batch.image.numpy())
+        return model.run(*(x.numpy() for x in inputs.of_batch(task, batch)))
 
     data = DataConfig(about.size, about.edges, about.input, space=task.IN_SPACE, cache_mb=0)
     return Evaluated(network, task, data, str(about.training.get("dataset", "")), about.precision == "int8")
@@ -171,7 +172,7 @@ def evaluate(
     """
     if not hasattr(model.task, "errors"):
         raise ConfigError("this model finds hands, and says nothing of one.", "`evaluate_detector` measures it.")
-    samples = HandDataset(dataset, root, split, replace(model.data, edge_alone=edge_alone))
+    samples = model.task.DATA(dataset, root, split, replace(model.data, edge_alone=edge_alone))
     batches = loader(samples, InOrder(len(samples), _BATCH), workers)
     return measure(model.network, model.task, samples, batches, allow_reflection=allow_reflection)
 

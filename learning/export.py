@@ -20,7 +20,8 @@ from hoi_core import plugins, runtime
 from hoi_core.conventions import DEFAULT_TIPS
 from hoi_core.errors import ExportError, StorageError
 from hoi_core.types import Batch
-from learning import lineage, quantize, runs
+from learning import inputs, lineage, quantize, runs
+from learning.inputs import Shown
 from learning.int8_proof import Proof, prove
 from learning.items import DataConfig
 from learning.layers.sparse import fold_batch_norms
@@ -78,15 +79,16 @@ def export(
     task = task_of(loaded.settings.model)
     trained, scheme = loaded, scheme or (Scheme() if calibrate else loaded.settings.scheme)
     if calibrate:
-        images = (batch.image for batch in _spread(loaded, data, "train", calibrate))
-        loaded = replace(loaded, model=quantize.calibrate(loaded.model, images, scheme))
+        shown = (inputs.of_batch(task, batch) for batch in _spread(loaded, data, "train", calibrate))
+        loaded = replace(loaded, model=quantize.calibrate(loaded.model, shown, scheme))
     network = integer_network(loaded.model) if int8 else fold_batch_norms(copy.deepcopy(loaded.model))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         # Both files are made elsewhere first: half an export must not take the place of a whole one.
         with TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
             draft = Path(folder) / out.name
-            write_onnx(network, draft, loaded.settings.size, task.EXPORTED.OUTPUTS)
+            example = inputs.example(loaded.settings.model, loaded.settings.net, loaded.settings.size)
+            write_onnx(network, draft, example, task.EXPORTED.OUTPUTS, inputs.names(task))
             sidecar = _sidecar(loaded, draft, int8=int8)
             if int8:
                 proof = prove(draft)
@@ -122,8 +124,17 @@ def export(
     return Exported(out, sidecar, out.stat().st_size / 1e6)
 
 
-def write_onnx(network: nn.Module, out: Path, size: int, outputs: tuple[str, ...]) -> None:
-    """Write a network with a free batch size and named outputs.
+def write_onnx(
+    network: nn.Module, out: Path, example: Shown, outputs: tuple[str, ...], names: tuple[str, ...] = ("image",)
+) -> None:
+    """Write a network with a free batch size, its inputs and outputs named.
+
+    Args:
+        network: in float, or of `qdq.integer_network`.
+        out: file to write.
+        example: inputs of the right shapes.
+        outputs: their names.
+        names: of the inputs.
 
     Raises:
         ExportError: an operator that ONNX does not have.
@@ -135,14 +146,14 @@ def write_onnx(network: nn.Module, out: Path, size: int, outputs: tuple[str, ...
             warnings.simplefilter("ignore")  # the exporter that handles quantised graphs says that it is the old one
             torch.onnx.export(
                 network.eval(),
-                (torch.zeros(1, 3, size, size),),
+                example,
                 str(out),
                 dynamo=False,
                 opset_version=17,
                 do_constant_folding=False,  # weights keep their names; runtimes fold what they like
-                input_names=["image"],
+                input_names=list(names),
                 output_names=list(outputs),
-                dynamic_axes={name: {0: "batch"} for name in ("image", *outputs)},
+                dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
         raise ExportError(f"the network cannot be exported: {str(error).splitlines()[0]}.", "Report this.") from error
@@ -193,6 +204,7 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
         input=loaded.settings.net.input,
         licence="Made with the stand-in hand: no MANO data inside." if lineage.is_free_of_mano(trainings) else mano,
         preprocessing=exported.preprocessing(loaded.settings.net.input, loaded.settings.size),
+        inputs=exported.INPUT_MEANINGS,
         outputs=exported.MEANINGS,
         training={
             "run": loaded.folder.name,
@@ -235,9 +247,11 @@ def parity(loaded: runs.LoadedRun, exported: runtime.ExportedModel, data: Path, 
     found: dict[str, list[np.ndarray]] = {}
     compared = 0
     for batch in _spread(loaded, data, "test", samples):
-        compared += len(batch.image)
-        ours = tuple(_array(x) for x in loaded.model(batch.image))
-        for name, values in task.differences(ours, exported.run(batch.image.numpy()), batch).items():
+        shown = inputs.of_batch(task, batch)
+        compared += len(shown[0])
+        ours = tuple(_array(x) for x in loaded.model(*shown))
+        theirs = exported.run(*(x.numpy() for x in shown))
+        for name, values in task.differences(ours, theirs, batch).items():
             found.setdefault(name, []).append(values)
     report: dict[str, float | int] = {}
     for name, parts in found.items():

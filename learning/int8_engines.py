@@ -73,11 +73,11 @@ def write_int8(encoder: SparseResNet, image: Tensor, scheme: Scheme, path: Path,
         path: of the file.
         stages: that have heads.
     """
-    prepared = quantize.prepare(_WithHeads(encoder, stages).eval(), image, scheme).eval()
+    prepared = quantize.prepare(_WithHeads(encoder, stages).eval(), (image,), scheme).eval()
     with torch.no_grad():
         prepared(image)
     quantize.freeze_observers(prepared)
-    write_onnx(integer_network(prepared), path, image.shape[-1], tuple(f"head{i}" for i in stages))
+    write_onnx(integer_network(prepared), path, (image[:1],), tuple(f"head{i}" for i in stages))
 
 
 def give_features(path: Path) -> None:

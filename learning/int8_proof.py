@@ -74,21 +74,23 @@ def prove(path: Path) -> Proof:
     """Run a file once under the profiler.
 
     Args:
-        path: ONNX file, tidied, with one input `(batch, C, S, S)`.
+        path: ONNX file, tidied; its inputs of floats, their batch free.
 
     Raises:
         ExportError: ONNX Runtime does not run it.
     """
     model = onnx.load(path)
-    source = model.graph.input[0]
-    image = np.zeros([d.dim_value or 1 for d in source.type.tensor_type.shape.dim], np.float32)
+    feed = {
+        source.name: np.zeros([d.dim_value or 1 for d in source.type.tensor_type.shape.dim], np.float32)
+        for source in model.graph.input
+    }
     made, shapes = makers(model.graph), {t.name: tuple(t.dims) for t in model.graph.initializer}
     weights = {n.name: constant_behind(made, n.input[1]) for n in model.graph.node if n.op_type in LAYERS}
     layers = [node for node in model.graph.node if weights.get(node.name) in shapes]
-    sizes = _output_sizes(model, layers, {source.name: image})
+    sizes = _output_sizes(model, layers, feed)
     names = {node.name for node in layers}
     kernels: dict[str, str] = {}
-    for name, kernel in _profiled(path, {source.name: image}):
+    for name, kernel in _profiled(path, feed):
         # Optimisers append words to the names of nodes that they rewrite.
         fitting = [other for other in names if name.startswith(other)]
         if fitting and _multiplies(kernel):

@@ -20,7 +20,7 @@ from hoi_core import log
 from hoi_core.errors import FitError, StorageError
 from hoi_core.plugins import unknown_name
 from hoi_core.types import Batch
-from learning import quantize, remedies, report, runs
+from learning import inputs, quantize, remedies, report, runs
 from learning import validation as validations
 from learning.average import AveragedWeights
 from learning.config import TrainConfig
@@ -179,8 +179,7 @@ def _step(run: Run, batch: Batch, *, stop: bool) -> tuple[float, dict[str, Tenso
         quantize.freeze_observers(run.model)
     # What a layer draws depends on the step alone, so that no generator needs to be saved.
     torch.manual_seed((settings.seed * 1_000_003 + run.step) * 4096 + run.fabric.global_rank)
-    image = batch.image.contiguous(memory_format=torch.channels_last)
-    loss, parts = run.losses(run.wrapped(image), batch)
+    loss, parts = run.losses(run.wrapped(*inputs.in_training(task_of(settings.model), batch)), batch)
     run.optimizer.zero_grad(set_to_none=True)
     run.fabric.backward(loss)
     norm = run.fabric.clip_gradients(run.wrapped, run.optimizer, max_norm=settings.clip, error_if_nonfinite=False)

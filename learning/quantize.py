@@ -15,27 +15,30 @@ from typing import Any
 
 import torch
 import torch.ao.quantization as ao
-from torch import Tensor, nn
+from torch import nn
 from torch.ao.quantization.fx.custom_config import PrepareCustomConfig
 from torch.ao.quantization.quantize_fx import prepare_qat_fx
 from torch.fx import GraphModule
 
 from learning._rounding import keep_needed
+from learning.inputs import Shown
 from learning.layers.sparse import fold_batch_norms
 from learning.scheme import Scheme
 
 _DEFAULT = Scheme()
 
 
-def prepare(model: nn.Module, example: Tensor, scheme: Scheme = _DEFAULT) -> GraphModule:
+def prepare(model: nn.Module, example: Shown, scheme: Scheme = _DEFAULT) -> GraphModule:
     """Fold the batch norms and insert fake quantisation.
 
     What only moves numbers (gathering, slicing, max-pooling) is not rounded again, and the sums of a linear layer that
     only arithmetic in float reads, or that are an output of the network, are not rounded to 8 bits at all.
 
     Args:
-        model: a float network; its `FLOAT_LAYERS` name what stays in float, its `HEADS` what may. Not changed.
-        example: `(B, C, S, S)` an input, of the size that it will see.
+        model: a float network; its `FLOAT_LAYERS` name what stays in float, its `FLOAT_INPUTS` the inputs that do, such
+            as boxes, its `HEADS` what may. One that takes or gives more while it trains has a switch for that,
+            `more_in_training`. Not changed.
+        example: inputs, of the shapes that it will see.
         scheme: bits of the weights, and what is done with the heads.
 
     Returns:
@@ -50,14 +53,14 @@ def prepare(model: nn.Module, example: Tensor, scheme: Scheme = _DEFAULT) -> Gra
     return _prepared(model, example, learned, scheme)
 
 
-def calibrate(model: nn.Module, images: Iterable[Tensor], scheme: Scheme = _DEFAULT) -> GraphModule:
-    """Quantise a trained network without training: ranges from what it computes on some images.
+def calibrate(model: nn.Module, batches: Iterable[Shown], scheme: Scheme = _DEFAULT) -> GraphModule:
+    """Quantise a trained network without training: ranges from what it computes on some samples.
 
     Each activation's range is the one that rounds its histogram with the least squared error.
 
     Args:
         model: a float network, as for `prepare`.
-        images: batches `(B, C, S, S)`, like those it will see.
+        batches: inputs, like those it will see.
         scheme: as for `prepare`.
 
     Returns:
@@ -65,19 +68,19 @@ def calibrate(model: nn.Module, images: Iterable[Tensor], scheme: Scheme = _DEFA
 
     Raises:
         TypeError: as `prepare`.
-        ValueError: no image.
+        ValueError: no batch.
     """
-    batches = list(images)
-    if not batches:
-        raise ValueError("calibration needs at least one batch of images, got none")
+    seen = list(batches)
+    if not seen:
+        raise ValueError("calibration needs at least one batch, got none")
     histogram = ao.HistogramObserver.with_args(quant_min=0, quant_max=255, reduce_range=False)
-    watching = _prepared(model, batches[0], histogram, scheme).eval()
-    network = prepare(model, batches[0], scheme).eval()
+    watching = _prepared(model, seen[0], histogram, scheme).eval()
+    network = prepare(model, seen[0], scheme).eval()
     watched = dict(watching.named_modules())
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.ao warns of ranges that are a single number
-        for image in batches:
-            watching(image)
+        for shown in seen:
+            watching(*shown)
         for name, module in network.named_modules():
             observer = watched.get(name)
             if isinstance(observer, ao.HistogramObserver) and isinstance(module, ao.FakeQuantize):
@@ -85,17 +88,17 @@ def calibrate(model: nn.Module, images: Iterable[Tensor], scheme: Scheme = _DEFA
                 module.activation_post_process.min_val.copy_((0 - zero[0]) * scale[0])
                 module.activation_post_process.max_val.copy_((255 - zero[0]) * scale[0])
                 module.disable_observer()
-        network(batches[0])  # what is rounded how follows from the ranges, those of the weights included
+        network(*seen[0])  # what is rounded how follows from the ranges, those of the weights included
     freeze_observers(network)
     return network
 
 
-def _prepared(model: nn.Module, example: Tensor, rounding: Callable[[], nn.Module], scheme: Scheme) -> GraphModule:
+def _prepared(model: nn.Module, example: Shown, rounding: Callable[[], nn.Module], scheme: Scheme) -> GraphModule:
     """A folded copy of the network with `rounding` wherever an activation is rounded."""
     kept = [*getattr(model, "FLOAT_LAYERS", ()), *(getattr(model, "HEADS", ()) if scheme.heads == "float" else ())]
     folded: Any = fold_batch_norms(copy.deepcopy(model))
-    if hasattr(folded, "maps_in_training"):
-        folded.maps_in_training = False  # what is traced in training mode is what will be exported
+    if hasattr(folded, "more_in_training"):
+        folded.more_in_training = False  # what is traced in training mode is what will be exported
     _take_integer_forms(folded, example, kept)
     for name, module in folded.named_modules():
         if isinstance(module, nn.modules.conv._ConvTransposeNd):
@@ -111,19 +114,19 @@ def _prepared(model: nn.Module, example: Tensor, rounding: Callable[[], nn.Modul
     custom = PrepareCustomConfig().set_non_traceable_module_names(kept)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.ao says that it will move to torchao
-        network = prepare_qat_fx(folded.train(), mapping, (example,), prepare_custom_config=custom)
-    keep_needed(network, rounding, kept)
+        network = prepare_qat_fx(folded.train(), mapping, example, prepare_custom_config=custom)
+    keep_needed(network, rounding, kept, getattr(model, "FLOAT_INPUTS", ()))
     network.meta["float_layers"] = kept
     return network
 
 
 @torch.no_grad()
-def _take_integer_forms(network: nn.Module, example: Tensor, kept: Sequence[str]) -> None:
+def _take_integer_forms(network: nn.Module, example: Shown, kept: Sequence[str]) -> None:
     """Put the integer form (see `learning.layers.rows`) of each layer that has one in its place, but in what is kept.
 
     Args:
         network: changed in place.
-        example: an input, which tells the shape of what each layer gives.
+        example: inputs, which tell the shape of what each layer gives.
         kept: names of modules that stay in float.
     """
     within = tuple(f"{name}." for name in kept)
@@ -138,7 +141,7 @@ def _take_integer_forms(network: nn.Module, example: Tensor, kept: Sequence[str]
         for name, module in layers.items()
     ]
     if layers:
-        network.eval()(example)
+        network.eval()(*example)
     for hook in hooks:
         hook.remove()
     for name, module in layers.items():

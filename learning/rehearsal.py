@@ -17,7 +17,7 @@ from torch import nn
 
 from hoi_core.errors import FitError, StorageError
 from hoi_core.types import Batch
-from learning import quantize
+from learning import inputs, quantize
 from learning.config import TrainConfig
 from learning.data import to_device
 from learning.export import write_onnx
@@ -51,20 +51,20 @@ def rehearse(
         HoiError: what would have ended the run later.
     """
     batch = to_device(batch, fabric.device)
-    image = batch.image.contiguous(memory_format=torch.channels_last)
     network = copy.deepcopy(model).train()
     with fabric.autocast():
-        raw = tuple(x.float() for x in network(image))
+        raw = tuple(x.float() for x in network(*inputs.in_training(task, batch)))
     loss, parts = losses(raw, batch)
     loss.backward()
     _look_at_gradients(network, float(loss.detach()), {name: float(v.detach()) for name, v in parts.items()})
     if fabric.is_global_zero:
         if settings.qat:
             quantize.freeze_observers(network)
+        shown = inputs.laid_out(inputs.of_batch(task, batch))
         with torch.no_grad():
-            said = tuple(x.double().cpu().numpy() for x in network.eval()(image))
+            said = tuple(x.double().cpu().numpy() for x in network.eval()(*shown))
         errors_of(task, said, to_device(batch, torch.device("cpu")))
-        _try_export(network.cpu(), task.EXPORTED.OUTPUTS, settings)
+        _try_export(network.cpu(), task, settings)
     fabric.barrier()
 
 
@@ -84,14 +84,15 @@ def _look_at_gradients(network: nn.Module, loss: float, parts: dict[str, float])
         logger.warning("%d of %d weights get no gradient, such as %s", len(still), len(gradients), still[0])
 
 
-def _try_export(network: nn.Module, outputs: tuple[str, ...], settings: TrainConfig[Any]) -> None:
+def _try_export(network: nn.Module, task: ModuleType, settings: TrainConfig[Any]) -> None:
     """Write the file that hoi-export will write, as far as this run allows, and throw it away."""
+    example = inputs.example(settings.model, settings.net, settings.size)
     final = integer_network(network) if settings.qat else fold_batch_norms(copy.deepcopy(network))
     with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-        write_onnx(final.eval(), Path(folder) / "model.onnx", settings.size, outputs)
+        write_onnx(final.eval(), Path(folder) / "model.onnx", example, task.EXPORTED.OUTPUTS, inputs.names(task))
     if not settings.qat:
         # A network that cannot be prepared for int8 should say so before its float weights are paid for.
-        quantize.prepare(network.eval(), torch.zeros(1, 3, settings.size, settings.size), settings.scheme)
+        quantize.prepare(network.eval(), example, settings.scheme)
 
 
 def check_space(folder: Path, model: nn.Module, settings: TrainConfig[Any]) -> None:

@@ -30,7 +30,7 @@ from torch import nn
 
 from hoi_core import config, plugins
 from hoi_core.errors import ConfigError, StorageError
-from learning import quantize
+from learning import inputs, quantize
 from learning.config import TrainConfig, settings_from
 
 METRICS = "metrics.jsonl"
@@ -282,7 +282,8 @@ def build_model(settings: TrainConfig[Any]) -> nn.Module:
     module = plugins.load("learning.models", settings.model)
     model: nn.Module = module.build(settings.net)
     if settings.qat:
-        return quantize.prepare(model.eval(), torch.zeros(1, 3, settings.size, settings.size), settings.scheme)
+        example = inputs.example(settings.model, settings.net, settings.size)
+        return quantize.prepare(model.eval(), example, settings.scheme)
     return model
 
 

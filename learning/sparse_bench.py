@@ -22,6 +22,7 @@ from hoi_core.native.encoder import Encoder
 from hoi_core.native.speed import multiply_adds_per_second
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32
+from learning import inputs
 from learning.edge_images import Kind, active, images
 from learning.export import write_onnx
 from learning.int8_engines import byte_engines
@@ -186,7 +187,7 @@ def _dense(sparse: SparseResNet, cases: Cases, backbone: Backbone) -> SparseResN
 
 def _dense_engines(dense: SparseResNet, cases: Cases, folder: Path) -> dict[str, Run]:
     network = _Stages(dense)
-    write_onnx(network, folder / "dense.onnx", cases.size, _OUTPUTS)
+    write_onnx(network, folder / "dense.onnx", inputs.image(cases.size), _OUTPUTS)
     session = onnx_session(folder / "dense.onnx", 1)
 
     def in_torch(image: F32) -> Sequence[Tensor]:

@@ -18,7 +18,7 @@ from torch import nn
 from dataset_tools import mix
 from hoi_core import config
 from hoi_core.errors import ConfigError
-from learning import lineage, quantize, rehearsal, remedies, runs
+from learning import inputs, lineage, quantize, rehearsal, remedies, runs
 from learning import validation as validations
 from learning.average import AveragedWeights
 from learning.config import TrainConfig
@@ -196,7 +196,7 @@ def _starting_model(settings: TrainConfig[Any]) -> nn.Module:
     model = runs.build_model(source)
     runs.load_weights(model, runs.chosen_checkpoint(settings.from_run))
     if settings.qat and not source.qat:
-        example = torch.zeros(1, 3, settings.size, settings.size)
+        example = inputs.example(settings.model, settings.net, settings.size)
         return quantize.prepare(model.eval(), example, settings.scheme)
     return model
 

@@ -19,7 +19,7 @@ from hoi_core import draw
 from hoi_core.errors import ConfigError, DatasetError
 from hoi_core.network_input import Input
 from hoi_core.types import F64, U8, Batch
-from learning import processes, quantize
+from learning import inputs, processes, quantize
 from learning.average import AveragedWeights
 from learning.config import TrainConfig
 from learning.data import loader, to_device
@@ -110,10 +110,11 @@ def validate(network: nn.Module, task: ModuleType, losses: Loss, validation: Val
     picture: U8 | None = None
     for batch in validation.batches:
         on_device = to_device(batch, fabric.device)
+        shown = inputs.laid_out(inputs.of_batch(task, on_device))
         with fabric.autocast():
-            raw = tuple(x.float() for x in network(on_device.image.contiguous(memory_format=torch.channels_last)))
+            raw = tuple(x.float() for x in network(*shown))
         loss, _ = losses(raw, on_device)
-        size = len(batch.image)
+        size = len(shown[0])
         _add(sums, "loss", loss.double() * size, size)
         said = tuple(x.double().cpu().numpy() for x in raw)
         for name, values in errors_of(task, said, batch).items():

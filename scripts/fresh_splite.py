@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from hoi_core.runtime import HandModel
+from learning import inputs
 from learning.export import write_onnx
 from learning.layers.sparse import fold_batch_norms
 from learning.models._splite_network import SpliteNetwork
@@ -20,4 +21,4 @@ with torch.no_grad():
     for name, weight in network.named_parameters():
         if name.startswith(("heatmap", "depth_out", "decoder.head.conv")):
             weight.mul_(10.0)
-write_onnx(fold_batch_norms(network), Path(sys.argv[1]), SIZE, HandModel.OUTPUTS)
+write_onnx(fold_batch_norms(network), Path(sys.argv[1]), inputs.image(SIZE), HandModel.OUTPUTS)

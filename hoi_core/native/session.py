@@ -34,8 +34,8 @@ _MOST_THREADS = 4
 
 
 @dataclass(frozen=True)
-class Output:
-    """One output of a model, as sessions of ONNX Runtime name them."""
+class Port:
+    """An input or output of a model, as sessions of ONNX Runtime name them."""
 
     name: str
     """Such as `uv`."""
@@ -95,9 +95,13 @@ class NativeSession:
         self.computed_by = f"the native engine ({self.instruction_set}) computes {what}"
         """For people."""
 
-    def get_outputs(self) -> list[Output]:
+    def get_inputs(self) -> list[Port]:
         """As ONNX Runtime's."""
-        return [Output(name) for name in self._outputs]
+        return [Port(_IMAGE)]
+
+    def get_outputs(self) -> list[Port]:
+        """As ONNX Runtime's."""
+        return [Port(name) for name in self._outputs]
 
     def run(self, outputs: Sequence[str] | None, feeds: Mapping[str, F32]) -> list[Any]:
         """As ONNX Runtime's: `feeds["image"]` is `(B, 3, S, S)`."""

@@ -24,7 +24,7 @@ class SpliteNetwork(nn.Module):
     HEADS = ("heatmap", "depth_out", "decoder.head")
     """Give the outputs; their integer sums are not rounded."""
 
-    maps_in_training: bool = True
+    more_in_training: bool = True
     """Whether the logits of the maps are said behind the other outputs while it trains, for a loss of their own."""
 
     def __init__(self, config: Config, hierarchy: MeshHierarchy | None = None) -> None:
@@ -68,7 +68,7 @@ class SpliteNetwork(nn.Module):
         pooled = F.adaptive_avg_pool2d(x32, 1).reshape(-1, self.depth_hidden.in_features)
         depth = self.depth_out(F.relu(self.depth_hidden(pooled)))
         said = uv, depth, self.decoder(self.gather(p16, uv)), confidence
-        return (*said, maps) if self.training and self.maps_in_training else said
+        return (*said, maps) if self.training and self.more_in_training else said
 
 
 class SoftArgmax(nn.Module):

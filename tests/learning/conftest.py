@@ -12,6 +12,7 @@ import torch
 from hoi_core import crop as crops
 from hoi_core import runtime
 from hoi_core.edges import EdgeParams
+from learning import inputs
 from learning.export import write_onnx
 from learning.layers.mesh_hierarchy import MeshHierarchy
 from learning.layers.sparse import fold_batch_norms
@@ -48,7 +49,7 @@ def exported(folder: Path, size: int = 64, **options: object) -> Path:
             torch.nn.init.uniform_(module.running_mean, -0.3, 0.3)
             torch.nn.init.uniform_(module.bias, -0.3, 0.3)
     path = folder / "hand.onnx"
-    write_onnx(fold_batch_norms(network), path, size, runtime.HandModel.OUTPUTS)
+    write_onnx(fold_batch_norms(network), path, inputs.image(size), runtime.HandModel.OUTPUTS)
     about = runtime.Sidecar(
         model="splite", precision="fp32", sha256=runtime.file_hash(path), size=size, edges=EdgeParams(),
         crop_scale=1.3, length_unit_m=crops.LENGTH_UNIT_M, root_unit_m=crops.ROOT_UNIT_M, joint_order="openpose21",

@@ -17,22 +17,22 @@ PAGE = Path(__file__).parents[2] / "docs/models/costs.md"
 
 def test_a_grouped_convolution_by_hand():
     """8 x 8 outputs of 6 channels, 2 of the 4 inputs each, 3 x 3."""
-    row = costs.cost("model", "x", DenseConv2d(4, 6, 3, 2, 2), (1, 4, 16, 16))
+    row = costs.cost("model", "x", DenseConv2d(4, 6, 3, 2, 2), (torch.zeros(1, 4, 16, 16),))
     assert (row.parameters, row.multiply_adds) == (6 * 2 * 9 + 12, 8 * 8 * 6 * 2 * 9)
     assert row.other_multiply_adds == row.multiply_adds
 
 
 def test_upsampling_in_both_conventions():
     """5 coarse to 7 fine vertices, 4 channels: the whole matrix, or three weights for each vertex."""
-    row = costs.cost("model", "x", VertexMap(torch.ones(7, 5), learned=False), (1, 4, 5, 1))
+    row = costs.cost("model", "x", VertexMap(torch.ones(7, 5), learned=False), (torch.zeros(1, 4, 5, 1),))
     assert (row.multiply_adds, row.other_multiply_adds) == (4 * 7 * 5, 4 * 7 * 3)
-    learned = costs.cost("model", "x", VertexMap(torch.ones(7, 5), learned=True), (1, 4, 5, 1))
+    learned = costs.cost("model", "x", VertexMap(torch.ones(7, 5), learned=True), (torch.zeros(1, 4, 5, 1),))
     assert learned.other_multiply_adds == learned.multiply_adds == 4 * 7 * 5
 
 
 def test_transposed_convolutions_in_both_conventions():
     """From 4 x 4 to 8 x 8: a 2 x 2 convolution of 5 x 5 places to four phases, or 16 weights for each output."""
-    row = costs.cost("model", "x", Deconv2d(3, 2), (1, 3, 4, 4))
+    row = costs.cost("model", "x", Deconv2d(3, 2), (torch.zeros(1, 3, 4, 4),))
     assert row.multiply_adds == 5 * 5 * 4 * 2 * 3 * 4
     assert row.other_multiply_adds == 8 * 8 * 2 * 3 * 16
 

@@ -15,7 +15,7 @@ from hoi_core.lixel_model import LixelModel, seen_through
 from hoi_core.mano import ManoLayer
 from hoi_core.runtime import HandModel
 from hoi_core.types import Batch
-from learning import config, costs, lixel_losses, losses, models
+from learning import config, costs, inputs, lixel_losses, losses, models
 from learning.config import LossWeights
 from learning.layers.sparse import Deconv2d, DenseConv2d, fold_batch_norms
 from learning.layers.squeeze import Doubling
@@ -95,7 +95,7 @@ def test_the_original_has_its_published_parameters_exactly():
     decoder = deconv(2048, C) + 2 * deconv(C, C)
     by_hand = 2 * resnet50() + 2 * decoder + heads(2048) + conv(64 + JOINTS * LIXELS, 64, 3, bias=True)
     assert (resnet50(), by_hand) == (23_508_032, 136_625_053)
-    row = costs.cost("model", "i2l", network := costs.on_shapes("i2l"), (1, 3, 256, 256))
+    row = costs.cost("model", "i2l", network := costs.on_shapes("i2l"), inputs.image(256))
     root = 2048 + 1
     assert size(network) == by_hand + root
     assert row.published_parts == by_hand
@@ -122,7 +122,7 @@ def test_the_lite_ones_have_what_table_2_says(options, published_m, published_g)
         by_hand += 2 * (deconv(1280, C) + 2 * deconv(C, C)) + conv(joined, 24, 3, bias=True)
     else:
         by_hand += 2 * (block(kind, 1280, C) + 2 * block(kind, C, C)) + block(kind, joined, 24)
-    row = costs.cost("model", "lite_i2l", costs.on_shapes("lite_i2l", **options), (1, 3, 256, 256))
+    row = costs.cost("model", "lite_i2l", costs.on_shapes("lite_i2l", **options), inputs.image(256))
     assert row.published_parts == by_hand
     assert by_hand / 1e6 == pytest.approx(published_m, rel=0.001)
     assert row.counter_multiply_adds / 1e9 == pytest.approx(published_g, rel=0.02)

@@ -1,11 +1,13 @@
 """The contract of every file in learning/models: it builds, says what its task asks, learns everywhere, exports."""
 
+from inspect import signature
+
 import pytest
 import torch
 
-from hoi_core import plugins
+from hoi_core import config, plugins
 from hoi_core.onnx_session import onnx_session
-from learning import models, quantize
+from learning import inputs, models, quantize
 from learning.export import write_onnx
 from learning.int8_proof import prove
 from learning.layers.rows import Pointwise
@@ -33,26 +35,38 @@ def case(request):
     name, options = request.param
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    return name, models.build(name, **options)
+    return name, models.build(name, **options), shown(name, options)
+
+
+def shown(name, options):
+    """Two samples of what the network sees: images as sparse as edges are, anything else near the model's example."""
+    kind = plugins.load("learning.models", name).Config
+    examples = inputs.example(name, config.from_dict(kind, options, name), 64, 2)
+    return tuple(
+        torch.rand_like(x) * (torch.rand_like(x[:, :1]) > 0.8) if x.dim() == 4 else x + torch.rand_like(x)
+        for x in examples
+    )
 
 
 def test_model(case, tmp_path):
-    name, network = case
-    module, outputs = plugins.load("learning.models", name), task_of(name).EXPORTED.OUTPUTS
-    assert module.Config().input in ("edges", "rgb")
-    image = torch.rand(2, 3, 64, 64) * (torch.rand(2, 1, 64, 64) > 0.8)
-    raw = network.train()(image)
-    assert len(raw) >= len(outputs)  # behind them, what only losses read
+    name, network, given = case
+    module, exported = plugins.load("learning.models", name), task_of(name).EXPORTED
+    assert tuple(signature(network.forward).parameters)[: len(given)] == exported.INPUTS
+    assert set(exported.INPUT_MEANINGS) == {*exported.INPUTS} - {"image"}
+    assert "image" not in exported.INPUTS or module.Config().input in ("edges", "rgb")
+    raw = network.train()(*given)
+    assert len(raw) >= len(exported.OUTPUTS)  # behind them, what only losses read
     assert all(len(values) == 2 and torch.isfinite(values).all() for values in raw)
     sum((values * torch.randn_like(values)).sum() for values in raw).backward()
     still = [key for key, p in network.named_parameters() if p.requires_grad and not (p.grad != 0).any()]
     assert not still, "weights that nothing depends on"
     network.eval()
-    write_onnx(network, tmp_path / "model.onnx", 64, outputs)
-    exported = onnx_session(tmp_path / "model.onnx", 1).run(list(outputs), {"image": image.numpy()})
+    write_onnx(network, tmp_path / "model.onnx", tuple(x[:1] for x in given), exported.OUTPUTS, exported.INPUTS)
+    feed = {name: x.numpy() for name, x in zip(exported.INPUTS, given, strict=True)}
+    found = onnx_session(tmp_path / "model.onnx", 1).run(list(exported.OUTPUTS), feed)
     with torch.no_grad():
-        for found, expected in zip(exported, network(image), strict=True):
-            torch.testing.assert_close(torch.from_numpy(found), expected, atol=1e-4, rtol=1e-3)
+        for values, expected in zip(found, network(*given), strict=True):
+            torch.testing.assert_close(torch.from_numpy(values), expected, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", [n for n in plugins.names("learning.models") if n != "splite"])  # see test_pipeline
@@ -60,18 +74,18 @@ def test_int8(name, tmp_path):
     """Quantisation-aware steps, integers, and ONNX Runtime's profiler, which must find no layer in float by mistake."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    network = models.build(name, **SMALL.get(name, [{}])[-1])
-    image = torch.rand(2, 3, 64, 64) * (torch.rand(2, 1, 64, 64) > 0.8)
-    network.train()(image)  # batch norms see something before they are folded
-    prepared = quantize.prepare(network.eval(), image).train()
+    options = SMALL.get(name, [{}])[-1]
+    network, given = models.build(name, **options), shown(name, options)
+    network.train()(*given)  # batch norms see something before they are folded
+    prepared = quantize.prepare(network.eval(), given).train()
     optimizer = torch.optim.SGD(prepared.parameters(), lr=1e-4)
     for _ in range(2):
         optimizer.zero_grad()
-        sum(values.square().mean() for values in prepared(image)).backward()
+        sum(values.square().mean() for values in prepared(*given)).backward()
         optimizer.step()
-    outputs = task_of(name).EXPORTED.OUTPUTS
+    exported = task_of(name).EXPORTED
     simulated = quantize.freeze_observers(prepared).eval()
-    write_onnx(integer_network(simulated), tmp_path / "int8.onnx", 64, outputs)
+    write_onnx(integer_network(simulated), tmp_path / "int8.onnx", given, exported.OUTPUTS, exported.INPUTS)
     proof = prove(tmp_path / "int8.onnx")
     modules = dict(network.named_modules())
     layers = {key for key, m in modules.items() if isinstance(m, (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Linear))}

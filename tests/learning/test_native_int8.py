@@ -18,6 +18,7 @@ from hoi_core.errors import AssetError
 from hoi_core.native import byte_layers, onnx_wire
 from hoi_core.native.encoder import Encoder
 from hoi_core.onnx_session import onnx_session
+from learning import inputs
 from learning.export import write_onnx
 from learning.int8_engines import give_features, write_int8
 from learning.layers.sparse import fold_batch_norms
@@ -249,7 +250,9 @@ def test_weights_too_large_for_the_kernel_are_refused():
 
 
 def test_a_float_file_has_no_bytes(tmp_path):
-    write_onnx(fold_batch_norms(SparseResNet(4).eval()), tmp_path / "float.onnx", SIZE, ("a", "b", "c", "d"))
+    write_onnx(
+        fold_batch_norms(SparseResNet(4).eval()), tmp_path / "float.onnx", inputs.image(SIZE), ("a", "b", "c", "d")
+    )
     graph = onnx_wire.read((tmp_path / "float.onnx").read_bytes(), "model")
     assert not byte_layers.is_in_bytes(graph)
     with pytest.raises(AssetError):

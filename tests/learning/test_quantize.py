@@ -94,6 +94,22 @@ class Layer(nn.Module):
         return self.layer(F.relu(self.first(image)))
 
 
+class Boxed(nn.Module):
+    """An image and boxes in it, which stay in float: 8 bits would move them by pixels."""
+
+    FLOAT_INPUTS = ("boxes",)
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.head = nn.Conv2d(3, 4, 1), nn.Linear(4, 3)
+
+    def forward(self, image, boxes):
+        centre = boxes.reshape(-1, 2, 2).sum(1) / 2.0
+        places = torch.cat([centre, boxes[:, 2:] - boxes[:, :2]], 1)
+        seen = F.adaptive_avg_pool2d(F.relu(self.first(image)), 1).flatten(1)
+        return self.head(seen), places
+
+
 def images(count=4):
     return torch.rand(count, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
 
@@ -101,7 +117,7 @@ def images(count=4):
 def trained(model, weight_bits=8, steps=5):
     """Prepared, a few steps of stochastic descent on any target, frozen."""
     torch.manual_seed(0)
-    prepared = quantize.prepare(model.eval(), images(), Scheme(weight_bits)).train()
+    prepared = quantize.prepare(model.eval(), (images(),), Scheme(weight_bits)).train()
     optimizer = torch.optim.SGD(prepared.parameters(), lr=0.01)
     for _ in range(steps):
         outputs = prepared(images())
@@ -113,7 +129,7 @@ def trained(model, weight_bits=8, steps=5):
 
 
 def written(network, folder, outputs=("a", "b")):
-    write_onnx(network, folder / "net.onnx", SIZE, outputs)
+    write_onnx(network, folder / "net.onnx", (images(1),), outputs)
     return folder / "net.onnx"
 
 
@@ -195,7 +211,7 @@ def test_what_heads_give_is_not_rounded(forms):
 
 
 def test_heads_stay_float_where_that_is_asked_for(forms):
-    prepared = quantize.prepare(forms[0], images(), Scheme(heads="float"))
+    prepared = quantize.prepare(forms[0], (images(),), Scheme(heads="float"))
     assert quantize.float_layers(prepared) == ["maps", "separable.head", "full.head"]
     assert type(prepared.maps) is Pointwise
     assert isinstance(prepared.separable.head.conv, SeparableSpiralConv)
@@ -274,7 +290,7 @@ def test_channels_of_one_sign_and_dead_channels(tmp_path):
         model.layer.weight[0] = torch.rand(4, 1, 1) * 0.01 + 0.01
         model.layer.weight[1] = 0.0
         model.layer.bias[1] = 50.0
-    prepared = quantize.prepare(model.eval(), images()).eval()
+    prepared = quantize.prepare(model.eval(), (images(),)).eval()
     with torch.no_grad():
         prepared(images())
         expected = quantize.freeze_observers(prepared)(images())
@@ -302,7 +318,7 @@ def test_calibration_finds_the_ranges():
         model.first.weight.fill_(0.0)
         model.first.weight[:, 0] = 1.0
         model.first.bias.zero_()
-    calibrated = quantize.calibrate(model.eval(), images(64).split(16))
+    calibrated = quantize.calibrate(model.eval(), [(x,) for x in images(64).split(16)])
     rounding = calibrated.activation_post_process_1
     assert float(rounding.scale) == pytest.approx(1 / 255, rel=0.02)  # uniform from 0 to 1
     assert int(rounding.zero_point) == 0
@@ -322,10 +338,29 @@ def test_what_has_no_integer_form_is_refused():
             return F.conv2d(F.relu(self.first(image)), self.weight)
 
     with pytest.raises(TypeError, match=r"nn\.PixelShuffle"):
-        quantize.prepare(Layer(nn.ConvTranspose2d(4, 2, 2)).eval(), images())
+        quantize.prepare(Layer(nn.ConvTranspose2d(4, 2, 2)).eval(), (images(),))
     with pytest.raises(TypeError, match="batch norm"):
-        quantize.prepare(Layer(nn.BatchNorm2d(4)).eval(), images())
+        quantize.prepare(Layer(nn.BatchNorm2d(4)).eval(), (images(),))
     with pytest.raises(TypeError, match="use the module"):
         integer_network(trained(Functional()))
     with pytest.raises(TypeError, match=r"quantize\.prepare"):
         integer_network(nn.Linear(2, 2))
+
+
+def test_inputs_besides_the_image(tmp_path):
+    """They are named, have a free batch, and those that the network names stay as they are."""
+    torch.manual_seed(0)
+    boxes = torch.rand(4, 4, generator=torch.Generator().manual_seed(1)) * 1000.0
+    shown, names, path = (images(), boxes), ("image", "boxes"), tmp_path / "net.onnx"
+    simulated = quantize.calibrate(Boxed().eval(), [shown])
+    write_onnx(integer_network(simulated), path, tuple(x[:1] for x in shown), ("a", "places"), names)
+    session = onnx_session(path, 1)
+    assert [port.name for port in session.get_inputs()] == list(names)
+    said, places = session.run(None, {"image": shown[0].numpy(), "boxes": boxes.numpy()})
+    expected = torch.stack([boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]], 1) / 2
+    np.testing.assert_allclose(places[:, :2], expected, atol=1e-3)  # in 8 bits they would be off by up to 2
+    np.testing.assert_allclose(places[:, 2:], boxes[:, 2:] - boxes[:, :2], atol=1e-3)
+    with torch.no_grad():
+        np.testing.assert_allclose(said, simulated(*shown)[0], atol=0.02)
+    proof = prove(path)
+    assert [(layer.name, layer.integer) for layer in proof.layers] == [("first", True), ("head", True)]
