@@ -32,6 +32,10 @@ class Augment:
     """Largest relative change of contrast."""
     tint: float = 0.15
     """Largest relative change of one colour against the others."""
+    hue: float = 0.0
+    """Largest turn of all hues, of a full circle."""
+    saturation: float = 0.0
+    """Largest relative change of how colourful the image is."""
     noise: float = 4.0
     """Largest standard deviation of added noise, of 255."""
     blurred: float = 0.3
@@ -46,13 +50,13 @@ class Augment:
     """Share of the samples that a network of edges sees as the sensor does: the edge image and nothing else."""
 
 
-def random_placement(augment: Augment, rng: np.random.Generator, *, mirror: bool) -> Placement:
-    """A random crop around the hand."""
+def random_placement(augment: Augment, rng: np.random.Generator, *, mirror: bool, margin: float = SCALE) -> Placement:
+    """A random crop; `margin` is the side of the middle one over that of the box it lies around."""
     # All numbers at once: a call for each takes longer than the rest. All but the first from -1 to 1.
     share, *others = rng.random(5).tolist()
     turn, right, down, larger = (2.0 * number - 1.0 for number in others)
     roll = math.radians(augment.roll_deg * turn) if share < augment.roll_share else 0.0
-    scale = SCALE * (1.0 + augment.scale_jitter * larger)
+    scale = margin * (1.0 + augment.scale_jitter * larger)
     return Placement(scale, roll, (augment.shift_jitter * right, augment.shift_jitter * down), mirror)
 
 
@@ -78,15 +82,29 @@ def changed(image: U8, covered: Bool | None, augment: Augment, rng: np.random.Ge
 
 
 def random_colours(image: U8, augment: Augment, rng: np.random.Generator) -> U8:
-    """Change contrast, tint, brightness and noise. `(H, W, 3) -> (H, W, 3)`."""
+    """Change hue and saturation, contrast, tint, brightness and noise. `(H, W, 3) -> (H, W, 3)`."""
     from learning._pixels import recolour
 
+    if augment.hue or augment.saturation:
+        image = _other_hues(image, augment, rng)
     gain = 1.0 + rng.uniform(-augment.contrast, augment.contrast)
     gains = gain * (1.0 + rng.uniform(-augment.tint, augment.tint, 3))
     offset, strength = rng.uniform(-augment.brightness, augment.brightness), rng.uniform(0.0, augment.noise)
     # Drawing a normal number for each pixel would take longer than all the rest.
     noise = _noise(), int(rng.integers(_NOISE))
     return recolour(np.ascontiguousarray(image), gains.astype(np.float32), offset, noise, strength)
+
+
+def _other_hues(image: U8, augment: Augment, rng: np.random.Generator) -> U8:
+    """Turn the hues, and make all colours more or less of a colour. `(H, W, 3) -> (H, W, 3)`."""
+    import cv2
+
+    turn, richer = rng.uniform(-augment.hue, augment.hue), rng.uniform(-augment.saturation, augment.saturation)
+    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV_FULL)
+    hues = np.roll(np.arange(256), -round(256 * turn)).astype(np.uint8)
+    levels = np.clip(np.rint(np.arange(256) * (1.0 + richer)), 0, 255).astype(np.uint8)
+    table = np.stack([hues, levels, np.arange(256, dtype=np.uint8)], -1)[None]
+    return np.asarray(cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB_FULL), dtype=np.uint8)
 
 
 @lru_cache(maxsize=1)

@@ -200,9 +200,13 @@ class HandDataset(Dataset[Item]):
 
     def sample(self, number: int) -> Sample:
         """Read one sample, cut to the part of the image that any crop can reach."""
+        return self._kept(number, lambda n: around_hand(self.read(n), self.augment, in_space=self.config.space))
+
+    def _kept(self, number: int, make: Callable[[int], Sample]) -> Sample:
+        """What `make` gives, kept in memory while there is room."""
         if number in self._cache:
             return self._cache[number]
-        found = around_hand(self.read(number), self.augment, in_space=self.config.space)
+        found = make(number)
         if self._cached_bytes + found.image.nbytes <= self.config.cache_mb * 1_000_000:
             self._cache[number] = found
             self._cached_bytes += found.image.nbytes

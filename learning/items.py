@@ -16,7 +16,8 @@ from hoi_core.network_input import Input, pixels_of
 from hoi_core.types import F64, I64, U8, Bool, Camera, Sample
 from learning.augment import Augment, changed, random_placement, silhouette
 
-_FEWEST_JOINTS = 4  # the fingertips alone tell where the hand is, the wrist alone does not
+FEWEST_JOINTS = 4
+"""To crop a hand by: the fingertips alone tell where it is, the wrist alone does not."""
 _FACES_LOOKED_AT, _LONGEST_EDGE_M = 128, 0.03  # a hand's edges measure 10 mm; vertices in another order lie 80 mm apart
 _CACHE_MARGIN = 1.2  # of the largest augmented crop, kept around the box in memory
 
@@ -37,6 +38,8 @@ class DataConfig:
     """Memory for decoded images, MB per loading process; 0 reads every image anew."""
     edge_alone: bool = False
     """Show a network of edges the edge image and nothing else, as the sensor does."""
+    objects: tuple[str, ...] = ()
+    """Names of the objects that a network knows, in the order of its numbers; none: all that the datasets have."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be shown."""
@@ -81,15 +84,27 @@ def around_hand(sample: Sample, augment: Augment | None, *, in_space: bool = Tru
     """
     pixels, seen = pixel_labels(sample)
     known = sample.joints_valid if in_space else seen
-    if known.sum() < _FEWEST_JOINTS:
+    if known.sum() < FEWEST_JOINTS:
         raise DatasetError(
             f"{sample.key} of {sample.dataset} has {known.sum()} joints in {'space' if in_space else 'the image'}; a "
-            f"crop of the hand needs {_FEWEST_JOINTS}.",
+            f"crop of the hand needs {FEWEST_JOINTS}.",
             "Choose a split whose labels are published.",
         )
-    x0, y0, x1, y1 = crops.box_of(pixels, seen)
+    return cut_around(sample, crops.box_of(pixels, seen), augment, crops.SCALE)
+
+
+def cut_around(sample: Sample, box: crops.Box, augment: Augment | None, margin: float) -> Sample:
+    """The sample with its image cut to what any crop of a box can reach.
+
+    Args:
+        sample: as its dataset has it.
+        box: x0, y0, x1, y1 px.
+        augment: how far the crop may vary.
+        margin: side of the middle crop over that of the box.
+    """
+    x0, y0, x1, y1 = box
     jitter = augment or Augment(0.0, 0.0, 0.0, 0.0)
-    reach = crops.SCALE * (1.0 + jitter.scale_jitter) * (math.sqrt(2.0) if jitter.roll_deg else 1.0)
+    reach = margin * (1.0 + jitter.scale_jitter) * (math.sqrt(2.0) if jitter.roll_deg else 1.0)
     half = _CACHE_MARGIN * max(x1 - x0, y1 - y0) * (reach / 2 + jitter.shift_jitter)
     cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
     h, w = sample.image.shape[:2]
@@ -182,7 +197,12 @@ def framed(sample: Sample, size: int, augment: Augment | None, rng: np.random.Ge
     pixels, seen = pixel_labels(sample)
     box = crops.box_of(pixels, seen)
     place = random_placement(augment, rng, mirror=mirror) if augment else crops.Placement(mirror=mirror)
-    crop = crops.around(sample.camera, box, size, place)
+    return in_crop(sample, crops.around(sample.camera, box, size, place))
+
+
+def in_crop(sample: Sample, crop: crops.HandCrop) -> Framed:
+    """The labels of the hand in the frame of a crop."""
+    pixels, seen = pixel_labels(sample)
     known = sample.joints_valid & np.isfinite(sample.joints_m).all(-1)
     joints = crops.to_crop(crop, sample.joints_m)
     # Of a joint known in the image only, the ray to it is as good as the joint.

@@ -16,6 +16,9 @@ and, where the dataset has them,
 - `hand_models(root) -> set[str]`: the hand models behind the labels, where your own tools made them;
 - `box_px(root, key) -> Box | None`, where its evaluation says where the hand is;
 - `visible(root, key) -> (21,)` bool: joints that nothing hides;
+- `objects(root) -> dict[str, Path | None]`: names of the objects that samples may show, with the files of their meshes;
+  None for the toolkit's own (`hoi_core.scene.objects`); objects without a mesh are left out;
+- `grasped(root, key) -> str`: which of the objects the hand holds or is to hold;
 - `other_view(root, key) -> str | None`, the key of the same instant seen by a second camera;
 - `about(root) -> str`: which version of the dataset lies there, to be named beside figures.
 

@@ -94,6 +94,8 @@ class Meta:
     """Frames of each camera."""
     ycb_ids: tuple[int, ...]
     """Numbers of the objects, in the order of their poses."""
+    grasped: int
+    """Number of the object that is taken."""
     side: Side
     """Which hand is seen."""
     extrinsics: str
@@ -132,6 +134,7 @@ def _read_meta(path: Path, tag: str) -> Meta:
         frames, extrinsics = content["num_frames"], str(content["extrinsics"])
         serials = tuple(str(serial) for serial in content["serials"])
         (mano,) = (str(name) for name in content["mano_calib"])
+        grasped = dict(enumerate(ids))[int(content["ycb_grasp_ind"])]
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"expected frames, cameras, objects and hands in {path}, got: {error}.", REMEDY) from error
     sane = isinstance(frames, int) and 0 <= frames <= _MOST_FRAMES and re.fullmatch(r"\w+", extrinsics)
@@ -139,7 +142,7 @@ def _read_meta(path: Path, tag: str) -> Meta:
     known = set(serials) == set(SERIALS) and set(ids) <= set(CLASSES) and sides in [[side] for side in SIDES]
     if not sane or not known:
         raise DatasetError(f"{path} has another number of hands, cameras or objects than DexYCB.", REMEDY)
-    return Meta(frames, ids, "left" if sides == ["left"] else "right", extrinsics, mano)
+    return Meta(frames, ids, grasped, "left" if sides == ["left"] else "right", extrinsics, mano)
 
 
 def betas_of(root: Path, name: str) -> F64:

@@ -40,6 +40,7 @@ _KEY = re.compile(rf"({'|'.join(FOLDERS.values())})/([A-Za-z]\w*)/(\d+)")
 _ONE_OF_MANY = re.compile(r"([A-Za-z]+\d)\d")
 _WRIST = JOINT_ORDERS[ORDER].index("wrist")
 _SAME_WRIST_M = 0.005
+_MESH = "textured_simple.obj"
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +139,11 @@ def group(key: str) -> str:
     sequence = key.split("/")[1]
     several = _ONE_OF_MANY.fullmatch(sequence)
     return several[1] if several else sequence
+
+
+def objects(root: Path) -> dict[str, Path | None]:
+    """Names of the objects and their meshes, as far as these are there."""
+    return {path.parent.name: path for path in sorted(root.glob(f"models/*/{_MESH}"))}
 
 
 def depth_m(root: Path, key: str) -> F32:
@@ -269,5 +275,5 @@ def _objects(root: Path, meta: dict[object, object], path: Path) -> tuple[Object
     T[:3, 3] = numbers(meta, "objTrans", (3,), path) * OPENGL_M
     if T[2, 3] <= 0:
         raise DatasetError(f"the object of {path} lies behind the camera.", REMEDY)
-    mesh = root / "models" / name / "textured_simple.obj"
+    mesh = root / "models" / name / _MESH
     return (ObjectPose(name, T, mesh if mesh.is_file() else None),)

@@ -25,6 +25,12 @@ def mesh_of(root: Path, name: str) -> Path | None:
     return next((path for path in files if path.is_file()), None)
 
 
+def objects(root: Path) -> dict[str, Path | None]:
+    """Names of the objects that have a mesh, and these."""
+    found = {path.name: mesh_of(root, path.name) for path in sorted((root / "objects").glob("*"))}
+    return {name: path for name, path in found.items() if path is not None}
+
+
 def objects_of(root: Path, revision: Revision, m: int, T_cam_world: F64) -> tuple[ObjectPose, ...]:
     """Objects that are labelled at a moment, in the camera's frame.
 

@@ -121,6 +121,22 @@ def read(root: Path, key: str) -> Sample:
     )
 
 
+def objects(root: Path) -> dict[str, Path | None]:
+    """Names of the objects and their meshes, as far as these are there."""
+    meshes = {name: _mesh_of(Path(root), name) for name in CLASSES.values()}
+    return {name: path for name, path in meshes.items() if path is not None}
+
+
+def grasped(root: Path, key: str) -> str:
+    """The object that the hand takes, of those that lie on the table.
+
+    Raises:
+        DatasetError: no such key, or a damaged file.
+    """
+    subject, sequence, _, _ = _split_key(key)
+    return CLASSES[files.meta_of(Path(root), subject, sequence).grasped]
+
+
 def image_ids(root: Path, split: str) -> list[int]:
     """What the dataset's own evaluation calls the images of `index(root, split)`: their place among all of a split.
 
@@ -279,6 +295,11 @@ def _joints(labels: dict[str, F64], name: str, n: int, path: Path) -> F64:
     return joints[0].astype(np.float64)
 
 
+def _mesh_of(root: Path, name: str) -> Path | None:
+    path = root / "models" / name / "textured_simple.obj"
+    return path if path.is_file() else None
+
+
 def _objects(root: Path, ycb_ids: tuple[int, ...], poses: F64, path: Path) -> tuple[ObjectPose, ...]:
     if poses.shape != (len(ycb_ids), 3, 4) or not np.isfinite(poses).all():
         raise DatasetError(f"expected {len(ycb_ids)} poses of objects in {path}, got {poses.shape}.", REMEDY)
@@ -292,6 +313,5 @@ def _objects(root: Path, ycb_ids: tuple[int, ...], poses: F64, path: Path) -> tu
             raise DatasetError(f"the pose of object {ycb_id} in {path} is none before the camera.", REMEDY)
         U, _, V = np.linalg.svd(T[:3, :3])
         T[:3, :3] = U @ V  # 32-bit numbers are a rotation only nearly
-        mesh = root / "models" / CLASSES[ycb_id] / "textured_simple.obj"
-        found.append(ObjectPose(CLASSES[ycb_id], T, mesh if mesh.is_file() else None))
+        found.append(ObjectPose(CLASSES[ycb_id], T, _mesh_of(root, CLASSES[ycb_id])))
     return tuple(found)

@@ -35,6 +35,11 @@ def group(key: str) -> str:
     return _ho3d.group(key)
 
 
+def objects(root: Path) -> dict[str, Path | None]:
+    """Names of the objects and their meshes, as far as these are there."""
+    return _ho3d.objects(Path(root))
+
+
 def depth_m(root: Path, key: str) -> F32:
     """Depth registered to the image. `(H, W)` m; NaN where the camera saw none.
 

@@ -33,6 +33,7 @@ HAND_LABELS: dict[Side, tuple[int, int]] = {"right": (22, 24), "left": (21, 23)}
 OBJECT_LABEL = 100
 _KEY = re.compile(rf"({'|'.join(PARTS)})/(\d{{8}})")
 _MOST_APART_PX = 3.0
+_MESH = "models/model_normalized.obj"
 _BLUE = 2  # the picture of all that is seen; green has the hand alone, red the object alone
 
 INFO = ReaderInfo(
@@ -125,6 +126,12 @@ def segmentation(root: Path, key: str) -> U8:
     return found
 
 
+def objects(root: Path) -> dict[str, Path | None]:
+    """Names of the objects, `<class>/<sample>`, and their meshes, as far as these are there."""
+    found = sorted(Path(root).glob(f"ShapeNetCore.v2/*/*/{_MESH}"))
+    return {f"{path.parts[-4]}/{path.parts[-3]}": path for path in found}
+
+
 def tiny(folder: Path) -> Path:
     """Write two images to train on and one each to validate and to test; return the root."""
     from dataset_tools.readers._tiny_obman import write
@@ -181,7 +188,7 @@ def _object(root: Path, meta: dict[object, object], path: Path) -> ObjectPose:
     U, _, V = np.linalg.svd(T[:3, :3])
     T[:3, :3] = U @ V  # 32-bit numbers are a rotation only nearly
     names = text(meta, "class_id", path), text(meta, "sample_id", path)
-    mesh = root.joinpath("ShapeNetCore.v2", *names, "models", "model_normalized.obj")
+    mesh = root.joinpath("ShapeNetCore.v2", *names, _MESH)
     ratio = numbers(meta, "obj_visibility_ratio", (), path) if "obj_visibility_ratio" in meta else np.nan
     visible = float(np.clip(ratio, 0.0, 1.0))
     return ObjectPose("/".join(names), T, mesh if mesh.is_file() else None, scale, visible)

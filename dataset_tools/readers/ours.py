@@ -135,6 +135,11 @@ def group(key: str) -> str:
     return key.partition("/")[0]
 
 
+def objects(root: Path) -> dict[str, Path | None]:
+    """Names of the objects that have a mesh, and these."""
+    return _ours_scene.objects(Path(root))
+
+
 def other_view(root: Path, key: str) -> str | None:
     """The key of the same hand at the same moment in the next view that shows it; None where no other does.
 

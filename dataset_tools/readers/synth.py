@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 _SET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _KEY = re.compile(rf"({_SET_NAME.pattern})/(\d{{6}})/(\d{{7}})/([ab])")
 _OPEN_FILES = 128
+_OBJECT = "object_"
 _PARTS = ("train", "test", "all")
 
 
@@ -146,6 +147,28 @@ def hand_models(root: Path) -> set[str]:
     return {source for held in sources for name, source in held.items() if name.startswith("hand_")}
 
 
+def objects(root: Path) -> dict[str, Path | None]:
+    """Names of the objects in all sets, and the files of the user's meshes, as far as these are there.
+
+    Raises:
+        DatasetError: a set is damaged, or two sets mean different objects by one name.
+    """
+    root = Path(root)
+    digests: dict[str, str] = {}
+    found: dict[str, Path | None] = {}
+    for name in _sets(root):
+        there = read_set(root / name)
+        own = {key.removeprefix(_OBJECT): d for key, d in there.sources.items() if key.startswith(_OBJECT)}
+        if any(digests.get(each, digest) != digest for each, digest in own.items()):
+            raise DatasetError(
+                f"two sets in {root} show different objects of one name, one of them {name}.",
+                "Keep sets with other meshes in another folder.",
+            )
+        digests |= own
+        found |= _meshes_of(root / name, there, own)
+    return found
+
+
 def tiny(folder: Path) -> Path:
     """Write a set of single views and one of pairs; return their root."""
     from dataset_tools.readers._tiny_synth import write
@@ -192,6 +215,20 @@ def _keys_of(folder: Path, part: str) -> list[str]:
             if part == "all" or held_out(group) == (part == "test")
         ]
     return keys
+
+
+def _meshes_of(folder: Path, there: SynthSet, digests: dict[str, str]) -> dict[str, Path | None]:
+    """Files of the objects of a set; None for a built-in one, whose digest is its name."""
+    found: dict[str, Path | None] = {name: None for name, digest in digests.items() if name == digest}
+    wanted = set(digests) - set(found)
+    for number in range(len(there.heads)):
+        if not wanted:
+            break
+        with Shard(shard_path(folder, number)) as shard:
+            shown = [_with_mesh(one, folder) for row in range(shard.head.rows) for one in shard.objects(row)]
+        wanted -= {one.name for one in shown}
+        found |= {one.name: one.mesh for one in shown if one.mesh is not None}
+    return found
 
 
 def _split_key(key: str) -> tuple[str, str, int, int]:

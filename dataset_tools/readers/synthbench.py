@@ -26,7 +26,7 @@ INFO = ReaderInfo(
     key_parts=("set", "poses", "moment", "view"),
 )
 
-depth_m, segmentation = synth.depth_m, synth.segmentation
+depth_m, segmentation, objects = synth.depth_m, synth.segmentation, synth.objects
 hand_models, other_view, visible = synth.hand_models, synth.other_view, synth.visible
 
 

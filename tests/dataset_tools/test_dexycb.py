@@ -348,3 +348,22 @@ def test_results_are_measured_against_its_labels(written, tmp_path, capsys):
     results.write_text("1,2,3")
     assert evaluate.main(asked) == 2
     assert "3 values, not 64" in capsys.readouterr().err
+
+
+def test_the_object_that_is_taken_and_the_meshes_that_are_there(root):
+    key = dexycb.index(root, "s0_train")[0]
+    assert dexycb.grasped(root, key) == "021_bleach_cleanser"  # the first of meta.yml's two
+    assert dexycb.objects(root) == {}
+    mesh = root / "models" / "003_cracker_box" / "textured_simple.obj"
+    mesh.parent.mkdir(parents=True)
+    mesh.write_text("v 0 0 0\n")
+    assert dexycb.objects(root) == {"003_cracker_box": mesh}
+
+
+@pytest.mark.parametrize("said", ["2", "-1", "none"])
+def test_an_object_that_is_none_of_the_sequences_is_refused(root, said):
+    key = dexycb.index(root, "s0_train")[0]
+    meta = root / "/".join(key.split("/")[:2]) / "meta.yml"
+    meta.write_text(meta.read_text().replace("ycb_grasp_ind: 0", f"ycb_grasp_ind: {said}"))
+    with pytest.raises(DatasetError, match=r"meta\.yml"):
+        dexycb.grasped(root, key)
