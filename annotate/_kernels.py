@@ -11,16 +11,17 @@ _PARENTS = np.array(MANO_PARENTS)
 
 
 @numba.njit(cache=True, fastmath=True)
-def _fill(p, m, direction, constants, frame, carried, row):  # type: ignore[no-untyped-def]
-    """Fill `row (61,)`: derivatives along a direction of point p at moment m by the moment's unknowns and the shape.
+def _fill(p, m, along, constants, frame, carried, row):  # type: ignore[no-untyped-def]
+    """Fill `row[:61]`: derivatives along a direction of point p at moment m by the moment's unknowns and the shape.
 
     `carried (16, 4)`: for each joint, the point as the joints below it carry it times their weights, and these.
     """
     support, weights, chain, shape = constants
     rest, joints_rest, positions, turned, by_shape = frame
-    a0, a1, a2 = direction
-    row[:] = 0.0
+    a0, a1, a2 = along
     row[0], row[1], row[2] = a0, a1, a2
+    for c in range(3, 61):
+        row[c] = 0.0
     for q in range(chain.shape[1]):
         if chain[p, q] < 0:
             break
@@ -30,22 +31,21 @@ def _fill(p, m, direction, constants, frame, carried, row):  # type: ignore[no-u
         j = support[p, s]
         if j < 0:
             break
-        w = weights[p, j]
+        w, R, t, by = weights[p, j], turned[m, j], positions[m, j], by_shape[m, j]
         x0, x1, x2 = (
             rest[m, p, 0] - joints_rest[j, 0],
             rest[m, p, 1] - joints_rest[j, 1],
             rest[m, p, 2] - joints_rest[j, 2],
         )
         for c in range(3):
-            x = positions[m, j, c] + turned[m, j, c, 0] * x0 + turned[m, j, c, 1] * x1 + turned[m, j, c, 2] * x2
-            carried[j, c] += w * x
+            carried[j, c] += w * (t[c] + R[c, 0] * x0 + R[c, 1] * x1 + R[c, 2] * x2)
         carried[j, 3] += w
         w0, w1, w2 = w * a0, w * a1, w * a2
-        l0 += turned[m, j, 0, 0] * w0 + turned[m, j, 1, 0] * w1 + turned[m, j, 2, 0] * w2
-        l1 += turned[m, j, 0, 1] * w0 + turned[m, j, 1, 1] * w1 + turned[m, j, 2, 1] * w2
-        l2 += turned[m, j, 0, 2] * w0 + turned[m, j, 1, 2] * w1 + turned[m, j, 2, 2] * w2
+        l0 += R[0, 0] * w0 + R[1, 0] * w1 + R[2, 0] * w2
+        l1 += R[0, 1] * w0 + R[1, 1] * w1 + R[2, 1] * w2
+        l2 += R[0, 2] * w0 + R[1, 2] * w1 + R[2, 2] * w2
         for i in range(10):
-            row[51 + i] += w0 * by_shape[m, j, 0, i] + w1 * by_shape[m, j, 1, i] + w2 * by_shape[m, j, 2, i]
+            row[51 + i] += w0 * by[0, i] + w1 * by[1, i] + w2 * by[2, i]
     for i in range(10):
         row[51 + i] += l0 * shape[p, 0, i] + l1 * shape[p, 1, i] + l2 * shape[p, 2, i]
     for q in range(chain.shape[1] - 1, -1, -1):
@@ -55,16 +55,12 @@ def _fill(p, m, direction, constants, frame, carried, row):  # type: ignore[no-u
         if j > 0:  # children have higher numbers: all of them have passed on to j already
             for c in range(4):
                 carried[_PARENTS[j], c] += carried[j, c]
-        w = carried[j, 3]
-        m0, m1, m2 = (
-            carried[j, 0] - w * positions[m, j, 0],
-            carried[j, 1] - w * positions[m, j, 1],
-            carried[j, 2] - w * positions[m, j, 2],
-        )
+        w, R, t = carried[j, 3], turned[m, j], positions[m, j]
+        m0, m1, m2 = carried[j, 0] - w * t[0], carried[j, 1] - w * t[1], carried[j, 2] - w * t[2]
         # a . ((W d) x arm) = (W d) . (arm x a)
         t0, t1, t2 = m1 * a2 - m2 * a1, m2 * a0 - m0 * a2, m0 * a1 - m1 * a0
         for c in range(3):
-            row[3 + 3 * j + c] = turned[m, j, 0, c] * t0 + turned[m, j, 1, c] * t1 + turned[m, j, 2, c] * t2
+            row[3 + 3 * j + c] = R[0, c] * t0 + R[1, c] * t1 + R[2, c] * t2
 
 
 @numba.njit(cache=True, fastmath=True)
@@ -130,18 +126,18 @@ def plane_rows(points, table, camera, planes, scales, out):  # type: ignore[no-u
 
 
 @numba.njit(cache=True, fastmath=True)
-def _fill_view(a, x, velocity, bias, view, eye, row):  # type: ignore[no-untyped-def]
-    """Fill `row (8,)`: derivatives along a direction of a point at x by the view's unknowns.
+def _fill_view(along, x, velocity, bias, camera, row):  # type: ignore[no-untyped-def]
+    """Fill `row[61:69]`: derivatives along a direction of a point at x by the view's unknowns.
 
     Returns the direction as the view's small turn has it.
     """
-    b0 = a[0] + a[1] * view[3] - a[2] * view[2]
-    b1 = a[1] + a[2] * view[1] - a[0] * view[3]
-    b2 = a[2] + a[0] * view[2] - a[1] * view[1]
+    view, eye = camera
+    a0, a1, a2 = along
     r0, r1, r2 = x[0] - eye[0], x[1] - eye[1], x[2] - eye[2]
-    row[0] = b0 * velocity[0] + b1 * velocity[1] + b2 * velocity[2]
-    row[1], row[2], row[3] = r1 * a[2] - r2 * a[1], r2 * a[0] - r0 * a[2], r0 * a[1] - r1 * a[0]
-    row[4], row[5], row[6], row[7] = a[0], a[1], a[2], bias
+    b0, b1, b2 = a0 + a1 * view[3] - a2 * view[2], a1 + a2 * view[1] - a0 * view[3], a2 + a0 * view[2] - a1 * view[1]
+    row[61] = b0 * velocity[0] + b1 * velocity[1] + b2 * velocity[2]
+    row[62], row[63], row[64] = r1 * a2 - r2 * a1, r2 * a0 - r0 * a2, r0 * a1 - r1 * a0
+    row[65], row[66], row[67], row[68] = a0, a1, a2, bias
     return b0, b1, b2
 
 
@@ -166,40 +162,49 @@ def add_rows(rows, constants, frame, camera, system, span):  # type: ignore[no-u
     table, view, eye = camera
     H, g, C, Hs, gs = system
     first, last, column = span
-    row, own, carried, x = np.empty(61), np.empty(8), np.empty((16, 4)), np.empty(3)
+    carried, x = np.empty((16, 4)), np.empty(3)
+    A = np.empty((_most_in_a_row(moment, first, last), 70), dtype=np.float32)
     k = first
     while k < last:
-        m = moment[k]
-        end = k
-        while end < last and moment[end] == m:
-            end += 1
-        A = np.empty((end - k, 69), dtype=np.float32)
-        r = np.empty(end - k, dtype=np.float32)
-        used = 0
-        for q in range(k, end):
-            if weight[q] <= 0.0:
-                continue
-            scale = np.sqrt(weight[q])
-            late = lag[q] + view[0]
-            for c in range(3):
-                x[c] = table[m, point[q], c] + late * velocity[q, c]
-            along = _fill_view(direction[q], x, velocity[q], bias[q], view, eye, own)
-            _fill(point[q], m, along, constants, frame, carried, row)
-            for c in range(61):
-                A[used, c] = scale * row[c]
-            for c in range(8):
-                A[used, 61 + c] = scale * own[c]
-            r[used] = scale * residual[q]
-            used += 1
+        m, used = moment[k], 0
+        while k < last and moment[k] == m:
+            if weight[k] > 0.0:
+                scale, late = np.sqrt(weight[k]), lag[k] + view[0]
+                for c in range(3):
+                    x[c] = table[m, point[k], c] + late * velocity[k, c]
+                along = scale * direction[k, 0], scale * direction[k, 1], scale * direction[k, 2]
+                along = _fill_view(along, x, velocity[k], scale * bias[k], (view, eye), A[used])
+                _fill(point[k], m, along, constants, frame, carried, A[used])
+                A[used, 69] = scale * residual[k]
+                used += 1
+            k += 1
         B = A[:used]
-        square, gradient = np.dot(B.T, B), np.dot(B.T, r[:used])
-        H[m] += square[:51, :51]
-        g[m] += gradient[:51]
-        C[m, :, :10] += square[:51, 51:61]
-        C[m, :, column : column + 8] += square[:51, 61:]
-        Hs += square[51:, 51:]
-        gs += gradient[51:]
-        k = end
+        square = np.dot(B.T, B)
+        # Loops: sums of slices are many times as slow.
+        for i in range(51):
+            for j in range(51):
+                H[m, i, j] += square[i, j]
+            for j in range(10):
+                C[m, i, j] += square[i, 51 + j]
+            for j in range(8):
+                C[m, i, column + j] += square[i, 61 + j]
+            g[m, i] += square[i, 69]
+        for i in range(18):
+            for j in range(18):
+                Hs[i, j] += square[51 + i, 51 + j]
+            gs[i] += square[51 + i, 69]
+
+
+@numba.njit(cache=True, fastmath=True)
+def _most_in_a_row(moment, first, last):  # type: ignore[no-untyped-def]
+    """The most rows of any moment."""
+    most, k = 0, first
+    while k < last:
+        end = k
+        while end < last and moment[end] == moment[k]:
+            end += 1
+        most, k = max(most, end - k), end
+    return most
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -218,18 +223,17 @@ def add_slopes(rows, constants, frame, camera, classes, sums, span):  # type: ig
     moment, point, velocity, lag, direction, weight, bias = rows
     table, view, eye = camera
     by_moment, by_shared = sums
-    row, own, carried, x = np.empty(61), np.empty(8), np.empty((16, 4)), np.empty(3)
+    row, carried, x = np.empty(69), np.empty((16, 4)), np.empty(3)
     for q in range(span[0], span[1]):
         m, e = moment[q], classes[q]
         late = lag[q] + view[0]
         for c in range(3):
             x[c] = table[m, point[q], c] + late * velocity[q, c]
-        along = _fill_view(direction[q], x, velocity[q], bias[q], view, eye, own)
+        along = direction[q, 0], direction[q, 1], direction[q, 2]
+        along = _fill_view(along, x, velocity[q], bias[q], (view, eye), row)
         _fill(point[q], m, along, constants, frame, carried, row)
         w = weight[q]
         for c in range(51):
             by_moment[m, e, c] += w * row[c]
-        for c in range(10):
+        for c in range(18):
             by_shared[e, c] += w * row[51 + c]
-        for c in range(8):
-            by_shared[e, 10 + c] += w * own[c]

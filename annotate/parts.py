@@ -26,8 +26,27 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 def at_once(work: Callable[[S], T], parts: Sequence[S]) -> Iterator[T]:
-    """Call `work` with each part, some at once, and yield what it returns, in order; never from within a part."""
-    return map(work, parts) if len(parts) == 1 else _pool(os.getpid()).map(work, parts)
+    """Call `work` with each part, some at once, and yield what it returns, in order.
+
+    The caller takes parts as well, and one more thread: to hand over every part would cost more than many of them.
+    """
+    if len(parts) < 2:
+        return map(work, parts)
+    done: dict[int, T] = {}
+    left = iter(range(len(parts)))
+
+    def take() -> None:
+        for k in left:
+            done[k] = work(parts[k])
+
+    helper = _pool(os.getpid()).submit(take)
+    try:
+        take()
+    finally:
+        # One that never began has nothing to do any more.
+        if not helper.cancel():
+            helper.result()
+    return (done[k] for k in range(len(parts)))
 
 
 def in_parts(work: Callable[[tuple[int, int]], T], moment: I64) -> Iterator[T]:

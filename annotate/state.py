@@ -87,7 +87,7 @@ def add_rows(
     """
     bias = np.zeros(len(residual)) if by_bias is None else by_bias
     where = (points.moment, points.point, points.velocity, points.lag_s)
-    rows = (*where, *map(np.ascontiguousarray, (direction, residual, weight, bias)))
+    rows = tuple(map(np.ascontiguousarray, (*where, direction, residual, weight, bias)))
     constants, frame, camera = _compiled(state, points)
     column = N_BETAS + VIEW_UNKNOWNS * points.view
     taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
@@ -122,7 +122,7 @@ def add_slopes(
     column = N_BETAS + VIEW_UNKNOWNS * points.view
     taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
     where = (points.moment, points.point, points.velocity, points.lag_s)
-    rows = (*where, *map(np.ascontiguousarray, (direction, weight, by_bias)))
+    rows = tuple(map(np.ascontiguousarray, (*where, direction, weight, by_bias)))
     compiled = _compiled(state, points)
 
     def part(span: tuple[int, int]) -> F64:

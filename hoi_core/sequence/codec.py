@@ -28,6 +28,7 @@ os.environ.setdefault("BLOSC_NTHREADS", "1")
 # Blocks of its own choice fit a level-1 cache; larger ones cost a quarter less time and no bytes on images.
 os.environ.setdefault("BLOSC_BLOCKSIZE", str(128 << 10))
 
+import h5py
 import hdf5plugin
 
 Prediction = Literal["none", "left_delta", "left", "green_left"]
@@ -38,6 +39,8 @@ CODEC: dict[str, Any] = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hd
 # The differences of noisy 8-bit pixels have no order that a shuffle could find: entropy coding alone packs them
 # tighter and in half the time.
 _ENTROPY: dict[str, Any] = dict(hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.NOSHUFFLE))
+
+_BLOSC = 32001  # its number among HDF5's filters
 
 _OLD = ("none", "left_delta")  # of format 1.0; the second is only read any more
 
@@ -99,6 +102,30 @@ class Packer:
             height, width, _ = image.shape
             _prediction.green_left(image, self._out.reshape(3, height, width))
         return self._out
+
+
+def is_blosc(frames: h5py.Dataset) -> bool:
+    """Whether each image of a dataset is one chunk, which blosc packed and nothing else did."""
+    made = frames.id.get_create_plist()
+    one_each: bool = frames.chunks == (1, *frames.shape[1:])
+    return one_each and made.get_nfilters() == 1 and made.get_filter(0)[0] == _BLOSC
+
+
+def unpack(chunk: bytes, out: Image) -> None:
+    """What blosc packed, in `out`; others may run meanwhile.
+
+    Raises:
+        ValueError: it is not as large as `out`.
+        RuntimeError: it is damaged.
+    """
+    from numcodecs import blosc
+
+    blosc.use_threads = False
+    # The decoder believes its header.
+    unpacked, packed = (int.from_bytes(chunk[at : at + 4], "little") for at in (4, 12))
+    if (unpacked, packed) != (out.nbytes, len(chunk)):
+        raise ValueError(f"{out.nbytes} bytes in {len(chunk)} were expected, its header says {unpacked} in {packed}")
+    blosc.decompress(chunk, out)
 
 
 def undo(prediction: Prediction, packed: Image, out: Image | None = None) -> Image:

@@ -19,7 +19,7 @@ from hoi_core.camera import inverse_rigid
 from hoi_core.errors import SequenceError
 from hoi_core.sequence._files import damage, read_json, read_stream_info, readable_rows
 from hoi_core.sequence._segment import FIELDS
-from hoi_core.sequence.codec import Image, named, undo
+from hoi_core.sequence.codec import Image, is_blosc, named, undo, unpack
 from hoi_core.types import F32, F64, I64, Camera, ClockDomain, Frame, StreamInfo
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class _Part:
     def __init__(self, group: h5py.Group) -> None:
         self.frames = group["frames"]
         self.prediction = named(self.frames.attrs)
+        self._direct = is_blosc(self.frames)
         self.path = Path(self.frames.file.filename)
         # A killed recorder leaves images whose numbers were not written yet: count whole frames only.
         self.count = min(readable_rows(group[name]) for name in ("frames", *FIELDS))
@@ -45,8 +46,17 @@ class _Part:
         """Image `i`, in `out` or in an array of its own."""
         packed = self._packed() if self.prediction in ("left", "green_left") else out
         with damage(self.path, "Check the recording with `hoi-data check`."):
-            self.frames.read_direct(packed, np.s_[i])
+            self._stored(i, packed)
         return undo(self.prediction, packed, out)
+
+    def _stored(self, i: int, out: Image) -> None:
+        """What was stored of image `i`. HDF5's own way holds Python's lock and copies twice."""
+        if self._direct:
+            skipped, chunk = self.frames.id.read_direct_chunk((i, *[0] * out.ndim))
+            if not skipped:
+                unpack(chunk, out)
+                return
+        self.frames.read_direct(out, np.s_[i])
 
     def _packed(self) -> Image:
         """For what was stored of an image: memory that the thread uses again, as new memory costs much more."""

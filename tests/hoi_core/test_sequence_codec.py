@@ -1,12 +1,13 @@
 """The predictions before compression: what they store, and that nothing is lost."""
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from hoi_core.sequence.codec import Packer, attributes, choose, named, undo
+from hoi_core.sequence.codec import CODEC, Packer, attributes, choose, is_blosc, named, undo, unpack
 from hoi_core.types import Camera, StreamInfo
 
 SIDES = npst.array_shapes(min_dims=2, max_dims=2, max_side=12)
@@ -69,3 +70,44 @@ def test_a_program_of_format_1_0_refuses_the_newer_predictions():
 def test_an_unknown_prediction_is_named():
     with pytest.raises(ValueError, match="jpeg"):
         named({"prediction": "jpeg"})
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """Three images as HDF5 packs them."""
+    images = np.random.default_rng(0).integers(0, 900, (3, 480, 64)).astype(np.uint16)
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        yield images, file.create_dataset("frames", data=images, chunks=(1, 480, 64), **CODEC)
+
+
+def test_a_chunk_is_unpacked_as_hdf5_does_it(stored):
+    images, frames = stored
+    assert is_blosc(frames)
+    out = np.empty((480, 64), np.uint16)
+    for i, image in enumerate(images):
+        unpack(frames.id.read_direct_chunk((i, 0, 0))[1], out)
+        np.testing.assert_array_equal(out, image)
+
+
+@pytest.mark.parametrize("harm", ["cut off", "of another size", "claims to be larger", "scrambled"])
+def test_a_chunk_that_is_not_what_it_should_be_is_refused(stored, harm):
+    _, frames = stored
+    chunk, out = bytearray(frames.id.read_direct_chunk((0, 0, 0))[1]), np.zeros((480, 64), np.uint16)
+    if harm == "cut off":
+        chunk = chunk[: len(chunk) // 2]
+    elif harm == "of another size":
+        out = out[:100]
+    elif harm == "claims to be larger":
+        chunk[4:8] = (1 << 30).to_bytes(4, "little")
+    else:
+        chunk[16:] = bytes(reversed(chunk[16:]))
+    with pytest.raises((ValueError, RuntimeError)):
+        unpack(bytes(chunk), out)
+
+
+def test_other_layouts_are_left_to_hdf5(tmp_path):
+    images = np.zeros((4, 8, 8), np.uint16)
+    with h5py.File(tmp_path / "images.h5", "w") as file:
+        assert not is_blosc(file.create_dataset("two", data=images, chunks=(2, 8, 8), **CODEC))
+        assert not is_blosc(file.create_dataset("gzip", data=images, chunks=(1, 8, 8), compression="gzip"))
+        assert not is_blosc(file.create_dataset("plain", data=images))
