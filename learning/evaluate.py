@@ -130,7 +130,9 @@ def _from_run(loaded: runs.LoadedRun) -> Evaluated:
     def network(batch: Batch) -> tuple[F64, ...]:
         return tuple(out.double().numpy() for out in loaded.model(*inputs.of_batch(task, batch)))
 
-    data = DataConfig(settings.size, settings.edges, settings.net.input, space=task.IN_SPACE, cache_mb=0)
+    data = DataConfig(
+        settings.size, settings.edges, settings.net.input, space=task.IN_SPACE, cache_mb=0, objects=loaded.objects
+    )
     return Evaluated(network, task, data, settings.dataset, settings.qat)
 
 
@@ -142,7 +144,8 @@ def _from_file(path: Path) -> Evaluated:
     def network(batch: Batch) -> tuple[F64, ...]:
         return model.run(*(x.numpy() for x in inputs.of_batch(task, batch)))
 
-    data = DataConfig(about.size, about.edges, about.input, space=task.IN_SPACE, cache_mb=0)
+    names = runs.names_of(about.training.get("objects", []))
+    data = DataConfig(about.size, about.edges, about.input, space=task.IN_SPACE, cache_mb=0, objects=names)
     return Evaluated(network, task, data, str(about.training.get("dataset", "")), about.precision == "int8")
 
 

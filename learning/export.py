@@ -210,6 +210,7 @@ def _sidecar(loaded: runs.LoadedRun, out: Path, *, int8: bool) -> runtime.Sideca
             "run": loaded.folder.name,
             "step": loaded.step,
             "dataset": loaded.settings.dataset,
+            **({"objects": loaded.about["objects"]} if loaded.objects else {}),
             "options": {k: getattr(loaded.settings.net, k) for k in loaded.settings.net.__dataclass_fields__},
             "commit": loaded.about.get("commit", ""),
             "weights_sha256": runtime.file_hash(runs.chosen_checkpoint(loaded.folder) / "model.safetensors"),
@@ -223,7 +224,7 @@ def _spread(loaded: runs.LoadedRun, data: Path, split: str, count: int) -> Itera
     """Samples of a split, evenly spaced, one by one, as evaluation shows them."""
     settings = loaded.settings
     task = task_of(settings.model)
-    shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
+    shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE, objects=loaded.objects)
     dataset = task.DATA(settings.dataset, data, split, shown)
     numbers = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int))
     for n in numbers:

@@ -52,7 +52,17 @@ class LoadedRun:
     model: nn.Module
     """On the CPU, in evaluation mode; a GraphModule after --qat."""
     about: dict[str, Any]
-    """env.json: versions, commit, hand model."""
+    """env.json: versions, commit, hand model, objects that it knows."""
+
+    @property
+    def objects(self) -> tuple[str, ...]:
+        """Names of the objects that it knows by number, in order."""
+        return names_of(self.about.get("objects", []))
+
+
+def names_of(objects: list[dict[str, Any]]) -> tuple[str, ...]:
+    """Names of objects as a run keeps them, see `learning.object_table.ObjectTable.to_list`."""
+    return tuple(str(each["name"]) for each in objects)
 
 
 def new_folder(settings: TrainConfig[Any]) -> Path:

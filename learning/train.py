@@ -72,6 +72,9 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
     task = task_of(settings.model)
     shown = DataConfig(settings.size, settings.edges, settings.net.input, task.IN_SPACE)
     dataset = task.DATA(settings.dataset, root, "train", shown, augment=settings.augment, seed=settings.seed)
+    if hasattr(dataset, "objects"):
+        # Another split, or another machine, might know other objects: numbers are those of the training.
+        shown = replace(shown, objects=dataset.objects.names)
     if settings.pairs:
         need_pairs(task, dataset)
     settings = _counted(settings, dataset)
@@ -97,7 +100,7 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
             logger.info("would train %s on %d samples into %s", settings.model, len(dataset), folder)
             return None
         if fabric.is_global_zero:
-            _describe(run, len(dataset), validation)
+            _describe(run, dataset, validation)
         with _logged(run) as figures:
             history, seconds = fit(run, loader(dataset, _sampler(run, dataset), settings.workers), figures, validation)
     if not history:
@@ -208,7 +211,7 @@ def _hand_source() -> str:
     return ManoLayer.from_env("right").model.source
 
 
-def _describe(run: Run, samples: int, validation: Validation | None) -> None:
+def _describe(run: Run, dataset: Any, validation: Validation | None) -> None:
     """Write what the run is; of one that goes on only the command."""
     if run.settings.resume:
         runs.add_command(run.folder)
@@ -216,7 +219,9 @@ def _describe(run: Run, samples: int, validation: Validation | None) -> None:
     if validation is None and run.settings.validate_every:
         logger.info("no split `val`, so no validation; --validate-split names another one")
     hand, settings = _hand_source(), run.settings
-    facts: dict[str, object] = {"hand_model": hand, "samples": samples, "threads": torch.get_num_threads()}
+    facts: dict[str, object] = {"hand_model": hand, "samples": len(dataset), "threads": torch.get_num_threads()}
+    if hasattr(dataset, "facts"):
+        facts |= dataset.facts()
     facts["lineage"] = lineage.of(run.folder.name, settings, hand)
     if validation:
         facts["validation"] = f"{validation.samples} samples of {validation.split}"

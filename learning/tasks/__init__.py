@@ -5,13 +5,13 @@ it is shown.
 
 A task offers `EXPORTED` (the class of `hoi_core` that runs its files and names its inputs and outputs), `IN_SPACE`
 (whether it needs joints in space), `DATA` (the dataset that it learns from: `HandDataset`, or one that is made alike
-and has its `sizes`, `weights`, `licences`, `stack` and `as_batch`), `losses`, and `differences` between two networks
-with the largest that are no defect. Where its networks are shown other things than one image, `inputs` makes these of a
-batch, and `training_inputs` what they are given besides while they train (`learning.inputs`). Where its losses compare
-the two views of a pair, it says `PAIRS = True`. Where its networks say something of one hand in a crop, also what
-evaluation asks for: `errors` of each sample, by name of the figure that is their mean, the one that hands are
-`RANKED_BY`, and `pixels`, where the joints are said to be in the crop. Where they find hands in whole images, `truths`
-of a batch and what was `said` of it.
+and has its `sizes`, `weights`, `licences`, `stack` and `as_batch`; its `facts`, if it has any, are kept with the run),
+`losses`, and `differences` between two networks with the largest that are no defect. Where its networks are shown other
+things than one image, `inputs` makes these of a batch, and `training_inputs` what they are given besides while they
+train (`learning.inputs`). Where its losses compare the two views of a pair, it says `PAIRS = True`. Where its networks
+say something of one hand in a crop, also what evaluation asks for: `errors` of each sample, by name of the figure that
+is their mean, the one that hands are `RANKED_BY`, and `pixels`, where the joints are said to be in the crop. Where they
+find hands in whole images, `truths` of a batch and what was `said` of it.
 """
 
 from __future__ import annotations

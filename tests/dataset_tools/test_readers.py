@@ -18,7 +18,7 @@ from hoi_core.edges import EdgeParams
 from hoi_core.errors import ConfigError, DatasetError
 
 NAMES = sorted(plugins.names("dataset_tools.readers"))
-MADE_HERE = (readers.OURS, "synth", "synthbench")
+MADE_HERE = (readers.OURS, "synth", "synthbench", "graspbench")
 """Datasets that are made with this toolkit: nobody else's format, nobody to cite."""
 
 
