@@ -318,35 +318,11 @@ def penetration_depth_mm(hand_m: Array, object_m: Array, faces: NDArray[np.integ
         object_m: `(N, 3)` m, the same frame.
         faces: `(F, 3)` of the object, outward.
     """
-    points, corners = _numpy(hand_m), _numpy(object_m)[np.asarray(faces)]
+    from hoi_core import _surface
+
+    points, corners = _numpy(hand_m), np.ascontiguousarray(_numpy(object_m)[np.asarray(faces)])
     low, high = corners.min((0, 1)), corners.max((0, 1))
-    points = points[((points >= low) & (points <= high)).all(1)]
-    inside = np.array([_winding_number(p, corners) > 0.5 for p in points], dtype=bool)
-    depths = [_surface_distance(p, corners) for p in points[inside]]
-    return max(depths, default=0.0) * MM
-
-
-def _winding_number(point: F64, corners: F64) -> float:
-    """1 inside and 0 outside of a closed surface (solid angles: Van Oosterom and Strackee 1983, eq. 8)."""
-    a, b, c = (corners[:, k] - point for k in range(3))
-    la, lb, lc = (np.linalg.norm(x, axis=1) for x in (a, b, c))
-    triple = (a * np.cross(b, c)).sum(1)
-    below = la * lb * lc + (a * b).sum(1) * lc + (b * c).sum(1) * la + (c * a).sum(1) * lb
-    return float(np.arctan2(triple, below).sum() / (2.0 * np.pi))
-
-
-def _surface_distance(point: F64, corners: F64) -> float:
-    """Distance to the nearest triangle: the foot on its plane where that lies inside, else on an edge."""
-    a, b, c = (corners[:, k] for k in range(3))
-    nearest = [np.inf]
-    for p, q in ((a, b), (b, c), (c, a)):
-        edge = q - p
-        t = np.clip(((point - p) * edge).sum(1) / np.maximum((edge * edge).sum(1), 1e-20), 0.0, 1.0)
-        nearest.append(float(np.linalg.norm(p + t[:, None] * edge - point, axis=1).min()))
-    normal = np.cross(b - a, c - a)
-    area2 = np.maximum((normal * normal).sum(1), 1e-30)
-    w = (np.cross(b - a, point - a) * normal).sum(1) / area2
-    v = (np.cross(point - a, c - a) * normal).sum(1) / area2
-    over = (v >= 0) & (w >= 0) & (v + w <= 1)
-    height = np.abs(((point - a) * normal).sum(1)) / np.sqrt(area2)
-    return min(*nearest, float(height[over].min())) if over.any() else min(nearest)
+    points = np.ascontiguousarray(points[((points >= low) & (points <= high)).all(1)])
+    within = points[_surface.winding_numbers(points, corners) > 0.5]
+    nearest_m, _ = cKDTree(corners.reshape(-1, 3)).query(within)
+    return float(_surface.surface_distances(within, corners, nearest_m).max(initial=0.0)) * MM
