@@ -11,6 +11,7 @@ from hoi_core import crop as crops
 from hoi_core.errors import DatasetError
 from hoi_core.known_object import MIRROR, N_CONTROL, KnownObject
 from hoi_core.mano import ManoLayer
+from hoi_core.pnp import pose_in_crop
 from hoi_core.rotation import exp_so3
 from hoi_core.types import F64, Bool, HandParams, ObjectPose, Sample
 from learning.augment import Augment, changed, random_placement, silhouette
@@ -235,16 +236,10 @@ def _seen(held: Grasped | None, crop: crops.HandCrop) -> _Seen | None:
     if held is None:
         return None
     about = held.about.mirrored if crop.mirrored else held.about
-    T = about.plainest(pose_in_crop(held.pose.T_cam_obj, crop))
+    T = about.plainest(pose_in_crop(held.pose.T_cam_obj, crop.R_cam_crop))
     surface_px = cameras.project(crop.camera, cameras.transform(T, about.vertices_m))
     box = enlarged(np.array(crops.box_of(surface_px)), OBJECT_MARGIN)
     return _Seen(about, T, crop, np.asarray(surface_px), box)
-
-
-def pose_in_crop(T_cam_obj: F64, crop: crops.HandCrop) -> F64:
-    """The pose in a crop's frame; in a mirrored crop that of the mirrored object. `(4, 4) m -> (4, 4) m`."""
-    R = crop.R_cam_crop.T @ T_cam_obj[:3, :3]
-    return cameras.rigid(R @ MIRROR if crop.mirrored else R, crop.R_cam_crop.T @ T_cam_obj[:3, 3])
 
 
 def rotations(params: HandParams | None, side: str, crop: crops.HandCrop) -> tuple[F64, F64]:
