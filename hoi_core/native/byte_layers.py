@@ -126,11 +126,6 @@ class _Reader:
 
     def __init__(self, graph: Graph, prefix: str, *, masked: bool) -> None:
         self._graph, self._prefix, self._is_masked = graph, prefix, masked
-        self._made = {name: node for node in graph.nodes for name in node.outputs}
-        self._read: dict[str, list[Node]] = {}
-        for node in graph.nodes:
-            for name in node.inputs:
-                self._read.setdefault(name, []).append(node)
         self._mask: Rounding | None = None
 
     def encoder(self) -> ByteEncoder:
@@ -152,7 +147,7 @@ class _Reader:
         """Name of the module that a convolution of the encoder belongs to."""
         if node.operator != "Conv" or len(node.inputs) != 3:
             return ""
-        name = self._one(self._made, node.inputs[1], "DequantizeLinear").inputs[0]
+        name = self._one(self._graph.makers, node.inputs[1], "DequantizeLinear").inputs[0]
         if not name.startswith((f"{self._prefix}stem.", f"{self._prefix}stages.")):
             return ""
         if not name.endswith(".conv.weight"):
@@ -167,7 +162,7 @@ class _Reader:
 
     def _reader(self, name: str, *operators: str) -> Node | None:
         """The one node of such an operator that reads a value."""
-        nodes = [node for node in self._read.get(name, []) if node.operator in operators]
+        nodes = [node for node in self._graph.readers.get(name, []) if node.operator in operators]
         if len(nodes) > 1:
             raise AssetError(f"the encoder is not a sparse one in int8: several layers read {name}.", _EXPORT)
         return nodes[0] if nodes else None
@@ -194,7 +189,7 @@ class _Reader:
 
     def _behind(self, name: str) -> Rounding:
         """The rounding whose numbers a value holds."""
-        return self._rounding(self._one(self._made, name, "DequantizeLinear"))
+        return self._rounding(self._one(self._graph.makers, name, "DequantizeLinear"))
 
     def _round_trip(self, name: str) -> tuple[Rounding, str]:
         """The rounding that follows a value, and the numbers after it."""
@@ -250,7 +245,7 @@ class _Reader:
         given = self._behind(node.inputs[0])
         if given.zero != 0:
             raise AssetError(f"expected the zero point 0 before a convolution, got {given.zero}.", _EXPORT)
-        weights, biases = (self._one(self._made, name, "DequantizeLinear").inputs for name in node.inputs[1:])
+        weights, biases = (self._one(self._graph.makers, name, "DequantizeLinear").inputs for name in node.inputs[1:])
         weight = onnx_wire.numbers(self._graph, weights[0], np.int8)
         bias = onnx_wire.numbers(self._graph, biases[0], np.int32)
         rows = onnx_wire.numbers(self._graph, weights[1], np.float32).reshape(-1)
@@ -278,17 +273,17 @@ class _Reader:
                 raise AssetError(f"the encoder is not a sparse one in int8: a ReLU precedes {name}.", _EXPORT)
             kept = self._behind(total.inputs[1])
             result, relu, name = self._rounded_result(total)
-            ratios = _ratios(own, kept, result)
+            ratios = ratios_of_a_sum(own, kept, result)
         elif total is not None:
             return ByteLayer(*numbers, own, relu, False, *ratios, _UNCHANGED, own, "")
         table, result, name = self._masked(result, name)
-        before = self._made[self._made[name].inputs[0]].inputs[0]
+        before = self._graph.makers[self._graph.makers[name].inputs[0]].inputs[0]
         return ByteLayer(*numbers, own, relu, total is not None, *ratios, table, result, before)
 
     def _site_scale(self, stem: Node) -> float:
         """Of the rounding of the image's largest channel, from which the masks come."""
-        up = self._one(self._made, stem.inputs[0], "DequantizeLinear")
-        down = self._one(self._made, up.inputs[0], "QuantizeLinear")
+        up = self._one(self._graph.makers, stem.inputs[0], "DequantizeLinear")
+        down = self._one(self._graph.makers, up.inputs[0], "QuantizeLinear")
         rounding, _ = self._round_trip(self._after(down.inputs[0], "ReduceMax").outputs[0])
         if rounding.zero != 0:
             raise AssetError(f"expected the zero point 0 of the sites, got {rounding.zero}.", _EXPORT)
@@ -301,9 +296,18 @@ def _number_of(name: str, block: str) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _ratios(own: Rounding, kept: Rounding, result: Rounding) -> tuple[float, float, float]:
-    """What both summands are multiplied by, and what is added, as ONNX Runtime computes them."""
+def ratios_of_a_sum(own: Rounding, kept: Rounding, result: Rounding) -> tuple[float, float, float]:
+    """What the bytes of both summands are multiplied by, and what is added, as ONNX Runtime computes them.
+
+    Its compiler makes one fused operation of the first product and the sum of the zero points. The last bit of what is
+    added decides how ties are rounded, and a step in one early residual changes half of the features of a deep network.
+
+    Raises:
+        AssetError: the sum's zero point is not 0.
+    """
     if result.zero != 0:
         raise AssetError(f"expected the zero point 0 of a sum, got {result.zero}.", _EXPORT)
     a, b = (np.float32(one.scale) / np.float32(result.scale) for one in (own, kept))
-    return float(a), float(b), float(-(a * np.float32(own.zero) + b * np.float32(kept.zero)))
+    # A product of two floats, and its sum with a third of nearly the same size, are exact in double precision.
+    fused = np.float64(a) * own.zero + np.float64(b * np.float32(kept.zero))
+    return float(a), float(b), float(-np.float32(fused))

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "rounding.h"
+
 namespace hoi {
 namespace {
 
@@ -12,11 +14,9 @@ void look_up(const Table& table, std::uint8_t* bytes, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) bytes[i] = table[bytes[i]];
 }
 
-// Divides and rounds, ties to even; what is no number becomes 0.
-std::uint8_t rounded(float value, float scale) {
-  constexpr float kNoFractions = 12582912.0F;  // 1.5 * 2^23: floats of this size are whole numbers
-  const float between = std::min(std::max(0.0F, value / scale), kLargest);
-  return static_cast<std::uint8_t>((between + kNoFractions) - kNoFractions);
+// What is no number becomes 0.
+std::uint8_t byte_of(float value, float scale) {
+  return static_cast<std::uint8_t>(half_to_even(std::min(std::max(0.0F, value / scale), kLargest)));
 }
 
 }  // namespace
@@ -135,7 +135,7 @@ void ByteImageConvolution::round_rows(const float* image, int begin, int end) {
     std::uint8_t* to = pixels_.get() + (static_cast<std::int64_t>(y + half) * padded_size_ + half) * shape_.c_in;
     const float* row = image + static_cast<std::int64_t>(y) * size_;
     for (int x = 0; x < size_; ++x) {
-      for (int c = 0; c < shape_.c_in; ++c) *to++ = rounded(row[c * plane + x], scale_);
+      for (int c = 0; c < shape_.c_in; ++c) *to++ = byte_of(row[c * plane + x], scale_);
     }
   }
 }

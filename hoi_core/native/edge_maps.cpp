@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "demand.h"
+#include "rounding.h"
 
 namespace hoi {
 namespace {
@@ -48,12 +49,6 @@ std::vector<int> gaussian(double sigma) {
 }
 
 int clamped(int i, int n) { return std::min(std::max(i, 0), n - 1); }
-
-// Half to even, as `rint`, for numbers far below 2^22.
-float rounded(float x) {
-  constexpr float kMagic = 12582912.0F;
-  return (x + kMagic) - kMagic;
-}
 
 }  // namespace
 
@@ -165,7 +160,7 @@ void EdgeMaps::find_strength() {
   const float least = static_cast<float>(settings_.threshold_sobel);
   for (std::size_t i = 0; i < strength_.size(); ++i) {
     const float x = dx_[i], y = dy_[i];
-    const float length = rounded(std::sqrt(x * x + y * y) * 0.25F);
+    const float length = half_to_even(std::sqrt(x * x + y * y) * 0.25F);
     strength_[i] = length >= least ? static_cast<std::uint8_t>(std::min(length, 255.0F)) : 0;
   }
 }

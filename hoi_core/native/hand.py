@@ -112,11 +112,6 @@ class _Parts:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
-        self._made_by = {name: node for node in graph.nodes for name in node.outputs}
-        self._readers: dict[str, Node] = {}
-        for node in graph.nodes:
-            for name in node.inputs:
-                self._readers.setdefault(name, node)
 
     def layer(self, weight: str) -> Layer:
         """Weight and bias of the layer that reads a weight."""
@@ -127,11 +122,11 @@ class _Parts:
         """`(V, L)` of the spiral convolution with that weight `(C_out, L C_part)`."""
         node = self._layer_of(weight)
         for operator in ("Reshape", "Gather"):
-            made = self._made_by.get(node.inputs[0])
+            made = self._graph.makers.get(node.inputs[0])
             if made is None or made.operator != operator or len(made.inputs) != 2:
                 raise AssetError(f"no {operator} gives what {weight} reads.", "Export the model again.")
             node = made
-        indices = onnx_wire.whole_numbers(self._graph, node.inputs[1])
+        indices = onnx_wire.numbers(self._graph, node.inputs[1], np.int64)
         count = len(onnx_wire.floats(self._graph, _MEAN)) if weight.startswith("decoder.head.") else self._level(weight)
         if indices.ndim != 1 or not count or len(indices) % count:
             raise AssetError(f"{weight} has {indices.size} neighbours for {count} vertices.", "Export the model again.")
@@ -143,7 +138,7 @@ class _Parts:
         return len(onnx_wire.floats(self._graph, f"decoder.up.{number}.linear.weight"))
 
     def _layer_of(self, weight: str) -> Node:
-        node = self._readers.get(weight)
+        node = next(iter(self._graph.readers.get(weight, ())), None)
         if node is None or node.operator not in ("Conv", "Gemm") or len(node.inputs) != 3 or node.inputs[1] != weight:
             raise AssetError(f"the model has no layer with the weights {weight}.", "Export the model again.")
         return node

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from hoi_core.errors import AssetError
-from hoi_core.types import F32, I64
+from hoi_core.types import F32
 
 Field = tuple[int, int, bytes | int]
 """Number, wire type, and the bytes of a message or text, or a whole number."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
-_FLOAT, _INT64 = 1, 7
-_KINDS: dict[int, str] = {_FLOAT: "<f4", 2: "u1", 3: "i1", 6: "<i4"}
+_FLOAT = 1
+_KINDS: dict[int, str] = {_FLOAT: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8"}
 _MOST_DIMENSIONS = 8
 
 # Numbers of fields in onnx.proto.
@@ -64,6 +65,20 @@ class Graph:
     outputs: dict[str, bytes]
     """Messages of the outputs by name, in their order."""
 
+    @cached_property
+    def makers(self) -> dict[str, Node]:
+        """The operator that gives each value."""
+        return {name: node for node in self.nodes for name in node.outputs}
+
+    @cached_property
+    def readers(self) -> dict[str, list[Node]]:
+        """The operators that read each value or initialiser, in the order of computation."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in node.inputs:
+                found.setdefault(name, []).append(node)
+        return found
+
 
 def read(model: bytes, where: str) -> Graph:
     """Take a model apart.
@@ -100,21 +115,19 @@ def floats(graph: Graph, name: str) -> F32:
 
 
 def numbers(graph: Graph, name: str, kind: type[np.generic]) -> np.ndarray:
-    """The numbers of an initialiser.
+    """The numbers of an initialiser, or of an operator that gives constants.
 
     Args:
         graph: of `read`.
-        name: of the initialiser.
-        kind: float32, uint8, int8 or int32.
+        name: of the numbers.
+        kind: float32, uint8, int8, int32 or int64.
 
     Raises:
-        AssetError: there is none of that name, or it does not hold finite numbers of that kind and the shape it states.
+        AssetError: there are none of that name, or not finite ones of that kind and of the shape that is stated.
     """
     wanted = np.dtype(kind)
-    if name not in graph.constants:
-        raise AssetError(f"the model has no numbers named {name}.", "Export it again.")
     try:
-        fields = list(_fields(graph.constants[name]))
+        fields = list(_fields(_constant(graph, name)))
         shape = [size for number, _, value in fields if number == _TENSOR_DIMS for size in _whole_numbers(value)]
         kinds = [_KINDS.get(value) if isinstance(value, int) else None for n, _, value in fields if n == _TENSOR_KIND]
         if len(kinds) != 1 or kinds[0] is None or np.dtype(kinds[0]) != wanted:
@@ -135,30 +148,6 @@ def numbers(graph: Graph, name: str, kind: type[np.generic]) -> np.ndarray:
     if not np.isfinite(values).all():
         raise AssetError(f"{name} in the model holds numbers that are not finite.", "Train again.")
     return values.astype(wanted)
-
-
-def whole_numbers(graph: Graph, name: str) -> I64:
-    """The 64-bit whole numbers of an initialiser, or of a node that gives constants.
-
-    Raises:
-        AssetError: there are none of that name, or they are not as many as their shape states.
-    """
-    try:
-        message = graph.constants.get(name)
-        if message is None:
-            made = [node.message for node in graph.nodes if node.operator == "Constant" and name in node.outputs]
-            attributes = [_bytes(value) for number, _, value in _fields(b"".join(made)) if number == _NODE_ATTRIBUTE]
-            parts = [field for attribute in attributes for field in _fields(attribute)]
-            message = b"".join(_bytes(value) for number, _, value in parts if number == _ATTRIBUTE_TENSOR)
-        fields = list(_fields(message))
-        shape = [size for number, _, value in fields if number == _TENSOR_DIMS for size in _whole_numbers(value)]
-        kind = [value for number, _, value in fields if number == _TENSOR_KIND]
-        data = b"".join(_bytes(value) for number, _, value in fields if number == _TENSOR_RAW)
-        if kind != [_INT64] or len(shape) != 1 or len(data) != 8 * shape[0]:
-            raise _MalformedError(f"expected a row of 64-bit whole numbers, got kind {kind}, shape {shape}")
-        return np.frombuffer(data, "<i8").astype(np.int64)
-    except _MalformedError as error:
-        raise AssetError(f"{name} in the model is damaged: {error}.", "Export it again.") from error
 
 
 def needed(graph: Graph, given: Collection[str]) -> tuple[list[Node], set[str]]:
@@ -237,6 +226,18 @@ def _whole_numbers(value: bytes | int) -> list[int]:
         number, at = _varint(value, at)
         found.append(number)
     return found
+
+
+def _constant(graph: Graph, name: str) -> bytes:
+    """The message of an initialiser, or of the numbers in a `Constant`."""
+    if name in graph.constants:
+        return graph.constants[name]
+    node = graph.makers.get(name)
+    if node is None or node.operator != "Constant":
+        raise AssetError(f"the model has no numbers named {name}.", "Export it again.")
+    attributes = [_bytes(value) for number, _, value in _fields(node.message) if number == _NODE_ATTRIBUTE]
+    parts = [field for attribute in attributes for field in _fields(attribute)]
+    return b"".join(_bytes(value) for number, _, value in parts if number == _ATTRIBUTE_TENSOR)
 
 
 def _texts(message: bytes, number: int) -> tuple[str, ...]:

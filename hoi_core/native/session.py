@@ -20,7 +20,7 @@ from hoi_core.native import byte_layers, chosen_set, onnx_wire
 from hoi_core.native.byte_layers import ByteEncoder
 from hoi_core.native.encoder import Encoder
 from hoi_core.native.hand import STAGES, Hand, is_whole
-from hoi_core.native.onnx_wire import Graph, Node
+from hoi_core.native.onnx_wire import Graph
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, U8
 
@@ -171,10 +171,6 @@ def _weights(graph: Graph) -> dict[str, F32]:
 
 def _stages(graph: Graph) -> list[str]:
     """The values that the encoder's stages make: after the last block's convolution, residual, ReLU and mask."""
-    readers: dict[str, list[Node]] = {}
-    for node in graph.nodes:
-        for name in node.inputs:
-            readers.setdefault(name, []).append(node)
     found: list[str] = []
     while True:
         block = f"{_PREFIX}stages.{len(found)}.blocks."
@@ -183,7 +179,7 @@ def _stages(graph: Graph) -> list[str]:
         if not own:
             break
         last = max(own, key=lambda name: _place(name, block))
-        found.append(_after(readers, last, ("Conv", "Add", "Relu", "Mul")))
+        found.append(_after(graph, last, ("Conv", "Add", "Relu", "Mul")))
     if not found:
         raise AssetError("the model has no sparse encoder in fp32.", _EXPORT)
     return found
@@ -195,9 +191,9 @@ def _place(name: str, block: str) -> tuple[int, str]:
     return int(number) if number.isdecimal() else -1, convolution
 
 
-def _after(readers: dict[str, list[Node]], name: str, operators: tuple[str, ...]) -> str:
+def _after(graph: Graph, name: str, operators: tuple[str, ...]) -> str:
     for operator in operators:
-        nodes = [node for node in readers.get(name, []) if node.operator == operator]
+        nodes = [node for node in graph.readers.get(name, []) if node.operator == operator]
         if len(nodes) != 1 or len(nodes[0].outputs) != 1:
             raise AssetError(f"the encoder is not a sparse one in fp32: no {operator} follows {name}.", _EXPORT)
         name = nodes[0].outputs[0]

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from hoi_core.conventions import N_JOINTS, N_VERTICES
 from hoi_core.crop import LENGTH_UNIT_M
+from learning.layers.cells import centres
 from learning.layers.rows import Pointwise
 from learning.layers.sparse import DenseConv2d
 from learning.layers.squeeze import Block, Doubling
@@ -144,11 +145,6 @@ def expectation(logits: Tensor) -> Tensor:
     """`(B, N, ...)` logits of L cells -> `(B, N)` from -1 to 1, the outer edges of the line."""
     p = logits.flatten(2).softmax(dim=-1)
     return p @ centres(p.shape[-1], p)
-
-
-def centres(count: int, like: Tensor) -> Tensor:
-    """Centres of the cells of a line from -1 to 1. `-> (count,)`."""
-    return (torch.arange(count, device=like.device, dtype=like.dtype) * 2 + 1) / count - 1
 
 
 class Peaks(nn.Module):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hoi_core.conventions import N_JOINTS
+from learning.layers.cells import centres
 from learning.layers.mesh import SpliteDecoder
 from learning.layers.mesh_hierarchy import MeshHierarchy
 from learning.layers.rows import Pointwise
@@ -80,9 +81,7 @@ class SoftArgmax(nn.Module):
         p = logits.reshape(-1, j, h * w).softmax(dim=-1)
         confidence = p.amax(dim=-1)
         p = p.reshape(-1, j, h, w)
-        x = (torch.arange(w, device=logits.device) * 2 + 1) / w - 1
-        y = (torch.arange(h, device=logits.device) * 2 + 1) / h - 1
-        uv = torch.stack([(p.sum(2) * x).sum(-1), (p.sum(3) * y).sum(-1)], dim=-1)
+        uv = torch.stack([(p.sum(2) * centres(w, p)).sum(-1), (p.sum(3) * centres(h, p)).sum(-1)], dim=-1)
         return uv, confidence
 
 

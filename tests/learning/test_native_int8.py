@@ -257,3 +257,36 @@ def test_a_float_file_has_no_bytes(tmp_path):
     assert not byte_layers.is_in_bytes(graph)
     with pytest.raises(AssetError):
         byte_layers.read_encoder(graph, "encoder.")
+
+
+def test_sums_are_rounded_as_onnx_runtime_rounds_them():
+    """All pairs of bytes; the last bit of what is added decides ties, and with them deep networks as a whole."""
+    rng = np.random.default_rng(0)
+    pairs = np.broadcast_to(np.arange(256, dtype=np.uint8)[:, None], (256, 256)).copy()
+    scales = rng.uniform(0.01, 0.03, (60, 3)).astype(np.float32)
+    zeros = rng.integers(0, 256, (60, 2))
+    for (own, kept, total), (own_zero, kept_zero) in zip(scales, zeros, strict=True):
+        given = (byte_layers.Rounding(float(own), int(own_zero)), byte_layers.Rounding(float(kept), int(kept_zero)))
+        result = byte_layers.Rounding(float(total), 0)
+        theirs = added_by_onnx_runtime(*given, result).run(None, {"own": pairs, "kept": pairs.T.copy()})[0]
+        a, b, fixed = (np.float64(x) for x in byte_layers.ratios_of_a_sum(*given, result))
+        inner = (b * pairs.T + fixed).astype(np.float32)  # as one fused operation, like the next
+        np.testing.assert_array_equal(rounded((a * pairs + inner).astype(np.float32)), theirs)
+
+
+def added_by_onnx_runtime(own: byte_layers.Rounding, kept: byte_layers.Rounding, result: byte_layers.Rounding):
+    """A session `own`, `kept` -> ReLU of the sum, all in bytes."""
+    make, kind = onnx.helper, onnx.TensorProto
+    numbers = []
+    for name, one in (("own", own), ("kept", kept), ("sum", result)):
+        numbers.append(make.make_tensor(f"{name}_scale", kind.FLOAT, [], [one.scale]))
+        numbers.append(make.make_tensor(f"{name}_zero", kind.UINT8, [], [one.zero]))
+    read = [make.make_node("DequantizeLinear", [n, f"{n}_scale", f"{n}_zero"], [f"{n}_real"]) for n in ("own", "kept")]
+    nodes = [
+        *read, make.make_node("Add", ["own_real", "kept_real"], ["sum"]), make.make_node("Relu", ["sum"], ["positive"]),
+        make.make_node("QuantizeLinear", ["positive", "sum_scale", "sum_zero"], ["bytes"]),
+    ]  # fmt: skip
+    bytes_of = {name: make.make_tensor_value_info(name, kind.UINT8, [256, 256]) for name in ("own", "kept", "bytes")}
+    graph = make.make_graph(nodes, "sum", [bytes_of["own"], bytes_of["kept"]], [bytes_of["bytes"]], numbers)
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 17)], ir_version=8)
+    return onnx_session(model.SerializeToString(), 1)
