@@ -48,6 +48,20 @@ class LossWeights:
     """Distance of a vertex from the mean of its neighbours, squared: smoothness that shrinks the mesh less."""
     lixel_pose: float = 1.0
     """Of networks of lixels: joints of each stage, absolute, in lixels."""
+    hand_places: float = 100.0
+    """Of networks of hand and object: joints in the hand's box, squared."""
+    hand_joints: float = 1e4
+    """Of the same: joints relative to the wrist, m, squared."""
+    hand_vertices: float = 1e4
+    """Of the same: vertices relative to the wrist, m, squared."""
+    hand_rotations: float = 10.0
+    """Of the same: rotation matrices of the hand's joints, squared."""
+    hand_shape: float = 0.1
+    """Of the same: the hand's shape, squared."""
+    object_places: float = 500.0
+    """Of the same: control points in the object's box, absolute."""
+    object_trust: float = 100.0
+    """Of the same: how near each cell thinks its control points are, absolute."""
     pair: float = 1.0
     """With --pairs: joints of the two views' hands, turned into one frame, squared."""
     pair_depth: float = 1.0

@@ -189,6 +189,9 @@ def decoders(mesh: MeshHierarchy) -> Iterator[Cost]:
         yield cost("decoder", decoder, mesh_decoder(mobrecon.Config(decoder=decoder), mesh), shown, published)  # type: ignore[arg-type]
 
 
+_HFL_LITE: dict[str, object] = {
+    "encoder": "resnet18", "width": 0.75, "features": 128, "cells": 16, "separable": True, "activation": "relu"
+}  # fmt: skip
 _MODELS: tuple[tuple[str, dict[str, object], str], ...] = (
     ("splite", {}, "8.79 M (SPLite, Table 2); 71 MB of floats, so 18 M (Table 4)"),
     ("splite", {"encoder": "dense"}, ""),
@@ -210,8 +213,12 @@ _MODELS: tuple[tuple[str, dict[str, object], str], ...] = (
     ("lite_i2l", {"block": "mbconv"}, "52.40 M, 5.53 G (Table 2, block B)"),
     ("lite_i2l", {}, "51.49 M, 3.75 G (Table 2, block C)"),
     ("lite_i2l", {"depth_rank": 64}, ""),
+    ("hfl", {}, "46.08 M, 23.19 G (released code); streams 34.97 M (its section 4.4)"),
+    ("hfl", {"streams": "single"}, "streams 25.08 M"),
+    ("hfl", {"streams": "double"}, "streams 50.15 M"),
+    ("hfl", _HFL_LITE, ""),
 )
-_SIZES = {"hand_detector": 160, "keypoints2d": 112, "i2l": 256, "lite_i2l": 256}
+_SIZES = {"hand_detector": 160, "keypoints2d": 112, "i2l": 256, "lite_i2l": 256, "hfl": 256}
 
 
 def _models() -> Iterator[Cost]:

@@ -134,17 +134,41 @@ class ManoLayer:
         Raises:
             ValueError: a shape is wrong.
         """
-        xp, c, orient, pose = self._prepare(orient, pose, flat_hand_mean)
-        shape = self._betas(xp, betas, pose)
-        rest, joints = equations.shaped(xp, c, shape)
-        rotations = _rotations(xp, orient, pose)
+        xp, _, orient, pose = self._prepare(orient, pose, flat_hand_mean)
+        return self.posed(_rotations(xp, orient, pose), betas, trans_m, tips=tips)
+
+    def posed(
+        self,
+        rotations: Array,
+        betas: Array | None = None,
+        trans_m: Array | None = None,
+        *,
+        tips: str = DEFAULT_TIPS,
+    ) -> ManoOutput[Array]:
+        """Pose the hand by matrices in place of axis-angles, which have no gradient at half a turn.
+
+        Args:
+            rotations: `(B, 16, 3, 3)` in MANO's order: of the wrist, then of each finger joint to its parent (absolute:
+                the identity is the flat hand).
+            betas: as for a call.
+            trans_m: as for a call.
+            tips: as for a call.
+
+        Raises:
+            ValueError: a shape is wrong.
+        """
+        if tuple(rotations.shape[1:]) != (len(MANO_PARENTS), 3, 3):
+            raise ValueError(f"rotations must be (B, 16, 3, 3), got {tuple(rotations.shape)}")
+        xp = _namespace(rotations)
+        c = self._numpy if isinstance(rotations, np.ndarray) else self._torch_coefficients(rotations)
+        rest, joints = equations.shaped(xp, c, self._betas(xp, betas, rotations.reshape(len(rotations), -1)))
         frames = equations.chain(xp, c, rotations, joints)
         posed = rest + equations.pose_offsets(xp, c, rotations)
         vertices = equations.skin(xp, c, posed, frames, joints)
         tip_ids = list(fingertips(tips))
         all_joints = xp.concatenate([frames[1], vertices[:, tip_ids]], 1)[:, _TO_OPENPOSE.tolist()]
         if trans_m is not None:
-            shift = _like(xp, trans_m, pose).reshape(-1, 1, 3)
+            shift = _like(xp, trans_m, rotations).reshape(-1, 1, 3)
             vertices, all_joints = vertices + shift, all_joints + shift
         return ManoOutput(vertices, all_joints)
 

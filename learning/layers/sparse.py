@@ -179,6 +179,22 @@ class DenseConv2d(nn.Module):
         return y if self.norm is None else self.norm(y)
 
 
+class FirstNorm(nn.Module):
+    """Batch norm with no convolution before it to fold into: folded it is a scale and a shift of each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm: MaskedBatchNorm2d | None = MaskedBatchNorm2d(channels)
+        self.scale: Tensor
+        self.shift: Tensor
+        self.register_parameter("scale", None)
+        self.register_parameter("shift", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, C, H, W)`, the same shape."""
+        return self.norm(x) if self.norm is not None else x * self.scale + self.shift
+
+
 class Deconv2d(nn.Module):
     """Transposed 4x4 convolution with stride 2 and padding 1, batch norm after it; doubles the resolution.
 
@@ -203,6 +219,11 @@ class Deconv2d(nn.Module):
 def fold_batch_norms(model: nn.Module) -> nn.Module:
     """Fold every batch norm into the convolution before it, in place; the model then computes the same in eval."""
     for module in model.modules():
+        if isinstance(module, FirstNorm) and module.norm is not None:
+            norm, module.norm = module.norm, None
+            scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+            module.scale = nn.Parameter(scale[:, None, None])
+            module.shift = nn.Parameter((norm.bias - norm.running_mean * scale)[:, None, None])
         if isinstance(module, (SparseConv2d, DenseConv2d, Deconv2d)) and module.norm is not None:
             norm, conv = module.norm, module.conv
             scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)

@@ -22,6 +22,7 @@ SMALL = {
     ],
     "keypoints2d": [{"width": 0.25}, {"width": 0.5, "variant": "slim"}],
     "hand_detector": [{"width": 8, "head_channels": 16}],
+    "hfl": [{"encoder": "resnet18", "features": 16, "cells": 4, "width": 0.125, "layers": 0.1}],
     "i2l": [{"width": 0.125, "layers": 0.1, "lixels": 8}],
     "lite_i2l": [
         {"width": 0.125, "layers": 0.1, "lixels": 8, "block": "mbconv", "activation": "silu", "depth_rank": 8}
@@ -76,6 +77,9 @@ def test_int8(name, tmp_path):
     torch.set_num_threads(1)
     options = SMALL.get(name, [{}])[-1]
     network, given = models.build(name, **options), shown(name, options)
+    with torch.no_grad():
+        for weights in network.parameters():
+            weights.mul_(1.0 + 0.1 * torch.rand_like(weights))  # equal integers would be written once, under one name
     network.train()(*given)  # batch norms see something before they are folded
     prepared = quantize.prepare(network.eval(), given).train()
     optimizer = torch.optim.SGD(prepared.parameters(), lr=1e-4)
