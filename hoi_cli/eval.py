@@ -2,6 +2,7 @@
 
 Example: hoi-eval runs/float --dataset ours --split test --data data --json eval.json
 Example: hoi-eval runs/float --dataset synthbench --report errors.html
+Example: hoi-eval runs/both --dataset graspbench --contact-only --sheet grasps.png
 Example: hoi-eval model.onnx --dataset freihand --submission pred.zip
 Example: hoi-eval model.onnx --dataset synthbench --ik --post-opt
 Example: hoi-eval --predictions pred.zip --truth data/freihand --protocol freihand
@@ -26,7 +27,7 @@ from hoi_core.plain import plain
 from learning.config import Engine
 
 if TYPE_CHECKING:
-    from learning.evaluate import Evaluated
+    from learning.evaluate import Evaluated, Evaluation
 
 _SHOWN = (
     ("joints, absolute", "xyz_mm", "mm"),
@@ -46,6 +47,14 @@ _SHOWN = (
     ("average precision, overlap 0.3", "ap30", ""),
     ("sides right, of hands found", "side_share", ""),
     ("centre, of hands found", "centre_px", "px"),
+    ("objects, ADD-0.1D(S)", "object_add01d", ""),
+    ("objects, by the box's diagonal", "object_add01d_box", ""),
+    ("objects, corners", "object_mce_mm", "mm"),
+    ("objects, corners from the wrist", "object_mce_rel_mm", "mm"),
+    ("objects, Chamfer", "object_chamfer_mm", "mm"),
+    ("hand in object, deepest", "penetration_mm", "mm"),
+    ("hand in object, volume", "intersection_cm3", "cm3"),
+    ("hand touches object", "contact", ""),
     ("F-score at 5 mm, aligned", "f5_pa", ""),
     ("F-score at 15 mm, aligned", "f15_pa", ""),
 )
@@ -67,6 +76,10 @@ class Config(Common):
     """Write a page (.html) of all figures, errors by joint, occlusion, view, and the worst hands; .png: only these."""
     samples: Path | None = None
     """Write the errors of each sample to this table (.csv)."""
+    sheet: Path | None = None
+    """Of a model of hand and object: write forty predictions, drawn over their images, here (.png)."""
+    contact_only: bool = False
+    """Of a model of hand and object: only samples whose hand is at most 1 cm from the object, as papers on DexYCB."""
     submission: Path | None = None
     """Write the predictions of an exported model here, as the evaluation of --dataset takes them: .zip, DexYCB .csv."""
     predictions: Path | None = None
@@ -128,9 +141,13 @@ def _measure_model(settings: Config, path: Path) -> None:
         edge_alone=settings.input == "edge",
         workers=settings.workers,
     )
+    if settings.contact_only:
+        found = found.in_contact()
     figures = found.figures()
     title = f"hoi-eval {path}"
     counted = [f"{figures['n']} samples of {settings.split} in {figures['groups']} groups", *found.versions.values()]
+    if found.grasps is not None or settings.sheet is not None:
+        counted += _objects(settings, found, figures)
     if settings.samples is not None:
         eval_report.write_samples(settings.samples, found)
         counted.append(f"errors of each: {settings.samples}")
@@ -144,12 +161,28 @@ def _measure_model(settings: Config, path: Path) -> None:
     _report(settings, figures, title, counted, following)
 
 
+def _objects(settings: Config, found: Evaluation, figures: dict[str, object]) -> list[str]:
+    """Add the table of the objects to the figures, write the pictures; returns what to say of them."""
+    from learning import grasp_report
+
+    rows = grasp_report.per_object(found)
+    figures["objects"] = [row.to_dict() for row in rows]
+    said = grasp_report.lines(rows) if rows else ["no object is labelled there"]
+    if settings.contact_only:
+        said.append("of samples whose hand is at most 1 cm from the object")
+    if settings.sheet is not None:
+        count = grasp_report.write_sheet(settings.sheet, found)
+        said.append(f"{count} of them drawn: {settings.sheet}")
+    return said
+
+
 def _measure_detector(settings: Config, path: Path, model: Evaluated) -> None:
     """Measure a model that finds hands in whole images."""
     from learning import evaluate
 
-    if settings.report is not None or settings.samples is not None or settings.input != "rgb":
-        raise ConfigError("of a detector there are figures alone.", "Leave out --report, --samples and --input.")
+    extras = (settings.report, settings.samples, settings.sheet)
+    if any(each is not None for each in extras) or settings.input != "rgb" or settings.contact_only:
+        raise ConfigError("of a detector there are figures alone.", "Leave out all flags but --split and --json.")
     dataset = settings.dataset or model.dataset
     root = config.data_root(settings.data)
     figures = evaluate.evaluate_detector(model, dataset, root, settings.split, workers=settings.workers)

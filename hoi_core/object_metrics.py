@@ -118,10 +118,13 @@ def meeting(hand_m: F64, object_m: F64, faces: NDArray[np.integer]) -> Meeting:
         return Meeting(float("nan"), float("nan"))
     corners = _corners(object_m, faces)
     nearest_m, _ = cKDTree(corners.reshape(-1, 3)).query(hand_m)
-    distances_m = _surface.surface_distances(np.ascontiguousarray(hand_m, np.float64), corners, nearest_m)
     within = inside(hand_m, object_m, faces)
-    depth_m = float(distances_m[within].max()) if within.any() else 0.0
-    return Meeting(0.0 if within.any() else float(distances_m.min()), depth_m * MM)
+    # A point of the surface is at most a triangle's size nearer than the nearest corner.
+    size_m = float(np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=-1).max())
+    asked = within if within.any() else nearest_m <= nearest_m.min() + size_m
+    some = np.ascontiguousarray(hand_m[asked], np.float64)
+    distances_m = _surface.surface_distances(some, corners, nearest_m[asked])
+    return Meeting(0.0, float(distances_m.max()) * MM) if within.any() else Meeting(float(distances_m.min()), 0.0)
 
 
 def inside(points_m: F64, surface_m: F64, faces: NDArray[np.integer]) -> Bool:

@@ -20,7 +20,7 @@ from hoi_core.errors import ConfigError
 from hoi_core.network_input import Input, network_input
 from hoi_core.types import F32, F64, U8, Batch, Bool, Sample
 from learning.augment import Augment
-from learning.items import DataConfig, Item, around_hand, make_item
+from learning.items import DataConfig, Framed, Item, around_hand, framed, make_item
 from learning.order import Sampler
 
 if TYPE_CHECKING:
@@ -216,6 +216,10 @@ class HandDataset(Dataset[Item]):
         number, position = where
         rng = np.random.default_rng([self.seed, position])
         return make_item(self.sample(number), self.config, self.augment, rng)
+
+    def framed(self, number: int) -> Framed:
+        """The crop of evaluation of a sample, and the labels of the hand in it."""
+        return framed(self.sample(number), self.config.size, None, np.random.default_rng(0))
 
     def stack(self, items: list[Item]) -> Stacked:
         """Items one over the other."""

@@ -17,10 +17,11 @@ from hoi_core.errors import StorageError
 from hoi_core.network_input import network_input
 from hoi_core.types import U8
 from hoi_core.whole_file import write_whole
+from learning import grasp_report
 from learning.breakdown import Row, breakdown, columns, elevation_deg, hidden_share
 from learning.evaluate import Evaluation
 from learning.hand_errors import per_sample
-from learning.items import framed, shown
+from learning.items import shown
 from learning.overlays import enlarged, picture_of
 
 _WORST, _MIDDLE = 12, 4
@@ -73,7 +74,7 @@ def write_samples(path: Path, found: Evaluation) -> None:
 def picture(found: Evaluation, number: int) -> U8:
     """A hand as labelled, as predicted, and what the network was shown. `-> (H, W, 3)`."""
     sample, data = found.samples.sample(number), found.samples.config
-    frame = framed(sample, data.size, None, np.random.default_rng(0))
+    frame = found.samples.framed(number)
     image = crops.warp(sample.image, sample.camera, frame.crop)
     true = np.where(frame.pixels_valid[:, None], frame.joints_px, np.nan)
     panels = []
@@ -103,6 +104,7 @@ def _page(found: Evaluation, figures: Mapping[str, object], title: str, ranked_b
         lead,
         [
             html.section("Figures", html.table(("figure", "mean", "95 % interval"), _figure_rows(figures))),
+            *([_objects(found, order[:_WORST])] if found.grasps else []),
             html.section(
                 "Where it errs",
                 *(_table(by, list(own), columns(found)) for by, own in rows),
@@ -111,6 +113,23 @@ def _page(found: Evaluation, figures: Mapping[str, object], title: str, ranked_b
             html.section("Hands in the middle", *_pictures(found, order[middle : middle + _MIDDLE], ranked_by)),
         ],
     )
+
+
+def _objects(found: Evaluation, worst: Sequence[int]) -> str:
+    """The table of the objects, and the worst hands with them."""
+    head = ("object", "samples", "ADD-0.1D(S), %", "by the box's diagonal", "corners, mm")
+    rows = [
+        (
+            f"{row.name} (S)" if row.symmetric else row.name,
+            str(row.n),
+            _with_interval(100 * row.add01d, *(100 * np.array(row.add01d_ci95))),
+            f"{100 * row.add01d_box:.1f}",
+            _with_interval(row.mce_mm, *row.mce_ci95),
+        )
+        for row in grasp_report.per_object(found)
+    ]
+    pictures = [html.picture(grasp_report.picture(found, n), "/".join(found.places[n])) for n in worst]
+    return html.section("Objects", html.table(head, rows), *pictures)
 
 
 def _figure_rows(figures: Mapping[str, object]) -> list[tuple[str, str, str]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -14,10 +14,13 @@ import torch
 from dataset_tools import readers
 from hoi_core import bootstrap, plugins, runtime
 from hoi_core.errors import ConfigError
-from hoi_core.types import F64, Batch, Bool
-from learning import detect_errors, inputs, runs
+from hoi_core.known_object import KnownObject
+from hoi_core.types import F64, I64, Batch, Bool
+from learning import detect_errors, grasp_errors, inputs, runs
 from learning.config import Engine
 from learning.data import HandDataset, loader
+from learning.grasp_errors import SaidGrasps
+from learning.grasps import GraspBatch
 from learning.hand_errors import Errors, figures
 from learning.items import DataConfig
 from learning.layers import minkowski
@@ -47,6 +50,18 @@ class Evaluated:
 
 
 @dataclass(frozen=True)
+class Grasps:
+    """Objects and hands of N samples, in the crops' frames."""
+
+    said: SaidGrasps
+    """What the model said, all samples one behind the other."""
+    object_id: I64
+    """(N,) number in `objects`; -1 where it is not labelled."""
+    objects: Sequence[KnownObject]
+    """Objects that the model knows."""
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """What a model said of a split. N samples."""
 
@@ -58,6 +73,10 @@ class Evaluation:
     """(N, 21, 3) m, the labels in the crops' frames, left hands mirrored; NaN where unknown."""
     samples: HandDataset
     """What was looked at, in this order."""
+    grasps: Grasps | None = None
+    """Objects with their hands, of a task that says both."""
+    only_contact: bool = False
+    """Whether errors of samples without contact are left out: see `in_contact`."""
 
     @cached_property
     def places(self) -> list[tuple[str, str]]:
@@ -87,10 +106,22 @@ class Evaluation:
             if hasattr(_reader(part.name), "about")
         }
 
+    def in_contact(self) -> Evaluation:
+        """What it says of those samples alone in which hand and object are at most a centimetre apart.
+
+        Raises:
+            ConfigError: a task that says nothing of objects.
+        """
+        if self.grasps is None:
+            raise ConfigError("this model says nothing of objects.", "Leave out --contact-only.")
+        return replace(self, errors=grasp_errors.in_contact(self.errors), only_contact=True)
+
     def figures(self) -> dict[str, object]:
         """Means, their intervals (`ci95`), how many samples and groups, and which version of a benchmark it was."""
+        near = {"in_contact": int(np.isfinite(self.errors["object_add01d"]).sum())} if self.only_contact else {}
         return {
             **figures(self.errors),
+            **near,
             "groups": len(set(self.groups)),
             "ci95": bootstrap.intervals(self.errors, self.groups),
             "datasets": self.versions,
@@ -216,14 +247,26 @@ def measure(
     """
     found: list[Errors] = []
     pixels, joints = [], []
+    grasps: list[tuple[SaidGrasps, GraspBatch]] = []
     for batch in batches:
         raw = network(batch)
         found.append(task.errors(raw, batch, allow_reflection=allow_reflection))
+        if isinstance(batch, GraspBatch) and hasattr(task, "grasps"):
+            grasps.append((task.grasps(raw, batch), batch))
+            found[-1] |= grasp_errors.meeting_errors(*grasps[-1])
         pixels.append(task.pixels(raw, batch))
         known: Bool = batch.joints_valid.numpy()
         joints.append(np.where(known[..., None], batch.joints_m.double().numpy(), np.nan))
     errors = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
-    return Evaluation(errors, np.concatenate(pixels), np.concatenate(joints), samples)
+    both = _joined(grasps) if grasps else None
+    return Evaluation(errors, np.concatenate(pixels), np.concatenate(joints), samples, both)
+
+
+def _joined(grasps: list[tuple[SaidGrasps, GraspBatch]]) -> Grasps:
+    said = [each for each, _ in grasps]
+    whole = SaidGrasps(*(np.concatenate([getattr(each, f.name) for each in said]) for f in fields(SaidGrasps)))
+    numbers = np.concatenate([batch.object_id.numpy() for _, batch in grasps])
+    return Grasps(whole, numbers, grasps[0][1].objects)
 
 
 def _reader(name: str) -> ModuleType:

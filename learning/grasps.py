@@ -15,8 +15,8 @@ from hoi_core.known_object import KnownObject
 from hoi_core.types import F32, I64, Batch, Bool, Sample
 from learning.augment import Augment
 from learning.data import HandDataset, Stacked, as_batch, stack
-from learning.grasp_items import GraspItem, around_both, grasped, held_of, make_grasp_item
-from learning.items import DataConfig
+from learning.grasp_items import GraspItem, around_both, framed_both, grasped, held_of, make_grasp_item
+from learning.items import DataConfig, Framed
 from learning.object_table import ObjectTable
 
 if TYPE_CHECKING:
@@ -131,6 +131,12 @@ class GraspDataset(HandDataset):
         number, position = where
         sample, rng = self.sample(number), np.random.default_rng([self.seed, position])
         return make_grasp_item(sample, held_of(sample, self.objects), self.config, self.augment, rng)
+
+    def framed(self, number: int) -> Framed:
+        """The crop of evaluation of hand and object, and the labels of the hand in it."""
+        sample = self.sample(number)
+        held = held_of(sample, self.objects)
+        return framed_both(sample, held, self.config.size, None, np.random.default_rng(0))
 
     def stack(self, items: list[GraspItem]) -> StackedGrasps:  # type: ignore[override]
         """Items one over the other."""
