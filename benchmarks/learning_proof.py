@@ -52,6 +52,7 @@ CASES: tuple[Case, ...] = (
     Case("splite", ("--model", "splite"), inputs=BOTH),
     Case("splite_dense", ("--model", "splite", "--encoder", "dense")),
     Case("mobrecon_resnet18", ("--model", "mobrecon", "--backbone", "resnet18")),
+    Case("mobrecon_edges", ("--model", "mobrecon", "--backbone", "resnet18", "--input", "edges"), inputs=BOTH),
     Case("mobrecon_densestack", ("--model", "mobrecon", "--backbone", "densestack")),
     Case("splite_pairs", ("--model", "splite", "--pairs")),
     Case(
@@ -74,6 +75,14 @@ COMPARISONS: tuple[Comparison, ...] = (
     Comparison(
         "SPLite against MobRecon with DenseStack", ("splite", "rgb"), ("mobrecon_densestack", "rgb"), "xyz_pa_mm", 0.3
     ),
+    Comparison(
+        "SPLite against MobRecon with ResNet-18, shown edges too",
+        ("splite", "rgb"),
+        ("mobrecon_edges", "rgb"),
+        "xyz_pa_mm",
+        0.3,
+    ),
+    Comparison("the same, the edge image alone", ("splite", "edge"), ("mobrecon_edges", "edge"), "xyz_pa_mm", 0.3),
     Comparison("sparse against dense encoder", ("splite", "rgb"), ("splite_dense", "rgb"), "xyz_pa_mm", 0.2),
     Comparison("QAT, edges out of colours", ("splite_qat", "rgb"), ("splite", "rgb"), "xyz_pa_mm", 0.1),
     Comparison("QAT, the edge image alone", ("splite_qat", "edge"), ("splite", "edge"), "xyz_pa_mm", 1.1),
@@ -221,7 +230,7 @@ def settled(budget: Budget, path: Path) -> None:
         SystemExit: another budget was begun with.
     """
     text = json.dumps(asdict(budget), indent=2) + "\n"
-    if path.exists() and path.read_text(encoding="utf8") != text:
+    if path.exists() and json.loads(path.read_text(encoding="utf8")) != json.loads(text):
         raise SystemExit(f"{path} was begun with another budget: name another folder, or remove this one.")
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf8")
