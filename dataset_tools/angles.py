@@ -22,6 +22,7 @@ from hoi_core.conventions import N_BETAS, N_VERTICES, SIDES, Side
 from hoi_core.errors import DatasetError, StorageError
 from hoi_core.ik import ALL_ANGLES, BIOMECHANICAL, FitConfig, Targets, fit, ik_hand, spread_vertices
 from hoi_core.mano import ManoLayer
+from hoi_core.mano.topology import is_mesh_of
 from hoi_core.types import F64, I64, Bool, HandParams, Sample
 from hoi_core.whole_file import write_whole
 
@@ -29,7 +30,6 @@ PART = 500
 """Hands of one file."""
 _OTHER_MODEL_M = 5e-3
 """Mean distance of a labelled hand from what its parameters give here, above which they belong to another model."""
-_LONGEST_EDGE_M = 0.03
 _NO_ROWS = np.zeros(0, dtype=bool)
 _SOLVED = FitConfig(shape="solved")
 
@@ -181,10 +181,8 @@ def _own_params(layer: ManoLayer, sample: Sample) -> HandParams | None:
 def _own_vertices(layer: ManoLayer, sample: Sample) -> F64:
     """The label's vertices; NaN where it has none, or those of another hand model, whose triangles differ."""
     found = sample.vertices_m
-    if found is None or not np.isfinite(found).all():
-        return np.full((N_VERTICES, 3), np.nan)
-    edges_m = np.linalg.norm(np.diff(found[layer.faces], axis=1), axis=-1)
-    return found if edges_m.mean() < _LONGEST_EDGE_M else np.full((N_VERTICES, 3), np.nan)
+    own = found is not None and bool(is_mesh_of(found[None], layer.faces)[0])
+    return found if found is not None and own else np.full((N_VERTICES, 3), np.nan)
 
 
 def _source(side: Side) -> str:

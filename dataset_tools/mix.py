@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,13 +22,17 @@ class Part:
     """Samples taken in an epoch, as a multiple of those it has."""
 
 
-def parse(text: str) -> tuple[Part, ...]:
+def parse(text: str, others: Sequence[str] = ()) -> tuple[Part, ...]:
     """Read a mix such as `ours+freihand:0.5`.
+
+    Args:
+        text: names joined by `+`, with weights.
+        others: names that may stand there besides those of readers.
 
     Raises:
         ConfigError: no such dataset, or a weight that is no positive number.
     """
-    known = plugins.names("dataset_tools.readers")
+    known = [*plugins.names("dataset_tools.readers"), *others]
     parts = []
     for piece in text.split("+"):
         name, _, weight = piece.partition(":")

@@ -138,11 +138,12 @@ class _Lines:
 class _Angles:
     """A line of JSON per hand: its joint angles. The first line says what they are called and how far they go."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, ik_net: Path | None = None) -> None:
+        from hoi_core import ik_model
         from hoi_core.ik.live import AngleReader, described
 
+        self._reader = AngleReader(None if ik_net is None else ik_model.load(ik_net).guesser)
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._reader = AngleReader()
         self._file = path.open("w", encoding="utf8")
         self._write(described())
 
@@ -153,8 +154,8 @@ class _Angles:
     def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
         for hand in hands:
             found = hand.reading
-            if found.joints_m is None:
-                raise ConfigError("--angles needs joints in space.", "Run a model of joints and mesh, such as splite.")
+            if found.joints_m is None:  # of a model that reads none, which the command refuses
+                continue
             angles = self._reader.read(hand.identity, hand.side, found.joints_m, found.vertices_m)
             where = {"index": shot.index, "t_s": shot.t_s, "identity": hand.identity, "side": hand.side}
             self._write(where | angles)
@@ -189,7 +190,7 @@ def open_shows(config: Config, film: Film, stop: Event) -> Iterator[list[Show]]:
             stack.callback(lines.close)
             shows.append(lines)
         if config.angles is not None:
-            angles = _Angles(config.angles)
+            angles = _Angles(config.angles, config.ik_net)
             stack.callback(angles.close)
             shows.append(angles)
         if config.window and not shows:

@@ -5,6 +5,7 @@ Example: hoi-eval runs/float --dataset synthbench --report errors.html
 Example: hoi-eval runs/both --dataset graspbench --contact-only --sheet grasps.png
 Example: hoi-eval model.onnx --dataset freihand --submission pred.zip
 Example: hoi-eval model.onnx --dataset synthbench --ik --post-opt
+Example: hoi-eval model.onnx --dataset synthbench --ik-net runs/ik --post-opt --known-shape
 Example: hoi-eval --predictions pred.zip --truth data/freihand --protocol freihand
 """
 
@@ -37,6 +38,7 @@ _SHOWN = (
     ("joints, aligned, no mirroring", "xyz_pa_proper_mm", "mm"),
     ("mesh, aligned", "mesh_pa_mm", "mm"),
     ("depth relative to the wrist", "depth_rr_mm", "mm"),
+    ("joint angles", "angle_deg", "deg"),
     ("joints in the crop", "epe_px", "px"),
     ("PCK at a fifth of the box", "pck20", ""),
     ("hands found, overlap 0.5", "recall50", ""),
@@ -94,6 +96,10 @@ class Config(Common):
     """Measure what inverse kinematics makes of a mesh model's joints: a hand model's pose inside the joints' limits."""
     post_opt: bool = False
     """With --ik: move that pose onto the model's joints and vertices, 20 iterations."""
+    ik_net: Path | None = None
+    """As --ik, the pose guessed by this IK network: a run or an exported file."""
+    known_shape: bool = False
+    """With --ik: take the hand's shape from the labels, as if it had been measured beforehand."""
     engine: Engine = "masked"
     """What computes the sparse encoder of a run; `minkowski` where MinkowskiEngine is installed."""
     workers: int = 0
@@ -111,8 +117,13 @@ def job(settings: Config) -> None:
         raise ConfigError(f"expected --workers >= 0, got {settings.workers}.", "Correct the flag.")
     if (settings.model is None) == (settings.predictions is None):
         raise ConfigError("expected a model or --predictions, one of both.", "See `hoi-eval --help`.")
-    if (settings.post_opt and not settings.ik) or (settings.ik and (settings.predictions or settings.submission)):
-        raise ConfigError("--post-opt goes with --ik, and --ik with the figures of a model.", "Correct the flags.")
+    ik = settings.ik or settings.ik_net is not None
+    other = settings.predictions is not None or settings.submission is not None
+    if ((settings.post_opt or settings.known_shape) and not ik) or (ik and other):
+        raise ConfigError(
+            "--post-opt and --known-shape go with --ik or --ik-net, and these with the figures of a model.",
+            "Correct the flags.",
+        )
     if settings.predictions is not None:
         _measure_file(settings, settings.predictions)
     elif settings.model is not None and settings.submission is not None:
@@ -125,12 +136,12 @@ def _measure_model(settings: Config, path: Path) -> None:
     from learning import eval_report, evaluate
 
     model = evaluate.open_model(path, settings.engine)
-    if settings.ik:
-        from learning.kinematics import behind_ik
+    if settings.ik or settings.ik_net:
+        from learning.kinematics import Way, behind_ik
 
-        model = behind_ik(model, post_opt=settings.post_opt)
-    if not hasattr(model.task, "errors"):
-        _measure_detector(settings, path, model)
+        model = behind_ik(model, Way(settings.post_opt, settings.ik_net, settings.known_shape))
+    if not hasattr(model.task, "pixels"):
+        _measure_without_pictures(settings, path, model)
         return
     found = evaluate.evaluate(
         model,
@@ -176,17 +187,21 @@ def _objects(settings: Config, found: Evaluation, figures: dict[str, object]) ->
     return said
 
 
-def _measure_detector(settings: Config, path: Path, model: Evaluated) -> None:
-    """Measure a model that finds hands in whole images."""
+def _measure_without_pictures(settings: Config, path: Path, model: Evaluated) -> None:
+    """Measure a model that finds hands in whole images, or an IK network, which is shown none."""
     from learning import evaluate
 
     extras = (settings.report, settings.samples, settings.sheet)
     if any(each is not None for each in extras) or settings.input != "rgb" or settings.contact_only:
-        raise ConfigError("of a detector there are figures alone.", "Leave out all flags but --split and --json.")
+        raise ConfigError("of such a model there are figures alone.", "Leave out all flags but --split and --json.")
     dataset = settings.dataset or model.dataset
     root = config.data_root(settings.data)
-    figures = evaluate.evaluate_detector(model, dataset, root, settings.split, workers=settings.workers)
-    counted = [f"{figures['n']} hands in {figures['groups']} images of {dataset}, {settings.split}"]
+    if hasattr(model.task, "errors"):
+        figures = evaluate.evaluate_angles(model, dataset, root, settings.split, workers=settings.workers)
+        counted = [f"{figures['n']} hands in {figures['groups']} groups of {dataset}, {settings.split}"]
+    else:
+        figures = evaluate.evaluate_detector(model, dataset, root, settings.split, workers=settings.workers)
+        counted = [f"{figures['n']} hands in {figures['groups']} images of {dataset}, {settings.split}"]
     _report(settings, figures, f"hoi-eval {path}", counted, "")
 
 

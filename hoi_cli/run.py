@@ -63,6 +63,8 @@ class Config(Common):
     angles: Path | None = None
     """File for one line of JSON per hand: 23 named joint angles inside their limits, rad, for a robot's hand. Its first
     line names the joints and their limits. For models of joints in space."""
+    ik_net: Path | None = None
+    """With --angles: exported IK network that guesses the pose of a hand that was not in the image before."""
     window: bool = True
     """Show the images where there is a display."""
 
@@ -83,6 +85,7 @@ def job(config: Config) -> None:
     with ExitStack() as stack:
         film, simulated = stack.enter_context(_film(config))
         follower = _follower(config, film.name, stack, simulated=simulated)
+        _check_angles(config, follower)
         stop = stack.enter_context(stop_on_signals())
         shows: list[Show] = stack.enter_context(open_shows(config, film, stop))
         tally = Tally()
@@ -121,6 +124,16 @@ def _check(config: Config) -> None:
         raise ConfigError("expected --hands >= 1, --limit >= 0 and --threads >= 0.", "Correct the flag.")
     if config.out is not None and config.out.suffix != ".mp4":
         raise ConfigError(f"expected a video that ends in .mp4, got {config.out}.", "Correct --out.")
+
+
+def _check_angles(config: Config, follower: Follower) -> None:
+    """Refuse what --angles cannot come from, before any image is looked at."""
+    from hoi_core.errors import ConfigError
+
+    if config.angles is not None and not follower.in_space:
+        raise ConfigError("--angles needs joints in space.", "Run a model of joints and mesh, such as splite.")
+    if config.ik_net is not None and config.angles is None:
+        raise ConfigError("--ik-net guesses poses for --angles.", "Add --angles FILE.")
 
 
 @contextmanager

@@ -44,6 +44,8 @@ class Reader(Protocol):
 
     least_confidence: ClassVar[float]
     """Mean confidence of the joints below which there is no hand."""
+    in_space: ClassVar[bool]
+    """Whether it reads joints in space, not in the image alone."""
     computed_by: str
     """Which engine computes what, for people."""
 
@@ -77,6 +79,11 @@ class Follower:
         """Which engine reads the hands, for people."""
         return self._reader.computed_by
 
+    @property
+    def in_space(self) -> bool:
+        """Whether hands are read in space."""
+        return self._reader.in_space
+
     def step(self, rgb: U8, camera: Camera) -> list[LiveHand]:
         """The hands of the next image.
 
@@ -108,6 +115,7 @@ class Follower:
 class _ReadInSpace:
     least_confidence: ClassVar[float] = 0.02
     """Peaks of heatmaps are low even where they are right: this only refuses what is no peak at all."""
+    in_space: ClassVar[bool] = True
 
     def __init__(self, model: HandModel) -> None:
         self._model = model
@@ -122,6 +130,7 @@ class _ReadInImage:
     least_confidence: ClassVar[float] = 0.4
     """Confidence is a probability: on the simulated rig the shipped network's is above 0.6 for 99 hands in 100, and
     below 0.4 for 95 places in 100 without one."""
+    in_space: ClassVar[bool] = False
 
     def __init__(self, model: KeypointModel) -> None:
         self._model = model

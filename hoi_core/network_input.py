@@ -9,8 +9,9 @@ import numpy as np
 from hoi_core.edges import EdgeParams, edge_maps, maps_of_edges
 from hoi_core.types import F32, U8
 
-Input = Literal["edges", "rgb"]
-"""`edges`: fused edge maps in 0 to 1, zero off the sites. `rgb`: colours from -1 to 1."""
+Input = Literal["edges", "rgb", "bones", "shaped_bones"]
+"""`edges`: fused edge maps in 0 to 1, zero off the sites. `rgb`: colours from -1 to 1. No image at all: `bones`, see
+`hoi_core.ik.bones`; `shaped_bones`, the same with the lengths of a known shape."""
 
 IN_WORDS: dict[Input, str] = {
     "edges": "Input (B, 3, S, S) float32: two edge maps of the crop, made as `edges` says, 0 to 255 over 255, then the "
@@ -34,8 +35,10 @@ def pixels_of(crop: U8, kind: Input, params: EdgeParams) -> U8:
         `(2, S, S)` edge maps or `(3, S, S)` colours.
 
     Raises:
-        ValueError: an edge image for a network of colours.
+        ValueError: an edge image for a network of colours, or an image for a network of none.
     """
+    if kind not in IN_WORDS:
+        raise ValueError(f"a network of {kind} is shown no image")
     if crop.ndim == 2:
         if kind != "edges":
             raise ValueError(f"a network of {kind} needs (S, S, 3), got {crop.shape}")

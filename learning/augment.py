@@ -46,6 +46,8 @@ class Augment:
     """Share of the samples with a mesh label whose background is replaced by invented clutter."""
     occluders: float = 0.3
     """Share of the samples that get a small thing in front of the hand."""
+    joints_mm: float = 5.0
+    """Noise of the joints that IK networks are shown, mm: the largest standard deviation."""
     edge_alone: float = 0.3
     """Share of the samples that a network of edges sees as the sensor does: the edge image and nothing else."""
 

@@ -62,6 +62,12 @@ class LossWeights:
     """Of the same: control points in the object's box, absolute."""
     object_trust: float = 100.0
     """Of the same: how near each cell thinks its control points are, absolute."""
+    ik_angle: float = 1.0
+    """Of IK networks: angles, absolute, in rad (Eq. 6 of Fan and Wang 2023)."""
+    ik_shape: float = 1.0
+    """The same: shape, absolute (Eq. 7)."""
+    ik_joint: float = 1.0
+    """The same: joints that both give, absolute, in cm (Eq. 8)."""
     pair: float = 1.0
     """With --pairs: joints of the two views' hands, turned into one frame, squared."""
     pair_depth: float = 1.0
@@ -93,9 +99,11 @@ class TrainConfig(Generic[M]):
     lr: float | None = None
     """Largest learning rate; 1e-3, with --qat 1e-4."""
     schedule: Literal["cosine", "step"] = "cosine"
-    """`cosine` falls to 1 %; `step` falls tenfold once."""
+    """`cosine` falls to 1 %; `step` falls tenfold once, or twice."""
     drop_at: float = 30 / 38
     """Share of the run at which `--schedule step` falls; SPLite's paper has 30 of 38 epochs."""
+    drop_again_at: float = 1.0
+    """Share of the run at which it falls once more; 1 for never. Fan and Wang 2023 have 30 and 35 of 40 epochs."""
     clip: float = 1.0
     """Largest gradient norm."""
     size: int = 128
@@ -179,8 +187,12 @@ class TrainConfig(Generic[M]):
                 flag = name.replace("_", "-")
                 raise ConfigError(f"expected --{flag} >= {least}, got {getattr(self, name)}.", "Correct the flag.")
         # Written so that NaN fails too.
-        if not 0 < self.drop_at <= 1:
-            raise ConfigError(f"expected --drop-at above 0 and up to 1, got {self.drop_at}.", "Correct the flag.")
+        if not 0 < self.drop_at <= 1 or not 0 < self.drop_again_at <= 1:
+            raise ConfigError(
+                f"expected --drop-at and --drop-again-at above 0 and up to 1, got {self.drop_at} and "
+                f"{self.drop_again_at}.",
+                "Correct the flag.",
+            )
         if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.freeze <= 1 and self.seed >= 0 and 0 <= self.ema < 1):
             raise ConfigError(
                 f"expected --lr and --clip above 0, --freeze from 0 to 1, --seed >= 0 and --ema from 0 to below 1, got "

@@ -217,6 +217,8 @@ _MODELS: tuple[tuple[str, dict[str, object], str], ...] = (
     ("hfl", {"streams": "single"}, "streams 25.08 M"),
     ("hfl", {"streams": "double"}, "streams 50.15 M"),
     ("hfl", _HFL_LITE, ""),
+    ("ik_net", {}, ""),
+    ("ik_net", {"dof": 45}, ""),
 )
 _SIZES = {"hand_detector": 160, "keypoints2d": 112, "i2l": 256, "lite_i2l": 256, "hfl": 256}
 
@@ -227,7 +229,8 @@ def _models() -> Iterator[Cost]:
         size = _SIZES.get(model, 128)
         network, kind = on_shapes(model, **options), plugins.load("learning.models", model).Config
         shown = inputs.example(model, config.from_dict(kind, options, model), size)
-        yield cost("model", f"{model} {flags}".strip() + f", {size} px", network, shown, published)
+        seen = f", {size} px" if shown[0].dim() == 4 else ", bones"
+        yield cost("model", f"{model} {flags}".strip() + seen, network, shown, published)
 
 
 def on_shapes(name: str, **options: object) -> nn.Module:

@@ -233,6 +233,29 @@ def evaluate_detector(model: Evaluated, dataset: str, root: Path, split: str, *,
     return detect_errors.figures(truths, said)
 
 
+def evaluate_angles(model: Evaluated, dataset: str, root: Path, split: str, *, workers: int = 0) -> dict[str, object]:
+    """Figures of an IK network on hands whose joints are seen as they are.
+
+    Args:
+        model: from `open_model`, of the task `angles`.
+        dataset: names of readers, or of what is drawn, joined by `+`.
+        root: where datasets lie.
+        split: such as `test`.
+        workers: loading processes.
+
+    Raises:
+        HoiError: no such dataset or split.
+    """
+    samples = model.task.DATA(dataset, root, split, model.data)
+    found = [
+        model.task.errors(model.network(batch), batch, allow_reflection=True)
+        for batch in loader(samples, InOrder(len(samples), _BATCH), workers)
+    ]
+    errors = {name: np.concatenate([each[name] for each in found]) for name in found[0]}
+    groups = [samples.group(number) for number in range(len(samples))]
+    return {**figures(errors), "groups": len(set(groups)), "ci95": bootstrap.intervals(errors, groups)}
+
+
 def measure(
     network: Network, task: ModuleType, samples: HandDataset, batches: Iterable[Batch], *, allow_reflection: bool = True
 ) -> Evaluation:

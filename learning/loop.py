@@ -68,7 +68,7 @@ def learning_rate(settings: TrainConfig[Any], step: int) -> float:
     share = step / settings.steps
     warm = min(1.0, (step + 1) / max(1.0, _WARM_UP * settings.steps))
     if settings.schedule == "step":
-        return settings.peak_lr * warm * (0.1 if share >= settings.drop_at else 1.0)
+        return settings.peak_lr * warm * 0.1 ** sum(share >= at for at in (settings.drop_at, settings.drop_again_at))
     return settings.peak_lr * warm * (_FLOOR + (1.0 - _FLOOR) * 0.5 * (1.0 + math.cos(math.pi * share)))
 
 

@@ -11,7 +11,7 @@ from hoi_core.ik._solve import Many
 from hoi_core.ik.hand import IkHand
 from hoi_core.types import F64, Bool
 
-_PALM = np.array([0, 1, 5, 9, 13, 17])
+PALM = np.array([0, 1, 5, 9, 13, 17])
 _TO_MANO = permutation("openpose21", "mano16")
 _TIPS_BY_FINGER = np.array([4, 8, 12, 16, 20])  # thumb to little
 _TIPS = np.array([8, 12, 20, 16, 4])  # openpose21, of the fingers in MANO's order
@@ -39,8 +39,8 @@ def from_joints(hand: IkHand, joints_m: F64, betas: F64, twist_rad: float = 0.0)
     """
     rest = rest_joints(hand, betas)
     known: Bool = np.asarray(np.isfinite(joints_m).all(-1))
-    weight = known[:, _PALM].astype(np.float64) + 1e-9
-    turned, shift = rotation.kabsch(rest[:, _PALM], np.where(known[..., None], joints_m, rest)[:, _PALM], weight)
+    weight = known[:, PALM].astype(np.float64) + 1e-9
+    turned, shift = rotation.kabsch(rest[:, PALM], np.where(known[..., None], joints_m, rest)[:, PALM], weight)
     root = rest[:, 0]
     shift_m = shift + (turned @ root[..., None])[..., 0] - root
     frames = hand.arrays.frames

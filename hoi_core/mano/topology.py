@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from hoi_core.types import I64
+from hoi_core.types import F64, I64, Bool
+
+_LONGEST_EDGE_M = 0.03
+"""A hand's edges measure 10 mm; vertices in another order lie 80 mm apart."""
 
 
 def edges(faces: I64) -> I64:
     """Every edge once, lower vertex first. `(F, 3) -> (E, 2)`."""
     return np.unique(np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=-1), axis=0)
+
+
+def is_mesh_of(vertices_m: F64, faces: I64) -> Bool:
+    """Whether vertices are known and in the order of these faces, not those of another hand model.
+
+    Args:
+        vertices_m: `(B, V, 3)` m, NaN where unknown.
+        faces: `(F, 3)`.
+
+    Returns:
+        `(B,)`.
+    """
+    edges_m = np.linalg.norm(np.diff(vertices_m[:, faces], axis=2), axis=-1)
+    fits: Bool = edges_m.mean((1, 2)) < _LONGEST_EDGE_M
+    return fits
 
 
 def boundary_loop(faces: I64) -> I64:

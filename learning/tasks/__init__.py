@@ -10,10 +10,10 @@ and has its `sizes`, `weights`, `licences`, `stack` and `as_batch`; its `facts`,
 things than one image, `inputs` makes these of a batch, and `training_inputs` what they are given besides while they
 train (`learning.inputs`). Where its losses compare the two views of a pair, it says `PAIRS = True`. Where its networks
 say something of one hand in a crop, also what evaluation asks for: `errors` of each sample, by name of the figure that
-is their mean, the one that hands are `RANKED_BY`, and `pixels`, where the joints are said to be in the crop; where they
-say something of the object too, what they say of both is its `grasps`, a `learning.grasp_errors.SaidGrasps`, and
-`errors` has those of `object_errors` in it. Where they find hands in whole images, `truths` of a batch and what was
-`said` of it.
+is their mean, the one that hands are `RANKED_BY`, and `pixels`, where the joints are said to be in the crop; of joints
+and mesh in space also `as_hand`, the same in the words of the task `hand`; where they say something of the object too,
+what they say of both is its `grasps`, a `learning.grasp_errors.SaidGrasps`, and `errors` has those of `object_errors`
+in it. Where they find hands in whole images, `truths` of a batch and what was `said` of it.
 """
 
 from __future__ import annotations

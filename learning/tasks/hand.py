@@ -83,6 +83,11 @@ def pixels(raw: tuple[F64, ...], batch: Batch) -> F64:
     return found
 
 
+def as_hand(raw: tuple[F64, ...], batch: Batch) -> tuple[F64, ...]:
+    """Raw outputs as they are: this is the task whose words others use."""
+    return raw
+
+
 def _joints_m(raw: tuple[F64, ...], batch: Batch) -> F64:
     """(B, 21, 3) m in the crops' frames."""
     return camera_space(raw[0], raw[1], batch.K[:, 0, 0].double().numpy(), batch.image.shape[-1])

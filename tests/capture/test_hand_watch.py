@@ -23,6 +23,7 @@ class Marked:
     """Reads a left hand surely where most of a box is bright, and finds the boxes that it was told of."""
 
     least_confidence = 0.4
+    in_space = False
 
     def __init__(self, *found):
         self.found = [Detection("right", box, 0.9) for box in found]

@@ -25,6 +25,7 @@ class Bright:
     """Finds one right hand around the bright pixels, and its joints on them."""
 
     least_confidence = 0.02
+    in_space = False
     computed_by = "numpy"
 
     def detect(self, rgb):
@@ -104,6 +105,9 @@ def test_angles_of_a_hand_are_written_for_machines(tmp_path):
 def test_angles_of_joints_in_the_image_alone_are_refused(film, bright, tmp_path, capsys):
     assert command.main(["any.onnx", "--video", str(film), "--angles", str(tmp_path / "robot.jsonl")]) == 2
     assert "space" in capsys.readouterr().err
+    assert not (tmp_path / "robot.jsonl").exists()  # refused before anything began
+    assert command.main(["any.onnx", "--video", str(film), "--ik-net", "net.onnx"]) == 2
+    assert "--angles" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from hoi_core import rotation
 from hoi_core.biomechanics import DOF_MASK
 from hoi_core.conventions import N_JOINTS, N_VERTICES, SIDES
+from hoi_core.errors import ConfigError
 from hoi_core.ik import (
     ALL_ANGLES,
     BIOMECHANICAL,
@@ -24,6 +25,7 @@ from hoi_core.ik import (
 )
 from hoi_core.ik._kernel import new_pose, points_and_slopes, pose_skeleton
 from hoi_core.ik.fit import POST
+from hoi_core.ik.guess import Guesser
 from hoi_core.ik.live import AngleReader, described
 from hoi_core.mano import ManoLayer, ManoOutput
 
@@ -239,6 +241,27 @@ def test_angles_of_a_hand_that_is_followed_have_names_and_stay_inside(side):
         assert all(joint["low"] <= angle <= joint["high"] for joint, angle in zip(told, angles, strict=True))
         assert np.abs(np.rad2deg(angles - true.angles[frame])).max() < 2.0
         assert row["joints_off_m"] < 0.5 * MM
+
+
+def test_a_hand_is_guessed_once_and_forgotten_when_many_others_came():
+    """What guesses is asked for a new hand only, and what is kept does not grow with a recording."""
+    layer, true = ManoLayer.stand_in(), random_hands(1, seed=13)
+    joints, asked = true.posed(layer).joints_m[0], []
+
+    def network(bones: np.ndarray) -> tuple[np.ndarray, ...]:
+        asked.append(len(bones))
+        return true.angles, true.betas
+
+    reader = AngleReader(Guesser(network, BIOMECHANICAL, needs_shape=False))
+    for identity in (0, 0, *range(1, 40), 39):
+        row = reader.read(identity, "right", joints)
+        assert row["joints_off_m"] < 2.0 * MM
+    assert len(asked) == 40
+    assert len(reader._before) <= 16
+    reader.read(0, "right", joints)
+    assert len(asked) == 41
+    with pytest.raises(ConfigError, match="23 angles"):
+        AngleReader(Guesser(network, ALL_ANGLES, needs_shape=False))
 
 
 def test_the_shape_of_a_hand_that_is_followed_does_not_drift():

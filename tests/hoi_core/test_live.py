@@ -31,6 +31,7 @@ class ByColour:
     """Finds and reads the coloured squares."""
 
     least_confidence = 0.02
+    in_space = False
 
     def __init__(self):
         self.looks = 0

@@ -17,7 +17,7 @@ from hoi_core.ik import BIOMECHANICAL
 from hoi_core.mano import ManoLayer
 from learning.evaluate import Evaluated
 from learning.items import DataConfig
-from learning.kinematics import behind_ik
+from learning.kinematics import Way, behind_ik
 from learning.tasks import hand, keypoints
 
 SIZE, FOCAL, HANDS = 64, 150.0, 12
@@ -69,12 +69,12 @@ def test_what_is_said_is_the_inverse_of_how_it_is_read():
 
 def test_a_true_hand_stays_and_post_optimisation_undoes_what_joints_get_wrong():
     joints, vertices = hands()
-    exact = said(behind_ik(model(joints, vertices), post_opt=True))
+    exact = said(behind_ik(model(joints, vertices), Way(post_opt=True)))
     assert mean_mm(exact[0], joints) < 1.0
     assert mean_mm(exact[1], vertices) < 1.0
     noise = np.random.default_rng(1).normal(0, 0.004, joints.shape)
     rough = model(joints + noise, vertices)
-    alone, after = (said(behind_ik(rough, post_opt=post)) for post in (False, True))
+    alone, after = (said(behind_ik(rough, Way(post_opt=post))) for post in (False, True))
     assert mean_mm(after[0], joints) < 0.8 * mean_mm(alone[0], joints)
     assert mean_mm(after[1], vertices) < 0.8 * mean_mm(alone[1], vertices)
 
@@ -82,7 +82,7 @@ def test_a_true_hand_stays_and_post_optimisation_undoes_what_joints_get_wrong():
 def test_a_network_without_a_mesh_is_refused():
     joints, vertices = hands()
     with pytest.raises(ConfigError, match="mesh"):
-        behind_ik(replace(model(joints, vertices), task=keypoints), post_opt=False)
+        behind_ik(replace(model(joints, vertices), task=keypoints), Way())
 
 
 @pytest.mark.parametrize("flags", [["model.onnx", "--post-opt"], ["--predictions", "pred.zip", "--ik"]])

@@ -23,6 +23,7 @@ SMALL = {
     "keypoints2d": [{"width": 0.25}, {"width": 0.5, "variant": "slim"}],
     "hand_detector": [{"width": 8, "head_channels": 16}],
     "hfl": [{"encoder": "resnet18", "features": 16, "cells": 4, "width": 0.125, "layers": 0.1}],
+    "ik_net": [{"width": 8}, {"width": 8, "dof": 45, "shape": "known"}],
     "i2l": [{"width": 0.125, "layers": 0.1, "lixels": 8}],
     "lite_i2l": [
         {"width": 0.125, "layers": 0.1, "lixels": 8, "block": "mbconv", "activation": "silu", "depth_rank": 8}
