@@ -9,6 +9,7 @@ import numpy as np
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core.errors import DatasetError
+from hoi_core.grasp_model import HAND_BOX, OBJECT_BOX, crop_box, enlarged
 from hoi_core.known_object import MIRROR, N_CONTROL, KnownObject
 from hoi_core.mano import ManoLayer
 from hoi_core.pnp import pose_in_crop
@@ -29,10 +30,6 @@ from learning.items import (
 )
 from learning.object_table import ObjectTable
 
-_AROUND = 1.5
-"""Each box's share in the crop, over its own size."""
-HAND_MARGIN, OBJECT_MARGIN = 1.1, 1.0
-"""Boxes that a network is given, over the size of those around joints and surface."""
 MASK_STRIDE = 8
 _LEAST_IN_IMAGE = 0.05
 
@@ -134,18 +131,11 @@ def around_both(sample: Sample, held: Grasped | None, augment: Augment | None) -
 
 def both_boxes(sample: Sample, held: Grasped | None) -> crops.Box:
     """The box around hand and object, each enlarged; of the hand alone where no object is known. px of the image."""
-    boxes = [enlarged(np.array(crops.box_of(*pixel_labels(sample))), _AROUND)]
+    object_box = None
     if held is not None:
         surface_m = cameras.transform(held.pose.T_cam_obj, held.about.vertices_m)
-        boxes.append(enlarged(np.array(crops.box_of(cameras.project(sample.camera, surface_m))), _AROUND))
-    low, high = np.min([b[:2] for b in boxes], 0), np.max([b[2:] for b in boxes], 0)
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def enlarged(box: F64, factor: float) -> F64:
-    """A box `factor` times as large about its centre. `(4,) -> (4,)`."""
-    middle, half = 0.5 * (box[:2] + box[2:]), 0.5 * factor * (box[2:] - box[:2])
-    return np.concatenate([middle - half, middle + half])
+        object_box = crops.box_of(cameras.project(sample.camera, surface_m))
+    return crop_box(crops.box_of(*pixel_labels(sample)), object_box)
 
 
 def framed_both(
@@ -191,7 +181,7 @@ def make_grasp_item(
         image = changed(image, _covered(frame, sample, seen) if other_ground else None, augment, rng)
     hand_R, betas = rotations(sample.params, sample.side, frame.crop)
     vertices = np.full((778, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
-    hand_box = enlarged(np.array(crops.box_of(frame.joints_px, frame.pixels_valid)), HAND_MARGIN)
+    hand_box = enlarged(np.array(crops.box_of(frame.joints_px, frame.pixels_valid)), HAND_BOX)
     return GraspItem(
         pixels=shown(image, config, edge_alone=False),
         K=frame.crop.camera.K,
@@ -238,7 +228,7 @@ def _seen(held: Grasped | None, crop: crops.HandCrop) -> _Seen | None:
     about = held.about.mirrored if crop.mirrored else held.about
     T = about.plainest(pose_in_crop(held.pose.T_cam_obj, crop.R_cam_crop))
     surface_px = cameras.project(crop.camera, cameras.transform(T, about.vertices_m))
-    box = enlarged(np.array(crops.box_of(surface_px)), OBJECT_MARGIN)
+    box = enlarged(np.array(crops.box_of(surface_px)), OBJECT_BOX)
     return _Seen(about, T, crop, np.asarray(surface_px), box)
 
 

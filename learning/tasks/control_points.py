@@ -14,6 +14,7 @@ from hoi_core.mano import ManoLayer
 from hoi_core.types import F64
 from learning import grasp_losses
 from learning.config import TrainConfig
+from learning.grasp_errors import SaidGrasps, object_errors
 from learning.grasps import GraspBatch, GraspDataset
 from learning.hand_errors import hand_errors
 from learning.tasks import Loss, Raw, hand
@@ -66,27 +67,37 @@ def differences(mine: tuple[F64, ...], other: tuple[F64, ...], batch: GraspBatch
 
 
 def errors(raw: tuple[F64, ...], batch: GraspBatch, *, allow_reflection: bool) -> dict[str, F64]:
-    """What is wrong with each hand, as `learning.hand_errors.hand_errors` says, and with each object.
+    """What is wrong with each hand (`learning.hand_errors.hand_errors`) and object (`learning.grasp_errors`).
 
     Args:
         raw: outputs of a network.
         batch: what it was shown.
         allow_reflection: align as the official evaluators do, mirroring included.
     """
-    joints, vertices = grasp_model.hands(raw, *_geometry(batch), ManoLayer.from_env("right"))
+    said = grasps(raw, batch)
     true = np.where(batch.joints_valid.numpy()[..., None], batch.joints_m.double().numpy(), np.nan)
-    return hand_errors(joints, true, vertices, batch.vertices_m.double().numpy(), allow_reflection=allow_reflection)
+    meshes = said.vertices_m, batch.vertices_m.double().numpy()
+    found = hand_errors(said.joints_m, true, *meshes, allow_reflection=allow_reflection)
+    return found | object_errors(said, batch)
+
+
+def grasps(raw: tuple[F64, ...], batch: GraspBatch) -> SaidGrasps:
+    """Hands and objects in the crops' frames; an object is posed by the control points of the labels' object."""
+    hand_box, object_box, K, control_m = (
+        x.double().numpy() for x in (batch.hand_box, batch.object_box, batch.K, batch.control_m)
+    )
+    joints, vertices = grasp_model.hands(raw, hand_box, K, ManoLayer.from_env("right"))
+    T = np.full((len(joints), 4, 4), np.nan)
+    known = batch.object_valid.numpy()
+    if known.any():
+        T[known] = grasp_model.poses(tuple(x[known] for x in raw), object_box[known], K[known], control_m[known])
+    return SaidGrasps(joints, vertices, T)
 
 
 def pixels(raw: tuple[F64, ...], batch: GraspBatch) -> F64:
     """Where a network says the joints are in the crops. `-> (B, 21, 2)` px."""
     found: F64 = in_image(raw[2], batch.hand_box.double().numpy())
     return found
-
-
-def _geometry(batch: GraspBatch) -> tuple[F64, F64]:
-    """The hand's box and the intrinsics of each crop."""
-    return batch.hand_box.double().numpy(), batch.K.double().numpy()
 
 
 def _control_px(raw: tuple[F64, ...], batch: GraspBatch) -> F64:

@@ -14,7 +14,7 @@ from hoi_core import crop as crops
 from hoi_core import grasp_model
 from hoi_core.errors import AssetError, ConfigError
 from hoi_core.grasp_model import GraspModel
-from hoi_core.known_object import control_points
+from hoi_core.known_object import KnownObject, control_points
 from hoi_core.mano import ManoLayer
 from hoi_core.rotation import exp_so3
 from hoi_core.types import Camera
@@ -353,7 +353,11 @@ def test_the_hand_is_where_its_joints_are_seen(batch):
     joints, vertices = grasp_model.hands(raw, box, K, ManoLayer.stand_in("right"))
     np.testing.assert_allclose(joints, batch.joints_m.numpy(), atol=1e-4)
     np.testing.assert_allclose(vertices, batch.vertices_m.numpy(), atol=1e-4)
+    about = KnownObject("block", batch.control_m[0, :8].double().numpy(), np.zeros((1, 3), np.int32))
+    batch = replace(batch, objects=[about], object_valid=torch.tensor([True, False]))
     found = task.errors(raw, batch, allow_reflection=False)
+    assert found["object_add_mm"][0] < 0.1
+    assert np.isnan(found["object_add_mm"][1])
     assert found["xyz_mm"].max() < 0.1
     assert found["mesh_pa_mm"].max() < 0.01
     np.testing.assert_allclose(task.pixels(raw, batch), batch.joints_px.numpy(), atol=1e-4)
