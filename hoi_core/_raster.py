@@ -77,7 +77,8 @@ def vertex_normals(vertices: F64, faces: np.ndarray, normals: F64) -> None:
     for k in range(normals.shape[0]):
         length = np.sqrt(normals[k, 0] ** 2 + normals[k, 1] ** 2 + normals[k, 2] ** 2)
         if length > 0:
-            normals[k] /= length
+            for i in range(3):  # a loop: numba takes seconds to compile what it says of slices that do not fit
+                normals[k, i] /= length
 
 
 @njit(cache=True, nogil=True, fastmath=True)

@@ -11,4 +11,4 @@ printf '\033[1m==> Style, types, import contract\033[0m\n'
 "$bin/mypy"
 "$bin/lint-imports" --no-cache
 printf '\033[1m==> Tests\033[0m\n'
-"$bin/python" -m pytest -n 2 --dist loadfile "$@"
+"$bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

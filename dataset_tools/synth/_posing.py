@@ -72,7 +72,8 @@ def axis_angles(R: F64) -> F64:
         q /= np.sqrt((q * q).sum()) * (1.0 if q[0] >= 0.0 else -1.0)
         sine = np.sqrt(q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
         factor = 2.0 if sine < 1e-9 else 2.0 * np.arctan2(sine, q[0]) / sine
-        out[n] = factor * q[1:]
+        for i in range(3):
+            out[n, i] = factor * q[1 + i]
     return out
 
 
@@ -95,7 +96,10 @@ def rotations_of_angles(angles: F64, frames: F64) -> F64:
 def chain(R: F64, rotations: F64, rest_joints: F64, parents: I64) -> tuple[F64, F64]:
     """Joint frames (SMPL eq. 4) about the wrist, which stays. `(3, 3), (15, 3, 3), (16, 3) -> (16, 3, 3), (16, 3)`."""
     turned, place = np.empty((16, 3, 3)), np.empty((16, 3))
-    turned[0], place[0] = R, rest_joints[0]
+    for i in range(3):  # loops: numba takes seconds to compile what it says of slices that do not fit
+        place[0, i] = rest_joints[0, i]
+        for k in range(3):
+            turned[0, i, k] = R[i, k]
     for j in range(1, 16):
         p = parents[j]
         _times(turned[p], rotations[j - 1], turned[j])
