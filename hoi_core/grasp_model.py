@@ -59,7 +59,7 @@ class GraspModel(ExportedModel):
         "hand_box": f"{_BOX} the hand's joints, {HAND_BOX} times as large",
         "object_box": f"{_BOX} the object, hidden parts too; 0, 0, 0, 0 where there is none",
     }
-    OUTPUTS = ("rotations", "betas", "joints", "confidence", "control", "trust")
+    OUTPUTS: ClassVar[tuple[str, ...]] = ("rotations", "betas", "joints", "confidence", "control", "trust")
     MEANINGS: ClassVar[dict[str, str]] = {
         "rotations": "(B, 16, 6) first two columns of the rotations of MANO's joints, to be made orthonormal: of the "
         "wrist in the crop's camera frame (x right, y down, z forward), of the others to their parents",
@@ -197,11 +197,26 @@ def hands(raw: tuple[F64, ...], hand_box: F64, K: F64, layer: ManoLayer) -> tupl
         Joints `(B, 21, 3)` m and vertices `(B, 778, 3)` m.
     """
     joints, vertices, _ = hand_of(raw[0], raw[1], layer)
-    px = in_image(raw[2], hand_box)
-    rays = (px - K[:, None, :2, 2]) / K[:, None, [0, 1], [0, 1]]
-    shift = placed(joints, rays, raw[3])
-    shift[:, 2] = np.maximum(shift[:, 2], _NEAREST_M - joints[..., 2].min(1))
-    return joints + shift[:, None], vertices + shift[:, None]
+    shift = seen_from(joints, in_image(raw[2], hand_box), K, raw[3])
+    return joints + shift, vertices + shift
+
+
+def seen_from(joints_m: F64, joints_px: F64, K: F64, confidence: F64) -> F64:
+    """Shifts of hands to where their joints are seen, never behind the camera.
+
+    Args:
+        joints_m: `(B, 21, 3)` m.
+        joints_px: `(B, 21, 2)` px.
+        K: `(B, 3, 3)` px.
+        confidence: `(B, 21)` how much each counts.
+
+    Returns:
+        `(B, 1, 3)` m.
+    """
+    rays = (joints_px - K[:, None, :2, 2]) / K[:, None, [0, 1], [0, 1]]
+    shift = placed(joints_m, rays, confidence)
+    shift[:, 2] = np.maximum(shift[:, 2], _NEAREST_M - joints_m[..., 2].min(1))
+    return shift[:, None]
 
 
 def hand_of(columns: Any, betas: Any, layer: ManoLayer) -> tuple[Any, Any, Any]:

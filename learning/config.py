@@ -98,12 +98,18 @@ class TrainConfig(Generic[M]):
     """Fill the batch with two views of each instant, and ask that they agree (weights: --pair, --pair-depth)."""
     lr: float | None = None
     """Largest learning rate; 1e-3, with --qat 1e-4."""
-    schedule: Literal["cosine", "step"] = "cosine"
-    """`cosine` falls to 1 %; `step` falls tenfold once, or twice."""
+    schedule: Literal["cosine", "step", "stairs"] = "cosine"
+    """`cosine` falls to 1 %; `step` falls tenfold once, or twice; `stairs` falls again and again."""
     drop_at: float = 30 / 38
     """Share of the run at which `--schedule step` falls; SPLite's paper has 30 of 38 epochs."""
     drop_again_at: float = 1.0
     """Share of the run at which it falls once more; 1 for never. Fan and Wang 2023 have 30 and 35 of 40 epochs."""
+    drop_every: float = 0.1
+    """Share of the run between two falls of `--schedule stairs`."""
+    drop_by: float = 0.5
+    """What is left of the rate at each of them."""
+    drop_until: float = 0.5
+    """Share of the run behind which it falls no more."""
     clip: float = 1.0
     """Largest gradient norm."""
     size: int = 128
@@ -191,6 +197,12 @@ class TrainConfig(Generic[M]):
             raise ConfigError(
                 f"expected --drop-at and --drop-again-at above 0 and up to 1, got {self.drop_at} and "
                 f"{self.drop_again_at}.",
+                "Correct the flag.",
+            )
+        if not (0 < self.drop_every <= 1 and 0 < self.drop_by <= 1 and 0 <= self.drop_until <= 1):
+            raise ConfigError(
+                "expected --drop-every and --drop-by above 0 and up to 1, --drop-until from 0 to 1, got "
+                f"{self.drop_every}, {self.drop_by} and {self.drop_until}.",
                 "Correct the flag.",
             )
         if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.freeze <= 1 and self.seed >= 0 and 0 <= self.ema < 1):

@@ -192,6 +192,9 @@ def decoders(mesh: MeshHierarchy) -> Iterator[Cost]:
 _HFL_LITE: dict[str, object] = {
     "encoder": "resnet18", "width": 0.75, "features": 128, "cells": 16, "separable": True, "activation": "relu"
 }  # fmt: skip
+_CVAE_LITE: dict[str, object] = {
+    "encoder": "resnet18", "width": 0.5, "features": 128, "cells": 16, "separable": True, "attention_width": 32
+}  # fmt: skip
 _MODELS: tuple[tuple[str, dict[str, object], str], ...] = (
     ("splite", {}, "8.79 M (SPLite, Table 2); 71 MB of floats, so 18 M (Table 4)"),
     ("splite", {"encoder": "dense"}, ""),
@@ -219,8 +222,10 @@ _MODELS: tuple[tuple[str, dict[str, object], str], ...] = (
     ("hfl", _HFL_LITE, ""),
     ("ik_net", {}, ""),
     ("ik_net", {"dof": 45}, ""),
+    ("cvae", {}, ""),
+    ("cvae", _CVAE_LITE, ""),
 )
-_SIZES = {"hand_detector": 160, "keypoints2d": 112, "i2l": 256, "lite_i2l": 256, "hfl": 256}
+_SIZES = {"hand_detector": 160, "keypoints2d": 112, "i2l": 256, "lite_i2l": 256, "hfl": 256, "cvae": 256}
 
 
 def _models() -> Iterator[Cost]:

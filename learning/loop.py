@@ -69,6 +69,10 @@ def learning_rate(settings: TrainConfig[Any], step: int) -> float:
     warm = min(1.0, (step + 1) / max(1.0, _WARM_UP * settings.steps))
     if settings.schedule == "step":
         return settings.peak_lr * warm * 0.1 ** sum(share >= at for at in (settings.drop_at, settings.drop_again_at))
+    if settings.schedule == "stairs":
+        # A share that is a multiple of the interval may be a rounding below it.
+        falls = math.floor(min(share, settings.drop_until) / settings.drop_every + 1e-9)
+        return settings.peak_lr * warm * settings.drop_by**falls
     return settings.peak_lr * warm * (_FLOOR + (1.0 - _FLOOR) * 0.5 * (1.0 + math.cos(math.pi * share)))
 
 
@@ -179,6 +183,8 @@ def _step(run: Run, batch: Batch, *, stop: bool) -> tuple[float, dict[str, Tenso
         quantize.freeze_observers(run.model)
     # What a layer draws depends on the step alone, so that no generator needs to be saved.
     torch.manual_seed((settings.seed * 1_000_003 + run.step) * 4096 + run.fabric.global_rank)
+    if (at := getattr(run.losses, "at", None)) is not None:
+        at(run.step)
     loss, parts = run.losses(run.wrapped(*inputs.in_training(task_of(settings.model), batch)), batch)
     run.optimizer.zero_grad(set_to_none=True)
     run.fabric.backward(loss)

@@ -48,10 +48,10 @@ class Attend(nn.Module):
         self.heads = heads
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """`(B, C, H, W)` three times -> the same shape."""
+        """`(B, D, ...)` twice and `(B, C, ...)`, each of as many pixels -> the shape of `value`."""
         q, k, v = (x.flatten(2).unflatten(1, (self.heads, -1)) for x in (query, key, value))
         share = (q.transpose(-1, -2) @ k / math.sqrt(q.shape[2])).softmax(dim=-1)
-        return (v @ share.transpose(-1, -2)).reshape_as(query)
+        return (v @ share.transpose(-1, -2)).reshape_as(value)
 
 
 class PixelNorm(nn.LayerNorm):

@@ -29,7 +29,9 @@ from hoi_core import plugins
 Raw = tuple[Tensor, ...]
 """What a network gives, in the order of its task's outputs; in training, behind them, what only its losses read."""
 Loss = Callable[[Raw, Any], tuple[Tensor, dict[str, Tensor]]]
-"""Weighted sum of the losses of a batch of the task's dataset, and its parts."""
+"""Weighted sum of the losses of a batch of the task's dataset, and its parts.
+
+One that changes while a network trains has a method `at`, which is told the step before each."""
 
 
 def task_of(model: str) -> ModuleType:
