@@ -1,8 +1,8 @@
 """The grasps of the synthetic benchmark alone: hands with objects of known meshes, for networks of both.
 
 Made with `hoi-data synthbench`; read from the folder `graspbench`, or where there is none from `synthbench` beside it.
-The built-in objects are all in it, six of eight look alike from several sides; each split has grasps, hands' shapes,
-skins, lights, backgrounds and cameras of its own.
+The eight built-in objects are all in it, of which all but the mug look alike from several sides; each split has grasps,
+hands' shapes, skins, lights, backgrounds and cameras of its own.
 """
 
 from __future__ import annotations
