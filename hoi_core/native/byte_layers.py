@@ -118,7 +118,10 @@ def read_encoder(graph: Graph, prefix: str, *, masked: bool = True) -> ByteEncod
     Raises:
         AssetError: it is no such encoder in 8-bit integers.
     """
-    return _Reader(graph, prefix, masked=masked).encoder()
+    try:
+        return _Reader(graph, prefix, masked=masked).encoder()
+    except LookupError as error:
+        raise AssetError("an operator of the encoder lacks inputs, outputs or who makes them.", _EXPORT) from error
 
 
 class _Reader:

@@ -212,6 +212,55 @@ def test_numbers_that_make_no_layer_are_refused(model, name, values, says):
         byte_layers.read_encoder(changed(model, name, values), "encoder.")
 
 
+def mutated(proto: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto:
+    """A graph whose operators or constants are one to three times not what they were."""
+    found = onnx.ModelProto()
+    found.CopyFrom(proto)
+    nodes, constants = found.graph.node, found.graph.initializer
+    for _ in range(rng.integers(1, 4)):
+        node, other = (nodes[rng.integers(len(nodes))] for _ in range(2))
+        tensor, another = (constants[rng.integers(len(constants))] for _ in range(2))
+        values = onnx.numpy_helper.to_array(tensor)
+        kind = rng.choice(["operator", "inputs", "outputs", "reads", "removed", "named", "shape", "numbers", "kind"])
+        if kind == "operator":
+            node.op_type = other.op_type
+        elif kind == "inputs":
+            del node.input[rng.integers(len(node.input)) :]
+        elif kind == "outputs":
+            del node.output[:]
+        elif kind == "reads":
+            node.input[rng.integers(len(node.input))] = [*other.output, tensor.name][0]
+        elif kind == "removed":
+            nodes.remove(node)
+        elif kind == "named":
+            tensor.name, another.name = another.name, tensor.name
+        elif kind == "shape":
+            values = values.reshape(-1)[: rng.integers(values.size + 1)]
+        elif kind == "numbers":
+            values = np.full_like(values, rng.choice([0, 1, 127]))
+        else:
+            values = values.astype(rng.choice(["f4", "i1", "u1", "i4", "i8"]))
+        if kind in ("shape", "numbers", "kind"):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        if not all(node.input for node in nodes):
+            break
+    return found
+
+
+@needs_engine
+def test_a_damaged_graph_is_refused_or_runs(model):
+    """Whatever is wrong with it, nothing but an AssetError comes out."""
+    proto, image, outcomes = onnx.load(model), images(SIZE, 3, 0.5, 1)[0], {"refused": 0, "ran": 0}
+    for seed in range(80):
+        graph = onnx_wire.read(mutated(proto, np.random.default_rng(seed)).SerializeToString(), "this file")
+        try:
+            Encoder(byte_layers.read_encoder(graph, "encoder."), SIZE).run(image)
+            outcomes["ran"] += 1
+        except AssetError:
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 3, outcomes
+
+
 @needs_engine
 def test_layers_that_do_not_fit_are_refused(model):
     encoder = byte_layers.read_encoder(onnx_wire.read(model.read_bytes(), "model"), "encoder.")
