@@ -112,6 +112,8 @@ class TrainConfig(Generic[M]):
     """Share of the run behind which it falls no more."""
     clip: float = 1.0
     """Largest gradient norm."""
+    weight_decay: float = 0.0
+    """Share of each weight that is added to its gradient (L2)."""
     size: int = 128
     """Side of the crop, px; a multiple of 32."""
     qat: bool = False
@@ -204,6 +206,10 @@ class TrainConfig(Generic[M]):
                 "expected --drop-every and --drop-by above 0 and up to 1, --drop-until from 0 to 1, got "
                 f"{self.drop_every}, {self.drop_by} and {self.drop_until}.",
                 "Correct the flag.",
+            )
+        if not 0 <= self.weight_decay < 1:
+            raise ConfigError(
+                f"expected --weight-decay from 0 to below 1, got {self.weight_decay}.", "Correct the flag."
             )
         if not (self.peak_lr > 0 and self.clip > 0 and 0 <= self.freeze <= 1 and self.seed >= 0 and 0 <= self.ema < 1):
             raise ConfigError(

@@ -88,7 +88,7 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
         minkowski.use(model)
     trainable = [p for p in model.parameters() if p.requires_grad]
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    wrapped, optimizer = fabric.setup(model, torch.optim.Adam(trainable, lr=settings.peak_lr))
+    wrapped, optimizer = fabric.setup(model, optimizer_of(settings, trainable))
     average = AveragedWeights(model, settings.ema) if settings.ema else None
     run = Run(fabric, settings, folder, model, wrapped, optimizer, task.losses(settings, fabric.device), average)
     if settings.resume:
@@ -119,6 +119,11 @@ def train(settings: TrainConfig[Any]) -> TrainReport | None:
         stopped=run.step < settings.steps,
         best={"step": run.best.step, settings.watch: run.best.value} if run.best.step else {},
     )
+
+
+def optimizer_of(settings: TrainConfig[Any], weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """What takes the steps of a run."""
+    return torch.optim.Adam(weights, lr=settings.peak_lr, weight_decay=settings.weight_decay)
 
 
 def _fabric(settings: TrainConfig[Any]) -> Fabric:

@@ -18,7 +18,7 @@ from hoi_core.known_object import KnownObject, control_points
 from hoi_core.mano import ManoLayer
 from hoi_core.rotation import exp_so3
 from hoi_core.types import Camera
-from learning import config, costs, grasp_losses, inputs, models
+from learning import config, costs, grasp_losses, inputs, models, train
 from learning.config import LossWeights
 from learning.grasps import GraspBatch
 from learning.layers.attention import Attend, MapAttention
@@ -372,6 +372,18 @@ def test_the_hand_is_where_its_joints_are_seen(batch):
     extent = (box[:, 2:] - box[:, :2])[:, None]
     expected = np.linalg.norm(0.1 * extent, axis=-1).repeat(21, 1)
     np.testing.assert_allclose(task.differences(raw, moved, batch)["places_px"], expected)
+
+
+def test_the_decay_of_its_weights_is_added_to_the_gradient():
+    """Adam's first step is the learning rate, whatever the length of the gradient, against its sign."""
+    weight = nn.Parameter(torch.tensor([2.0, -3.0]))
+    settings = config.TrainConfig(hfl.Config(), model="hfl", lr=0.1, weight_decay=5e-4)
+    optimizer = train.optimizer_of(settings, [weight])
+    weight.grad = torch.zeros(2)
+    optimizer.step()
+    torch.testing.assert_close(weight.detach(), torch.tensor([1.9, -2.9]), rtol=0, atol=1e-4)
+    with pytest.raises(ConfigError, match="--weight-decay"):
+        config.TrainConfig(hfl.Config(), weight_decay=-1.0)
 
 
 def test_eight_samples_are_learnt_by_heart():
