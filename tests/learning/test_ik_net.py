@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,18 +14,21 @@ from dataset_tools import angles as fitted
 from hoi_cli import eval as evaluation
 from hoi_core import ik_model, runtime
 from hoi_core.conventions import mirror_x
-from hoi_core.errors import AssetError
+from hoi_core.crop import camera_space, network_space
+from hoi_core.errors import AssetError, ConfigError
 from hoi_core.ik import ALL_ANGLES, BIOMECHANICAL
 from hoi_core.mano import ManoLayer
 from learning import angle_data, kinematics
 from learning.angle_data import AngleDataset, disturbed
 from learning.augment import Augment
 from learning.config import LossWeights, TrainConfig
+from learning.evaluate import Evaluated
 from learning.export import export
 from learning.items import DataConfig
 from learning.models import ik_net
 from learning.skeleton import Skeleton
 from learning.tasks import angles as task
+from learning.tasks import hand
 from learning.train import train
 
 BOTH = pytest.mark.parametrize("dof", [BIOMECHANICAL, ALL_ANGLES], ids=["23", "45"])
@@ -196,6 +200,32 @@ def test_files_of_other_tasks_and_hands_are_refused(made):
     other.with_suffix(".json").write_text(json.dumps(values))
     with pytest.raises(AssetError, match="another hand model"):
         ik_model.load(other)
+
+
+@pytest.mark.parametrize("name", ["run", "int8.onnx"])
+def test_it_stands_behind_a_mesh_network(made, name):
+    """What the mesh network says of hands becomes the poses that the IK network guesses of their joints."""
+    base, focal = made[0], np.full(16, 150.0)
+    hands = batch_of(data(split="test"), 16).joints_m.double().numpy() + np.array([0.0, 0.0, 0.5])
+    vertices = np.zeros((16, 778, 3))
+    said = (*network_space(hands, focal, 64), vertices, np.ones((16, 21)))
+    mesh = Evaluated(lambda _: said, hand, DataConfig(64), "", int8=False)
+    seen = SimpleNamespace(
+        K=torch.tensor(np.diag([150.0, 150.0, 1.0])).expand(16, 3, 3), image=torch.zeros(16, 1, 64, 64)
+    )
+    uv, depth, *_ = kinematics.behind_ik(mesh, kinematics.Way(net=base / name)).network(seen)
+    guess = kinematics.open_guesser(base / name).guess(hands, "right").posed(ManoLayer.from_env("right"))
+    np.testing.assert_allclose(camera_space(uv, depth, focal, 64), guess.joints_m, atol=1e-4)
+
+
+def test_a_network_of_known_shapes_asks_for_them(made):
+    base = made[0]
+    about = json.loads((base / "fp32.json").read_text()) | {"input": "shaped_bones"}
+    (base / "known.onnx").write_bytes((base / "fp32.onnx").read_bytes())
+    (base / "known.json").write_text(json.dumps(about))
+    with pytest.raises(ConfigError, match="known shape"):
+        kinematics.Kinematics.of(kinematics.Way(net=base / "known.onnx"))
+    assert kinematics.Kinematics.of(kinematics.Way(net=base / "known.onnx", known_shape=True)).guesser.needs_shape
 
 
 def test_the_command_measures_it_alone(made, capsys):

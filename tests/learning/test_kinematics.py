@@ -17,10 +17,14 @@ from hoi_core.ik import BIOMECHANICAL
 from hoi_core.mano import ManoLayer
 from learning.evaluate import Evaluated
 from learning.items import DataConfig
-from learning.kinematics import Way, behind_ik
+from learning.kinematics import Kinematics, Way, behind_ik
 from learning.tasks import hand, keypoints
 
 SIZE, FOCAL, HANDS = 64, 150.0, 12
+
+
+def drawn_shapes() -> np.ndarray:
+    return np.random.default_rng(2).normal(size=(HANDS, 10))
 
 
 def hands() -> tuple[np.ndarray, np.ndarray]:
@@ -28,9 +32,7 @@ def hands() -> tuple[np.ndarray, np.ndarray]:
     rng, layer = np.random.default_rng(0), ManoLayer.stand_in()
     low, high = BIOMECHANICAL.limits_rad.T
     pose = BIOMECHANICAL.to_pose(rng.uniform(low, high, (HANDS, 23)), layer.joint_frames)
-    out = layer(
-        rng.normal(0, 1, (HANDS, 3)), pose, 0.5 * rng.normal(size=(HANDS, 10)), np.tile([0.0, 0.0, 0.5], (HANDS, 1))
-    )
+    out = layer(rng.normal(0, 1, (HANDS, 3)), pose, 0.5 * drawn_shapes(), np.tile([0.0, 0.0, 0.5], (HANDS, 1)))
     return out.joints_m, out.vertices_m
 
 
@@ -77,6 +79,43 @@ def test_a_true_hand_stays_and_post_optimisation_undoes_what_joints_get_wrong():
     alone, after = (said(behind_ik(rough, Way(post_opt=post))) for post in (False, True))
     assert mean_mm(after[0], joints) < 0.8 * mean_mm(alone[0], joints)
     assert mean_mm(after[1], vertices) < 0.8 * mean_mm(alone[1], vertices)
+
+
+def labelled(joints: np.ndarray, vertices: np.ndarray) -> Any:
+    """A batch with its labels."""
+    known = torch.ones(HANDS, 21, dtype=torch.bool)
+    return SimpleNamespace(
+        **vars(batch()), joints_m=torch.tensor(joints), joints_valid=known, vertices_m=torch.tensor(vertices)
+    )
+
+
+def test_a_shape_is_measured_on_the_label_and_kept():
+    """Of joints that are said too large the pose is that of a hand of the label's shape."""
+    joints, vertices = hands()
+    true = labelled(joints, vertices)
+    shapes = Kinematics.of(Way()).measured(true)
+    layer = ManoLayer.stand_in()
+    rest = layer(np.zeros((HANDS, 3)), np.zeros((HANDS, 45)), shapes).vertices_m
+    expected = layer(np.zeros((HANDS, 3)), np.zeros((HANDS, 45)), 0.5 * drawn_shapes()).vertices_m
+    assert mean_mm(rest - rest.mean(1, keepdims=True), expected - expected.mean(1, keepdims=True)) < 0.1
+    middle = joints.mean(1, keepdims=True)
+    large = [middle + 1.15 * (points - middle) for points in (joints, vertices)]
+    for post in (False, True):
+        way = Way(post_opt=post, known_shape=True)
+        uv, depth, *_ = behind_ik(model(*large), way).network(true)
+        found = Kinematics.of(way).solve(*large, shapes)
+        np.testing.assert_array_equal(found.betas, shapes)
+        expected = found.posed(layer).joints_m
+        assert mean_mm(camera_space(uv, depth, np.full(HANDS, FOCAL), SIZE), expected) < 0.2
+
+
+def test_a_mesh_of_another_hand_tells_no_shape():
+    """Vertices in another order are left out: the shape is then what the joints say."""
+    joints, vertices = hands()
+    kinematics = Kinematics.of(Way())
+    mixed = kinematics.measured(labelled(joints, vertices[:, np.random.default_rng(3).permutation(778)]))
+    unknown = kinematics.measured(labelled(joints, np.full_like(vertices, np.nan)))
+    np.testing.assert_array_equal(mixed, unknown)
 
 
 def test_a_network_without_a_mesh_is_refused():
