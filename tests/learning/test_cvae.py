@@ -265,13 +265,13 @@ def test_eight_samples_are_learnt_by_heart(batch):
     net, loss = network().train(), losses(beta=1e-4)
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     values = []
-    for _ in range(10):
+    for _ in range(8):
         optimizer.zero_grad()
         value, parts = loss(net(*given(batch)), batch)
         value.backward()
         optimizer.step()
         values.append({name: float(part.detach()) for name, part in parts.items()})
-    shares = {"joints": 0.4, "places": 1.0, "pose_of_image": 0.5, "pose_of_pose": 0.3, "image_of_image": 0.9}
+    shares = {"joints": 0.6, "places": 1.0, "pose_of_image": 0.7, "pose_of_pose": 0.5, "image_of_image": 0.95}
     for name, share in shares.items():
         assert values[-1][name] < share * values[0][name], (name, values[0][name], values[-1][name])
 
