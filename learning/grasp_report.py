@@ -26,7 +26,7 @@ AVERAGE = "average"
 _PICTURES, _COLUMNS = 40, 8
 _SKIN, _THING = (225, 175, 150), (90, 150, 230)
 _TRUE = (255, 235, 90)
-_OPACITY = 0.75
+_OPACITY, _LEAST_PX = 0.75, 160
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,19 @@ def write_sheet(path: Path, found: Evaluation, count: int = _PICTURES) -> int:
 
 
 def picture(found: Evaluation, number: int) -> U8:
-    """A crop with the predicted hand and object drawn over it, and the labelled box of the object. `-> (S, S, 3)`."""
+    """A crop with the predicted hand and object drawn over it, and the labelled box of the object.
+
+    Small crops are enlarged. `-> (S, S, 3)`
+    """
     grasps, samples = _need(found), found.samples
     if not isinstance(samples, GraspDataset):
         raise ConfigError("these samples have no objects.", "Evaluate on a dataset of hands with objects.")
     batch = samples.as_batch(samples.stack([samples[number, 0]]))
-    image = picture_of(batch.image[0].numpy(), "rgb")
+    larger = max(1, -(-_LEAST_PX // batch.image.shape[-1]))
+    shown = picture_of(batch.image[0].numpy(), "rgb")
+    image = np.asarray(cv2.resize(shown, None, fx=larger, fy=larger, interpolation=cv2.INTER_NEAREST), np.uint8)
     centre, size = (image.shape[1] - 1) / 2, image.shape[1]
-    focal = float(batch.K[0, 0, 0])
+    focal = larger * float(batch.K[0, 0, 0])
     camera = Camera(size, size, focal, focal, centre, centre, distortion_model="none")
     hand = ManoLayer.from_env("right")
     bodies = [_body(grasps.said.vertices_m[number], hand.closed_faces.astype(np.int32), _SKIN, 1)]
@@ -141,7 +146,8 @@ def picture(found: Evaluation, number: int) -> U8:
         bodies.append(
             _body(cameras.transform(grasps.said.T_crop_obj[number], about.vertices_m), about.faces, _THING, 2)
         )
-        corners_px = batch.control_px[0, :8].double().numpy()
+        # Pixel centres lie at integers: enlarging moves them.
+        corners_px = (batch.control_px[0, :8].double().numpy() + 0.5) * larger - 0.5
     drawn = render_quick([body for body in bodies if body is not None], camera, Light((0.3, -0.4, -0.87)), image)[0]
     mixed = np.rint(_OPACITY * drawn.astype(np.float64) + (1.0 - _OPACITY) * image).astype(np.uint8)
     return draw.label(_box(mixed, corners_px), name, scale=0.35)
