@@ -27,12 +27,16 @@ Layer = tuple[F32, F32]
 
 
 def is_whole(graph: Graph) -> bool:
-    """Whether a file has the heads and the decoder of SPLite in float, by their names."""
-    return all(name in graph.constants for name in (*_head_weights().values(), _LIFT, _MEAN))
+    """Whether a file has the heads and the decoder of SPLite, by their names."""
+    return all(_named(graph, name) in graph.constants for name in (*_head_weights().values(), _LIFT, _MEAN))
 
 
 class Hand:
-    """Edges, encoder, heads and decoder, one image after the other."""
+    """Edges, encoder, heads and decoder, one image after the other.
+
+    Of a file in 8-bit integers the heads and the decoder, a fifth of the multiply-adds, are computed in floats from its
+    rounded weights: what they say is not rounded again, and so nearer to the network that was trained.
+    """
 
     def __init__(self, graph: Graph, encoder: Encoder, edges: EdgeParams) -> None:
         """Take the weights.
@@ -56,12 +60,12 @@ class Hand:
             self._network = _engine.Hand(
                 encoder.network,
                 {name: parts.layer(weight) for name, weight in _head_weights().items()},
-                onnx_wire.floats(graph, _LIFT),
-                [onnx_wire.floats(graph, f"decoder.up.{n}.linear.weight") for n in range(levels)],
+                parts.numbers(_LIFT),
+                [parts.numbers(f"decoder.up.{n}.linear.weight") for n in range(levels)],
                 [parts.spirals(f"{name}.conv.weight") for name in convs],
                 [parts.layer(f"{name}.conv.weight") for name in convs],
-                [parts.layer(w) if (w := f"{name}.mix.weight") in graph.constants else None for name in convs],
-                onnx_wire.floats(graph, _MEAN),
+                [parts.layer(w) if parts.holds(w := f"{name}.mix.weight") else None for name in convs],
+                parts.numbers(_MEAN),
                 (
                     edges.blur_px,
                     edges.threshold_sobel,
@@ -107,27 +111,44 @@ def _head_weights() -> dict[str, str]:
     return {name: f"{name}.conv.weight" for name in _CONVOLUTIONS} | {name: f"{name}.weight" for name in _LINEAR}
 
 
+def _named(graph: Graph, weight: str) -> str:
+    """The name of weights in a file: where quantisation made a convolution a layer on rows, it has another one."""
+    on_rows = f"{weight.removesuffix('weight')}linear.weight"
+    return on_rows if on_rows in graph.constants else weight
+
+
 class _Parts:
     """What a graph holds, found from the names of weights on; equal numbers of several layers are in a file once."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
 
+    def holds(self, weight: str) -> bool:
+        """Whether there are such weights."""
+        return _named(self._graph, weight) in self._graph.constants
+
+    def numbers(self, name: str) -> F32:
+        """Numbers of that name as floats, rounded or not."""
+        name = _named(self._graph, name)
+        node = self._scaling(name)
+        return onnx_wire.floats(self._graph, name) if node is None else self._scaled(node)
+
     def layer(self, weight: str) -> Layer:
         """Weight and bias of the layer that reads a weight."""
-        node = self._layer_of(weight)
-        return onnx_wire.floats(self._graph, weight), onnx_wire.floats(self._graph, node.inputs[2])
+        bias = self._layer_of(weight).inputs[2]
+        scaling = self._graph.makers.get(bias)
+        return self.numbers(weight), onnx_wire.floats(self._graph, bias) if scaling is None else self._scaled(scaling)
 
     def spirals(self, weight: str) -> I64:
         """`(V, L)` of the spiral convolution with that weight `(C_out, L C_part)`."""
         node = self._layer_of(weight)
         for operator in ("Reshape", "Gather"):
-            made = self._graph.makers.get(node.inputs[0])
+            made = self._maker(node.inputs[0])
             if made is None or made.operator != operator or len(made.inputs) != 2:
                 raise AssetError(f"no {operator} gives what {weight} reads.", "Export the model again.")
             node = made
         indices = onnx_wire.numbers(self._graph, node.inputs[1], np.int64)
-        count = len(onnx_wire.floats(self._graph, _MEAN)) if weight.startswith("decoder.head.") else self._level(weight)
+        count = len(self.numbers(_MEAN)) if weight.startswith("decoder.head.") else self._level(weight)
         if indices.ndim != 1 or not count or len(indices) % count:
             raise AssetError(f"{weight} has {indices.size} neighbours for {count} vertices.", "Export the model again.")
         return indices.reshape(count, -1)
@@ -135,10 +156,36 @@ class _Parts:
     def _level(self, weight: str) -> int:
         """Vertices of the level that a convolution belongs to."""
         number = weight.removeprefix("decoder.convs.").partition(".")[0]
-        return len(onnx_wire.floats(self._graph, f"decoder.up.{number}.linear.weight"))
+        return len(self.numbers(f"decoder.up.{number}.linear.weight"))
 
     def _layer_of(self, weight: str) -> Node:
-        node = next(iter(self._graph.readers.get(weight, ())), None)
-        if node is None or node.operator not in ("Conv", "Gemm") or len(node.inputs) != 3 or node.inputs[1] != weight:
+        name = _named(self._graph, weight)
+        scaling = self._scaling(name)
+        name = name if scaling is None else scaling.outputs[0]
+        node = next(iter(self._graph.readers.get(name, ())), None)
+        if node is None or node.operator not in ("Conv", "Gemm") or len(node.inputs) != 3 or node.inputs[1] != name:
             raise AssetError(f"the model has no layer with the weights {weight}.", "Export the model again.")
         return node
+
+    def _maker(self, name: str) -> Node | None:
+        """The operator that gives a value, past what rounds it."""
+        made = self._graph.makers.get(name)
+        while made is not None and made.operator in ("QuantizeLinear", "DequantizeLinear"):
+            made = self._graph.makers.get(made.inputs[0])
+        return made
+
+    def _scaling(self, name: str) -> Node | None:
+        """What makes floats of integers of that name; None of floats."""
+        nodes = (node for node in self._graph.readers.get(name, ()) if node.inputs[0] == name)
+        return next((node for node in nodes if node.operator == "DequantizeLinear"), None)
+
+    def _scaled(self, node: Node) -> F32:
+        """The floats that `DequantizeLinear` makes, a scale for each row."""
+        if node.operator != "DequantizeLinear" or len(node.inputs) != 3 or not node.outputs:
+            raise AssetError(f"{node.operator} of {node.inputs[:1]} gives no weights.", "Export the model again.")
+        whole, scale, zero = node.inputs
+        kind = onnx_wire.kind(self._graph, whole)
+        values, steps = onnx_wire.numbers(self._graph, whole, kind), onnx_wire.floats(self._graph, scale)
+        if onnx_wire.numbers(self._graph, zero, kind).any() or steps.size not in (1, len(values)):
+            raise AssetError(f"expected a scale for each row of {whole} and zero points 0.", "Export the model again.")
+        return np.asarray(values * steps.reshape(-1, *[1] * (values.ndim - 1)), np.float32)

@@ -32,6 +32,9 @@ _TOLERANCE_IN_BYTES = 0.05
 _EXPORT = "Export a model with a sparse encoder, or use the engine onnxruntime."
 _MOST_THREADS = 4
 
+Weights = dict[str, F32] | ByteEncoder
+"""Of an encoder, by name, in floats or in bytes."""
+
 
 @dataclass(frozen=True)
 class Port:
@@ -64,34 +67,27 @@ class NativeSession:
         self.instruction_set = chosen_set()
         self._overflows = overflows
         graph = onnx_wire.read(path.read_bytes(), str(path))
-        weights, stages = _encoder(graph)
+        weights, stages = _read_encoder(graph)
         _, needed = onnx_wire.needed(graph, stages)
         if _IMAGE in needed:
             raise AssetError("more of the model than its encoder reads the image.", _EXPORT)
         self._outputs = list(graph.outputs)
+        self._threads = threads
+        self._tolerance = _TOLERANCE_IN_BYTES if isinstance(weights, ByteEncoder) else _TOLERANCE
+        self._one: Callable[[F32], list[Any]]
         self.run_crop: Callable[[U8], list[F32]] | None = None
         """Outputs for a crop `(size, size, 3)` or `(size, size)` as the camera sees it; None where its edges are found
         in Python."""
-        whole = not isinstance(weights, ByteEncoder) and is_whole(graph)
-        read = [n for n, name in enumerate(stages) if name in needed]
-        encoder = Encoder(
-            weights,
-            size,
-            stages=STAGES if whole else read,
-            instruction_set=self.instruction_set,
-            threads=threads or min(os.cpu_count() or 1, _MOST_THREADS),
-        )
-        self._tolerance = _TOLERANCE_IN_BYTES if isinstance(weights, ByteEncoder) else _TOLERANCE
-        if whole:
-            hand = Hand(graph, encoder, edges or EdgeParams())
-            self._one: Callable[[F32], list[Any]] = hand.run
-            if edges is not None and _same_edges(hand, size, edges):
-                self.run_crop = hand.run_crop
-            what = "everything" if self.run_crop else "all but the edges"
-        else:
-            self._one = self._halves(graph, encoder, [stages[n] for n in read], threads)
-            what = "the encoder, ONNX Runtime the rest"
-        self._demand_agreement(path, size, threads)
+        alone = onnx_session(path, threads, overflows=overflows)
+        read = [name for name in stages if name in needed]
+        whole = is_whole(graph)
+        what = self._take_all(graph, weights, size, edges) if whole else ""
+        if whole and isinstance(weights, ByteEncoder) and not self._agrees(alone, size):
+            whole = False  # a network that relies on how its heads are rounded
+        if not whole:
+            what = self._take_encoder(graph, weights, size, read, stages)
+        if not self._agrees(alone, size):
+            raise AssetError(f"the native engine and ONNX Runtime disagree on {path}.", _EXPORT)
         self.computed_by = f"the native engine ({self.instruction_set}) computes {what}"
         """For people."""
 
@@ -110,29 +106,41 @@ class NativeSession:
         wanted = [self._outputs.index(name) for name in outputs or self._outputs]
         return [np.stack([answer[n] for answer in found]) for n in wanted]
 
-    def _halves(self, graph: Graph, encoder: Encoder, names: list[str], threads: int) -> Callable[[F32], list[Any]]:
-        """The encoder here, and a session of ONNX Runtime for what reads the values of those names that it gives."""
-        size = encoder.size
+    def _encoder(self, weights: Weights, size: int, stages: Sequence[int]) -> Encoder:
+        threads = self._threads or min(os.cpu_count() or 1, _MOST_THREADS)
+        return Encoder(weights, size, stages=stages, instruction_set=self.instruction_set, threads=threads)
+
+    def _take_all(self, graph: Graph, weights: Weights, size: int, edges: EdgeParams | None) -> str:
+        """Compute everything here."""
+        hand = Hand(graph, self._encoder(weights, size, STAGES), edges or EdgeParams())
+        self._one = hand.run
+        if edges is None or not _same_edges(hand, size, edges):
+            return "all but the edges"
+        self.run_crop = hand.run_crop
+        return "everything"
+
+    def _take_encoder(self, graph: Graph, weights: Weights, size: int, read: list[str], stages: list[str]) -> str:
+        """Compute the encoder here; a session of ONNX Runtime for what reads the values of those names."""
+        encoder = self._encoder(weights, size, [stages.index(name) for name in read])
         found = encoder.run(np.zeros((3, size, size), np.float32))
-        shapes = {name: x.shape for name, x in zip(names, found, strict=True)}
-        rest = onnx_session(onnx_wire.cut(graph, shapes), threads, overflows=self._overflows)
+        shapes = {name: x.shape for name, x in zip(read, found, strict=True)}
+        rest = onnx_session(onnx_wire.cut(graph, shapes), self._threads, overflows=self._overflows)
 
         def run(image: F32) -> list[Any]:
             features = {name: x[None] for name, x in zip(shapes, encoder.run(image), strict=True)}
             return [x[0] for x in rest.run(None, features)]
 
-        return run
+        self._one, self.run_crop = run, None
+        return "the encoder, ONNX Runtime the rest"
 
-    def _demand_agreement(self, path: Path, size: int, threads: int) -> None:
-        """Names are all that the encoder is known by; a file of other contents must not give other hands."""
+    def _agrees(self, alone: Any, size: int) -> bool:
+        """Names are all that layers are known by; a file of other contents must not give other hands."""
         rng = np.random.default_rng(0)
         sites = rng.random((2, 1, size, size)) < np.array([0.05, 0.9]).reshape(2, 1, 1, 1)
         image = (rng.uniform(0.01, 1.0, (2, 3, size, size)) * sites).astype(np.float32)
-        alone = onnx_session(path, threads, overflows=self._overflows)
-        for ours, theirs in zip(self.run(None, {_IMAGE: image}), alone.run(None, {_IMAGE: image}), strict=True):
-            near = self._tolerance
-            if not np.allclose(ours, theirs, rtol=near, atol=near * max(1.0, float(abs(theirs).max()))):
-                raise AssetError(f"the native engine and ONNX Runtime disagree on {path}.", _EXPORT)
+        near = self._tolerance
+        pairs = zip(self.run(None, {_IMAGE: image}), alone.run(None, {_IMAGE: image}), strict=True)
+        return all(np.allclose(a, b, rtol=near, atol=near * max(1.0, float(abs(b).max()))) for a, b in pairs)
 
 
 def _same_edges(hand: Hand, size: int, edges: EdgeParams) -> bool:
@@ -149,7 +157,7 @@ def _same_edges(hand: Hand, size: int, edges: EdgeParams) -> bool:
     return True
 
 
-def _encoder(graph: Graph) -> tuple[dict[str, F32] | ByteEncoder, list[str]]:
+def _read_encoder(graph: Graph) -> tuple[Weights, list[str]]:
     """The encoder, in floats or in bytes, and the values that its stages make."""
     if not byte_layers.is_in_bytes(graph):
         return _weights(graph), _stages(graph)

@@ -1,18 +1,27 @@
 """All of SPLite in one call of the native engine, from a camera's crop to the mesh, against OpenCV and ONNX Runtime."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hoi_core import native, runtime
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError
-from hoi_core.native import onnx_wire
+from hoi_core.native import byte_layers, onnx_wire
 from hoi_core.network_input import network_input, pixels_of
+from hoi_core.onnx_session import onnx_session
+from learning import inputs, quantize
+from learning.export import write_onnx
+from learning.models import build
+from learning.qdq import integer_network
+from learning.scheme import Scheme
 
 needs_engine = pytest.mark.skipif(bool(native.problem()), reason=f"no native engine: {native.problem()}")
 SIZE = 64
@@ -111,6 +120,87 @@ def test_frames_take_no_memory_and_arrays_of_another_shape_are_refused(model):
         _engine.edge_input(crops[0], (0.8, 0, 50, 120, "sandwich"))
     with pytest.raises(ValueError, match="fusion"):
         _engine.edge_input(crops[0], (0.8, 22, 50, 120, "toast"))
+
+
+@pytest.fixture(scope="module")
+def in_bytes(model, tmp_path_factory) -> Path:
+    """A network with fresh weights in 8-bit integers, its ranges those of the pictures here."""
+    torch.manual_seed(0)
+    network = build("splite", width=8, head_channels=16).eval()
+    with torch.no_grad():
+        # Fresh heads say nearly the same of every image.
+        for name, weight in network.named_parameters():
+            if name.startswith(("heatmap", "depth_out", "decoder.head.conv")):
+                weight.mul_(10.0)
+    shown = [torch.from_numpy(network_input(pixels_of(picture(SIZE, kind, 0), "edges", EdgeParams())[None], "edges"))
+             for kind in ("noise", "patches", "slopes")]  # fmt: skip
+    path = tmp_path_factory.mktemp("bytes") / "splite.onnx"
+    integers = integer_network(quantize.calibrate(network, [(image,) for image in shown], Scheme()))
+    write_onnx(integers, path, inputs.image(SIZE), runtime.HandModel.OUTPUTS)
+    about = json.loads(model.with_suffix(".json").read_text()) | {
+        "sha256": runtime.file_hash(path), "precision": "int8"
+    }  # fmt: skip
+    path.with_suffix(".json").write_text(json.dumps(about))
+    return path
+
+
+def with_heads_in_floats(model: Path, out: Path) -> None:
+    """The same file, what comes after the encoder no longer rounded but for its weights."""
+    graph = onnx_wire.read(model.read_bytes(), "model")
+    stages = byte_layers.read_encoder(graph, "encoder.").stages()
+    after = {name for node in onnx_wire.needed(graph, stages)[0] for name in node.outputs}
+    proto = onnx.load(model)
+    made = {name: node for node in proto.graph.node for name in node.output}
+    straight = {}
+    for node in proto.graph.node:
+        down = made.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if down is not None and down.op_type == "QuantizeLinear" and node.output[0] in after:
+            source = down.input[0]
+            if source not in stages:
+                straight[node.output[0]] = straight.get(source, source)
+    for node in proto.graph.node:
+        node.input[:] = [straight.get(name, name) for name in node.input]
+    assert len(straight) > 20
+    onnx.save(proto, out)
+
+
+@needs_engine
+def test_a_file_in_bytes_gives_the_hands_of_its_rounded_weights(in_bytes, tmp_path):
+    ours, theirs = (runtime.load(in_bytes, threads=1, engine=engine) for engine in ("native", "onnxruntime"))
+    assert "computes everything" in ours.computed_by
+    with_heads_in_floats(in_bytes, tmp_path / "floats.onnx")
+    floats = onnx_session(tmp_path / "floats.onnx", 1)
+    for kind in ("noise", "patches", "slopes", "flat"):
+        crop = picture(SIZE, kind, 1)
+        image = network_input(pixels_of(crop, "edges", EdgeParams())[None], "edges")
+        for got, wanted, rounded in zip(
+            ours.run_crop(crop), floats.run(None, {"image": image}), theirs.run_crop(crop), strict=True
+        ):
+            np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
+            np.testing.assert_allclose(got, rounded, rtol=0.05, atol=0.05)
+
+
+@needs_engine
+def test_heads_that_rely_on_their_roundings_are_left_to_onnx_runtime(in_bytes, tmp_path):
+    """Here most of what the heads read lies beyond its range, and is cut off there."""
+    from hoi_core.native.session import NativeSession
+
+    proto = onnx.load(in_bytes)
+    graph = onnx_wire.read(in_bytes.read_bytes(), "model")
+    product = next(node for node in proto.graph.node if node.input[1:2] == [graph_weight(graph, "smooth8")])
+    down = next(node for node in proto.graph.node if node.output[0] == product.input[0]).input[1]
+    for tensor in proto.graph.initializer:
+        if tensor.name == down:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.float32(1e-4), tensor.name))
+    onnx.save(proto, tmp_path / "cut.onnx")
+    session = NativeSession(tmp_path / "cut.onnx", SIZE, 1, EdgeParams())
+    assert "ONNX Runtime the rest" in session.computed_by
+    assert session.run_crop is None
+
+
+def graph_weight(graph: onnx_wire.Graph, layer: str) -> str:
+    """The value that the weights of a layer are as floats."""
+    return graph.readers[f"{layer}.conv.weight"][0].outputs[0]
 
 
 def changed(graph: onnx_wire.Graph, name: str, values: np.ndarray) -> onnx_wire.Graph:
