@@ -54,7 +54,8 @@ def in_one_call(folder: Path) -> Callable[[int], object]:
 def in_bytes(folder: Path) -> Callable[[int], object]:
     """An encoder in int8."""
     torch.manual_seed(0)
-    dense = fold_batch_norms(SparseResNet(8, sparse=False).eval())
+    dense = SparseResNet(8, sparse=False).eval()
+    fold_batch_norms(dense)
     rng = np.random.default_rng(0)
     pixels = rng.random((IMAGES, 1, SIZE, SIZE)) < np.linspace(0.0, 1.0, IMAGES).reshape(-1, 1, 1, 1)
     images = (rng.random((IMAGES, 3, SIZE, SIZE)) * pixels).astype(np.float32)
