@@ -48,12 +48,16 @@ def _defaults(arguments: list[str]) -> TrainConfig[Any]:
     peek.add_argument("--config", type=Path)
     peek.add_argument("--from", dest="source", type=Path)
     peek.add_argument("--out", type=Path)
+    peek.add_argument("--steps")
+    peek.add_argument("--epochs")
     peek.add_argument("--resume", action="store_true")
     seen, _ = peek.parse_known_args(arguments)
     folder = seen.out if seen.resume else seen.source
     if seen.config is not None or folder is not None:
         path = presets.find(seen.config) if seen.config is not None else folder / "config.yaml"
         found = _earlier(path, keep_all=seen.resume or seen.config is not None)
+        if seen.steps is not None and seen.epochs is None:
+            found = replace(found, epochs=None)  # of a preset, which a flag wins over
         # Another model trains by the same settings, but has options of its own.
         return found if seen.model in (None, found.model) else replace(found, net=_options(seen.model))
     return TrainConfig(net=_options(seen.model or "splite"), model=seen.model or "splite")

@@ -25,6 +25,9 @@ def test_flags_win_over_a_preset_and_an_unknown_one_is_named(monkeypatch, capsys
     assert command.main(["--config", "splite_paper", "--lr", "5e-4"]) == 0
     (settings,) = trained
     assert (settings.lr, settings.batch_size, settings.epochs, settings.schedule) == (5e-4, 32, 38, "step")
+    # The preset counts in epochs, which would take the place of the steps.
+    assert command.main(["--config", "splite_paper", "--steps", "70"]) == 0
+    assert (trained[1].steps, trained[1].epochs) == (70, None)
     assert command.main(["--config", "splite_papr"]) == 2
     assert "splite_paper" in capsys.readouterr().err
 
