@@ -42,6 +42,16 @@ def _all(dataset: GraspDataset) -> GraspBatch:
     return batch
 
 
+@pytest.fixture(scope="module")
+def dataset(root: Path) -> GraspDataset:
+    return GraspDataset("ours", root, "all", _SHOWN)
+
+
+@pytest.fixture(scope="module")
+def batch(dataset: GraspDataset) -> GraspBatch:
+    return _all(dataset)
+
+
 def _write_box(path: Path, scale: float = 1.0) -> None:
     path.parent.mkdir(parents=True)
     mesh_file.write_obj(path, _BOX_M * scale, _FACES)
@@ -65,9 +75,7 @@ def _through_the_image(dataset: GraspDataset, number: int, batch: GraspBatch) ->
     return np.asarray(toward[:, :2] / toward[:, 2:])
 
 
-def test_shapes_and_what_each_field_says(root: Path) -> None:
-    dataset = GraspDataset("ours", root, "all", _SHOWN)
-    batch = _all(dataset)
+def test_shapes_and_what_each_field_says(dataset: GraspDataset, batch: GraspBatch) -> None:
     n = len(dataset)
     assert n == 4
     assert batch.image.shape == (n, 3, 64, 64)
@@ -87,9 +95,7 @@ def test_shapes_and_what_each_field_says(root: Path) -> None:
     assert moved.objects is batch.objects
 
 
-def test_pose_box_and_control_points_are_those_that_the_crop_shows(root: Path) -> None:
-    dataset = GraspDataset("ours", root, "all", _SHOWN)
-    batch = _all(dataset)
+def test_pose_box_and_control_points_are_those_that_the_crop_shows(dataset: GraspDataset, batch: GraspBatch) -> None:
     R = batch.T_crop_obj[:, :3, :3]
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.det(R), torch.ones(len(R)), atol=1e-5, rtol=0)
@@ -104,9 +110,7 @@ def test_pose_box_and_control_points_are_those_that_the_crop_shows(root: Path) -
         assert apart.min(0).max() < 0.01
 
 
-def test_the_crop_holds_both_boxes_half_as_large_again(root: Path) -> None:
-    dataset = GraspDataset("ours", root, "all", _SHOWN)
-    batch = _all(dataset)
+def test_the_crop_holds_both_boxes_half_as_large_again(batch: GraspBatch) -> None:
     for box in (batch.hand_box, batch.object_box):
         assert (box[:, :2] > -0.5).all()
         assert (box[:, 2:] < 63.5).all()
@@ -130,8 +134,7 @@ def test_rotations_and_shape_give_the_mesh_in_the_crop_left_hands_as_right_ones(
     np.testing.assert_allclose(said, true, atol=2e-5)
 
 
-def test_the_mask_is_the_objects_silhouette_in_its_own_box(root: Path) -> None:
-    batch = _all(GraspDataset("ours", root, "all", _SHOWN))
+def test_the_mask_is_the_objects_silhouette_in_its_own_box(batch: GraspBatch) -> None:
     for number in range(len(batch.mask)):
         x0, y0, x1, y1 = batch.object_box[number].tolist()
         about = batch.objects[0].mirrored if batch.mirrored[number] else batch.objects[0]
@@ -144,16 +147,15 @@ def test_the_mask_is_the_objects_silhouette_in_its_own_box(root: Path) -> None:
         assert batch.mask[number].any(1).all()
 
 
-def test_augmented_crops_turn_all_labels_alike(root: Path) -> None:
+def test_augmented_crops_turn_all_labels_alike(root: Path, batch: GraspBatch) -> None:
     augment = Augment(roll_deg=180.0, roll_share=1.0, scale_jitter=0.2, shift_jitter=0.1, hue=0.15, saturation=0.5)
     dataset = GraspDataset("ours", root, "all", _SHOWN, augment=augment, seed=3)
-    batch = _all(dataset)
-    torch.testing.assert_close(_projected(batch, batch.control_m), batch.control_px, atol=2e-3, rtol=0)
+    turned = _all(dataset)
+    torch.testing.assert_close(_projected(turned, turned.control_m), turned.control_px, atol=2e-3, rtol=0)
     for number in range(len(dataset)):
-        corners = _through_the_image(dataset, number, batch)
-        np.testing.assert_allclose(batch.object_box[number, :2].numpy(), corners.min(0), atol=0.01)
-    plain = _all(GraspDataset("ours", root, "all", _SHOWN))
-    assert (plain.R_world_crop - batch.R_world_crop).abs().amax((1, 2)).min() > 0.05
+        corners = _through_the_image(dataset, number, turned)
+        np.testing.assert_allclose(turned.object_box[number, :2].numpy(), corners.min(0), atol=0.01)
+    assert (batch.R_world_crop - turned.R_world_crop).abs().amax((1, 2)).min() > 0.05
 
 
 def test_an_object_without_a_mesh_or_out_of_the_table_is_unknown(tmp_path: Path) -> None:
@@ -208,24 +210,25 @@ def test_synthetic_objects_need_no_file(tmp_path: Path) -> None:
     torch.testing.assert_close(_projected(batch, batch.control_m), batch.control_px, atol=2e-3, rtol=0)
 
 
-def _with_objects(root: Path, *shifts: tuple[float, float, float]) -> tuple[GraspDataset, Sample]:
-    dataset = GraspDataset("ours", root, "all", _SHOWN)
+def _with_objects(dataset: GraspDataset, *shifts: tuple[float, float, float]) -> Sample:
     sample = dataset.read(0)
     (pose,) = sample.objects
     moved = [replace(pose, T_cam_obj=cameras.rigid(np.eye(3), np.array(shift)) @ pose.T_cam_obj) for shift in shifts]
-    return dataset, replace(sample, objects=tuple(moved))
+    return replace(sample, objects=tuple(moved))
 
 
-def test_of_several_objects_the_nearest_belongs_to_the_hand(root: Path) -> None:
-    dataset, sample = _with_objects(root, (0.0, 0.0, 0.3), (0.0, 0.0, 0.0))
+def test_of_several_objects_the_nearest_belongs_to_the_hand(dataset: GraspDataset) -> None:
+    sample = _with_objects(dataset, (0.0, 0.0, 0.3), (0.0, 0.0, 0.0))
     held = grasped(sample, dataset.objects)
     assert held is not None
     assert held.pose is sample.objects[1]
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0, -3.0), (2.0, 0.0, 0.0), (np.nan, 0.0, 0.0)])
-def test_objects_that_the_image_does_not_show_are_unknown(root: Path, shift: tuple[float, float, float]) -> None:
-    dataset, sample = _with_objects(root, shift)
+def test_objects_that_the_image_does_not_show_are_unknown(
+    dataset: GraspDataset, shift: tuple[float, float, float]
+) -> None:
+    sample = _with_objects(dataset, shift)
     assert grasped(sample, dataset.objects) is None
     assert held_of(replace(sample, objects=()), dataset.objects) is None
     x0, y0, x1, y1 = both_boxes(sample, None)
