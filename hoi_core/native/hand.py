@@ -168,20 +168,22 @@ class _Parts:
         return node
 
     def _maker(self, name: str) -> Node | None:
-        """The operator that gives a value, past what rounds it."""
-        made = self._graph.makers.get(name)
-        while made is not None and made.operator in ("QuantizeLinear", "DequantizeLinear"):
-            made = self._graph.makers.get(made.inputs[0])
-        return made
+        """The operator that gives a value, past what rounds it once."""
+        for operator in ("DequantizeLinear", "QuantizeLinear"):
+            made = self._graph.makers.get(name)
+            if made is None or made.operator != operator or not made.inputs:
+                return made
+            name = made.inputs[0]
+        return self._graph.makers.get(name)
 
     def _scaling(self, name: str) -> Node | None:
         """What makes floats of integers of that name; None of floats."""
-        nodes = (node for node in self._graph.readers.get(name, ()) if node.inputs[0] == name)
+        nodes = (node for node in self._graph.readers.get(name, ()) if node.inputs[0] == name and node.outputs)
         return next((node for node in nodes if node.operator == "DequantizeLinear"), None)
 
     def _scaled(self, node: Node) -> F32:
         """The floats that `DequantizeLinear` makes, a scale for each row."""
-        if node.operator != "DequantizeLinear" or len(node.inputs) != 3 or not node.outputs:
+        if node.operator != "DequantizeLinear" or len(node.inputs) != 3:
             raise AssetError(f"{node.operator} of {node.inputs[:1]} gives no weights.", "Export the model again.")
         whole, scale, zero = node.inputs
         kind = onnx_wire.kind(self._graph, whole)

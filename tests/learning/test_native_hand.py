@@ -198,6 +198,25 @@ def test_heads_that_rely_on_their_roundings_are_left_to_onnx_runtime(in_bytes, t
     assert session.run_crop is None
 
 
+@needs_engine
+def test_a_file_in_bytes_that_lost_a_part_is_refused(in_bytes):
+    from hoi_core.native.encoder import Encoder
+    from hoi_core.native.hand import STAGES, Hand
+
+    graph = onnx_wire.read(in_bytes.read_bytes(), "model")
+    encoder = Encoder(byte_layers.read_encoder(graph, "encoder."), SIZE, stages=STAGES)
+    scaling = graph.readers["smooth8.conv.weight"][0]
+    for lost in (
+        dataclasses.replace(scaling, outputs=()),
+        dataclasses.replace(scaling, inputs=scaling.inputs[:2]),
+        dataclasses.replace(scaling, inputs=(scaling.inputs[0], "lateral16.conv.weight_scale", scaling.inputs[2])),
+        dataclasses.replace(scaling, operator="Relu"),
+    ):
+        nodes = tuple(lost if node is scaling else node for node in graph.nodes)
+        with pytest.raises(AssetError):
+            Hand(dataclasses.replace(graph, nodes=nodes), encoder, EdgeParams())
+
+
 def graph_weight(graph: onnx_wire.Graph, layer: str) -> str:
     """The value that the weights of a layer are as floats."""
     return graph.readers[f"{layer}.conv.weight"][0].outputs[0]

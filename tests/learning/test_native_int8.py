@@ -216,8 +216,9 @@ def mutated(proto: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto
     """A graph whose operators or constants are one to three times not what they were."""
     found = onnx.ModelProto()
     found.CopyFrom(proto)
-    nodes, constants = found.graph.node, found.graph.initializer
+    constants = found.graph.initializer
     for _ in range(rng.integers(1, 4)):
+        nodes = [node for node in found.graph.node if node.input]
         node, other = (nodes[rng.integers(len(nodes))] for _ in range(2))
         tensor, another = (constants[rng.integers(len(constants))] for _ in range(2))
         values = onnx.numpy_helper.to_array(tensor)
@@ -231,7 +232,7 @@ def mutated(proto: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto
         elif kind == "reads":
             node.input[rng.integers(len(node.input))] = [*other.output, tensor.name][0]
         elif kind == "removed":
-            nodes.remove(node)
+            found.graph.node.remove(node)
         elif kind == "named":
             tensor.name, another.name = another.name, tensor.name
         elif kind == "shape":
@@ -242,8 +243,6 @@ def mutated(proto: onnx.ModelProto, rng: np.random.Generator) -> onnx.ModelProto
             values = values.astype(rng.choice(["f4", "i1", "u1", "i4", "i8"]))
         if kind in ("shape", "numbers", "kind"):
             tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
-        if not all(node.input for node in nodes):
-            break
     return found
 
 
