@@ -135,8 +135,10 @@ def in_bytes(model, tmp_path_factory) -> Path:
     shown = [torch.from_numpy(network_input(pixels_of(picture(SIZE, kind, 0), "edges", EdgeParams())[None], "edges"))
              for kind in ("noise", "patches", "slopes")]  # fmt: skip
     path = tmp_path_factory.mktemp("bytes") / "splite.onnx"
-    integers = integer_network(quantize.calibrate(network, [(image,) for image in shown], Scheme()))
-    write_onnx(integers, path, inputs.image(SIZE), runtime.HandModel.OUTPUTS)
+    ranged = quantize.prepare(network, (shown[0],), Scheme())
+    for image in shown:
+        ranged(image)
+    write_onnx(integer_network(ranged), path, inputs.image(SIZE), runtime.HandModel.OUTPUTS)
     about = json.loads(model.with_suffix(".json").read_text()) | {
         "sha256": runtime.file_hash(path), "precision": "int8"
     }  # fmt: skip
