@@ -16,7 +16,7 @@ from hoi_core.known_object import KnownObject
 from hoi_core.mano import ManoLayer
 from hoi_core.types import F64
 from learning.grasps import GraspBatch
-from learning.hand_errors import Errors
+from learning.hand_errors import Errors, hand_errors
 
 MM = 1000.0
 WRIST = 0
@@ -32,6 +32,20 @@ class SaidGrasps:
     """(B, 778, 3) m."""
     T_crop_obj: F64
     """(B, 4, 4) m, of the mirrored object where the crop is mirrored; NaN where no pose was found."""
+
+
+def grasp_errors(said: SaidGrasps, batch: GraspBatch, *, allow_reflection: bool) -> Errors:
+    """What is wrong with each hand (`learning.hand_errors.hand_errors`) and with each object. `(B,)` each.
+
+    Args:
+        said: by a network.
+        batch: what it was shown.
+        allow_reflection: align hands as the official evaluators do, mirroring included.
+    """
+    true = np.where(batch.joints_valid.numpy()[..., None], batch.joints_m.double().numpy(), np.nan)
+    meshes = said.vertices_m, batch.vertices_m.double().numpy()
+    hands = hand_errors(said.joints_m, true, *meshes, allow_reflection=allow_reflection)
+    return hands | object_errors(said, batch)
 
 
 def object_errors(said: SaidGrasps, batch: GraspBatch) -> Errors:

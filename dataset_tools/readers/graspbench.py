@@ -12,10 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from dataset_tools.readers import check_split, synth
+from dataset_tools.readers import synth
 from dataset_tools.readers import synthbench as whole
 from dataset_tools.synth import synthbench
-from hoi_core.errors import DatasetError
 from hoi_core.types import F32, U8, Bool, Sample
 
 T = TypeVar("T")
@@ -38,16 +37,7 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: it is not made, not finished or damaged.
         ConfigError: an unknown split.
     """
-    check_split(INFO, split)
-    root = _there(root)
-    chosen = [part.name for part in _PARTS if split in (part.split, "all")]
-    absent = [name for name in chosen if not (root / name / synthbench.SET_FILE).is_file()]
-    if absent:
-        raise DatasetError(
-            f"expected the benchmark in {root}, found no {absent[0]}.",
-            f"Make it with `hoi-data synthbench`. It looks like this (a link will do):\n{root}/\n{INFO.tree}",
-        )
-    return [key for name in chosen for key in synth.index(root, f"{name}_all")]
+    return whole.keys(_there(root), split, _PARTS, INFO)
 
 
 def read(root: Path, key: str) -> Sample:

@@ -6,6 +6,7 @@ moment is seen by two cameras.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,14 +38,29 @@ def index(root: Path, split: str) -> list[str]:
         DatasetError: it is not made, not finished or damaged.
         ConfigError: an unknown split.
     """
-    root = Path(root)
-    check_split(INFO, split)
-    chosen = [part.name for part in synthbench.PARTS if split in (part.split, "all")]
+    return keys(Path(root), split, synthbench.PARTS, INFO)
+
+
+def keys(root: Path, split: str, parts: Sequence[synthbench.Part], info: ReaderInfo) -> list[str]:
+    """Keys of some parts of the benchmark.
+
+    Args:
+        root: its folder.
+        split: name of the split.
+        parts: those of the reader.
+        info: of the reader.
+
+    Raises:
+        DatasetError: it is not made, not finished or damaged.
+        ConfigError: an unknown split.
+    """
+    check_split(info, split)
+    chosen = [part.name for part in parts if split in (part.split, "all")]
     absent = [name for name in chosen if not (root / name / synthbench.SET_FILE).is_file()]
     if absent:
         raise DatasetError(
             f"expected the benchmark in {root}, found no {absent[0]}.",
-            f"Make it with `hoi-data synthbench`. It looks like this (a link will do):\n{root}/\n{INFO.tree}",
+            f"Make it with `hoi-data synthbench`. It looks like this (a link will do):\n{root}/\n{info.tree}",
         )
     return [key for name in chosen for key in synth.index(root, f"{name}_all")]
 

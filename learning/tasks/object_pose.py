@@ -18,9 +18,8 @@ from hoi_core.types import F64
 from learning import cvae_losses
 from learning.bmc_losses import Limits
 from learning.config import TrainConfig
-from learning.grasp_errors import SaidGrasps, object_errors
+from learning.grasp_errors import SaidGrasps, grasp_errors
 from learning.grasps import GraspBatch, GraspDataset
-from learning.hand_errors import hand_errors
 from learning.tasks import Raw
 
 EXPORTED = ObjectPoseModel
@@ -145,18 +144,14 @@ def _control_points(raw: tuple[F64, ...], batch: GraspBatch) -> F64:
 
 
 def errors(raw: tuple[F64, ...], batch: GraspBatch, *, allow_reflection: bool) -> dict[str, F64]:
-    """What is wrong with each hand (`learning.hand_errors.hand_errors`) and object (`learning.grasp_errors`).
+    """What is wrong with each hand and object, as `learning.grasp_errors.grasp_errors` says.
 
     Args:
         raw: outputs of a network.
         batch: what it was shown.
         allow_reflection: align as the official evaluators do, mirroring included.
     """
-    said = grasps(raw, batch)
-    true = np.where(batch.joints_valid.numpy()[..., None], batch.joints_m.double().numpy(), np.nan)
-    meshes = said.vertices_m, batch.vertices_m.double().numpy()
-    found = hand_errors(said.joints_m, true, *meshes, allow_reflection=allow_reflection)
-    return found | object_errors(said, batch)
+    return grasp_errors(grasps(raw, batch), batch, allow_reflection=allow_reflection)
 
 
 def grasps(raw: tuple[F64, ...], batch: GraspBatch) -> SaidGrasps:
