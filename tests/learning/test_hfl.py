@@ -271,6 +271,31 @@ def parts_of(raw, batch):
     return {k: float(v) for k, v in grasp_losses.total(raw, batch, ManoLayer.stand_in("right"), WEIGHTS)[1].items()}
 
 
+@pytest.mark.parametrize("name", ["joints", "vertices", "rotations", "shape"])
+def test_gradients_of_the_losses_of_the_hand(batch, name):
+    torch.manual_seed(0)
+    shapes = {"joints_m": (2, 21, 3), "vertices_m": (2, 778, 3), "rotations": (2, 16, 3, 3), "betas": (2, 10)}
+    said = [torch.randn(shape, dtype=torch.double, requires_grad=True) for shape in shapes.values()]
+
+    def function(*numbers):
+        hand = grasp_losses.SaidHand(**dict(zip(shapes, numbers, strict=True)))
+        return getattr(grasp_losses, name)(hand, batch)
+
+    assert torch.autograd.gradcheck(function, said, fast_mode=True)
+
+
+def test_gradients_of_the_losses_of_places(batch):
+    torch.manual_seed(0)
+    joints = torch.rand(2, 21, 2, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: grasp_losses.places(x, batch), (joints,), fast_mode=True)
+    control = torch.rand(2, 21, 2, 64, dtype=torch.double, requires_grad=True)
+    trust = torch.rand(2, 21, 64, dtype=torch.double, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x: grasp_losses.votes(x, trust, batch)[0], (control,), fast_mode=True)
+    # What a cell thinks of its votes is learnt from how far off they are, and does not move them.
+    assert torch.autograd.gradcheck(lambda x: grasp_losses.votes(control, x, batch)[1], (trust,), fast_mode=True)
+    assert torch.autograd.grad(grasp_losses.votes(control, trust, batch)[1], control, allow_unused=True)[0] is None
+
+
 def test_a_network_without_error_loses_nothing(batch):
     assert parts_of(truth(batch), batch) == pytest.approx(dict.fromkeys(parts_of(truth(batch), batch), 0.0), abs=1e-5)
 
