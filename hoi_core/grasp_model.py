@@ -115,14 +115,7 @@ class GraspModel(ExportedModel):
         boxes = boxes_in_crop(crop, camera, hand_box, object_box)
         raw = self.run(self._input(seen), *(box[None].astype(np.float32) for box in boxes))
         K = crop.camera.K[None]
-        joints, vertices = hands(raw, boxes[0][None], K, self.layer)
-        joints_m = crops.from_crop(crop, joints[0])
-        hand = Prediction(
-            joints_m=joints_m,
-            vertices_m=crops.from_crop(crop, vertices[0]),
-            joints_px=cameras.project(camera, joints_m),
-            confidence=np.clip(raw[3][0], 0.0, 1.0),
-        )
+        hand = in_camera(hands(raw, boxes[0][None], K, self.layer), raw[3], crop, camera)
         T, control_px = np.full((4, 4), np.nan), np.full((N_CONTROL, 2), np.nan)
         if object_box is not None:
             places_px, trust = votes(raw, boxes[1][None])
@@ -144,6 +137,19 @@ class GraspModel(ExportedModel):
         place = crops.Placement(scale=1.0, mirror=side is not None and side != self.sidecar.side)
         crop = crops.around(camera, box or whole, self.sidecar.size, place)
         return crops.warp(image, camera, crop), crop
+
+
+def in_camera(hand_m: tuple[F64, F64], confidence: F64, crop: crops.HandCrop, camera: Camera) -> Prediction:
+    """The hand of one crop in the frame of its camera.
+
+    Args:
+        hand_m: joints `(1, 21, 3)` and vertices `(1, 778, 3)` m in the crop's frame.
+        confidence: `(1, 21)`.
+        crop: where the hand was seen.
+        camera: of the whole image.
+    """
+    joints_m, vertices_m = (crops.from_crop(crop, points[0]) for points in hand_m)
+    return Prediction(joints_m, vertices_m, cameras.project(camera, joints_m), np.clip(confidence[0], 0.0, 1.0))
 
 
 def enlarged(box: F64, factor: float) -> F64:

@@ -11,12 +11,12 @@ from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import pose_vector
 from hoi_core.conventions import N_POSE, Side
-from hoi_core.grasp_model import HAND_BOX, Grasp, GraspModel, boxes_in_crop, crop_box, in_image, seen_from
+from hoi_core.grasp_model import HAND_BOX, Grasp, GraspModel, boxes_in_crop, crop_box, in_camera, in_image, seen_from
 from hoi_core.known_object import N_CONTROL
 from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
 from hoi_core.pnp import pose_from_crop
-from hoi_core.types import F64, U8, Camera, Prediction
+from hoi_core.types import F64, U8, Camera
 
 N_HAND_POSE = 3 + N_POSE
 OBJECT = 4
@@ -97,7 +97,7 @@ class ObjectPoseModel(GraspModel):
         box = boxes_in_crop(crop, camera, hand_box, None)[0][None]
         raw = self.run(self._input(seen), box.astype(np.float32), number)
         learn = self.sidecar.training.get("options", {}).get("learn", "joint")
-        hand = self._hand(raw, box, crop, camera)
+        hand = in_camera(hands(raw, box, crop.camera.K[None], self.layer), raw[3], crop, camera)
         if learn == "object":
             unknown = {k: np.full_like(getattr(hand, k), np.nan) for k in ("joints_m", "vertices_m", "joints_px")}
             hand = replace(hand, **unknown, confidence=np.zeros_like(hand.confidence))
@@ -106,16 +106,6 @@ class ObjectPoseModel(GraspModel):
         T = pose_from_crop(object_poses(raw, np.array([crop.focal_px]), self.sidecar.size)[0], crop.R_cam_crop)
         points = np.full((N_CONTROL, 3), np.nan) if control_m is None else cameras.transform(T, control_m)
         return Grasp(hand, T, cameras.project(camera, points))
-
-    def _hand(self, raw: tuple[F64, ...], box: F64, crop: crops.HandCrop, camera: Camera) -> Prediction:
-        joints, vertices = hands(raw, box, crop.camera.K[None], self.layer)
-        joints_m = crops.from_crop(crop, joints[0])
-        return Prediction(
-            joints_m=joints_m,
-            vertices_m=crops.from_crop(crop, vertices[0]),
-            joints_px=cameras.project(camera, joints_m),
-            confidence=np.clip(raw[3][0], 0.0, 1.0),
-        )
 
 
 def hand_of(raw: tuple[Any, ...], layer: ManoLayer) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ ManoRender). Other names are datasets, whose angles `hoi-data angles` fits; what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -268,11 +268,5 @@ def _of_dataset(found: fitted.Angles) -> Hands:
 
 
 def _joined(parts: list[Hands]) -> Hands:
-    return Hands(
-        joints_m=np.concatenate([part.joints_m for part in parts]),
-        angles=np.concatenate([part.angles for part in parts]),
-        all_angles=np.concatenate([part.all_angles for part in parts]),
-        betas=np.concatenate([part.betas for part in parts]),
-        labelled=np.concatenate([part.labelled for part in parts]),
-        keys=tuple(key for part in parts for key in part.keys),
-    )
+    arrays = {f.name: np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Hands)[:-1]}
+    return Hands(**arrays, keys=tuple(key for part in parts for key in part.keys))

@@ -24,6 +24,7 @@ from learning.items import (
     covered_by,
     cut_around,
     in_crop,
+    item_of,
     outlined,
     pixel_labels,
     shown,
@@ -180,18 +181,9 @@ def make_grasp_item(
         other_ground = rng.random() < augment.background and outlined(frame, sample.side)
         image = changed(image, _covered(frame, sample, seen) if other_ground else None, augment, rng)
     hand_R, betas = rotations(sample.params, sample.side, frame.crop)
-    vertices = np.full((778, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
     hand_box = enlarged(np.array(crops.box_of(frame.joints_px, frame.pixels_valid)), HAND_BOX)
     return GraspItem(
-        pixels=shown(image, config, edge_alone=False),
-        K=frame.crop.camera.K,
-        joints_m=frame.joints_m,
-        joints_valid=frame.joints_valid,
-        vertices_m=vertices,
-        joints_px=frame.joints_px,
-        pixels_valid=frame.pixels_valid,
-        R_world_crop=sample.camera.T_world_cam[:3, :3] @ frame.crop.R_cam_crop,
-        mirrored=sample.side == "left",
+        **vars(item_of(sample, frame, shown(image, config, edge_alone=False))),
         hand_box=hand_box,
         object_box=np.zeros(4) if seen is None else seen.box,
         hand_R=hand_R,

@@ -135,10 +135,21 @@ def make_item(
     if augment:
         other_ground = rng.random() < augment.background and outlined(frame, sample.side)
         image = changed(image, covered_by(frame, sample.side) if other_ground else None, augment, rng)
-    vertices = np.full((N_VERTICES, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
     alone = config.edge_alone or (augment is not None and rng.random() < augment.edge_alone)
+    return item_of(sample, frame, shown(image, config, edge_alone=alone))
+
+
+def item_of(sample: Sample, frame: Framed, pixels: U8) -> Item:
+    """What a network is shown of a crop, with the hand's labels in its frame.
+
+    Args:
+        sample: labels in the camera frame.
+        frame: the crop and the labels in it.
+        pixels: `(C, S, S)` of `shown`.
+    """
+    vertices = np.full((N_VERTICES, 3), np.nan) if frame.vertices_m is None else frame.vertices_m
     return Item(
-        pixels=shown(image, config, edge_alone=alone),
+        pixels=pixels,
         K=frame.crop.camera.K,
         joints_m=frame.joints_m,
         joints_valid=frame.joints_valid,

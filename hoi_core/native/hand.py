@@ -131,13 +131,14 @@ class _Parts:
         """Numbers of that name as floats, rounded or not."""
         name = _named(self._graph, name)
         node = self._scaling(name)
-        return onnx_wire.floats(self._graph, name) if node is None else self._scaled(node)
+        return onnx_wire.floats(self._graph, name) if node is None else self._scaled(node, np.int8)
 
     def layer(self, weight: str) -> Layer:
         """Weight and bias of the layer that reads a weight."""
         bias = self._layer_of(weight).inputs[2]
-        scaling = self._graph.makers.get(bias)
-        return self.numbers(weight), onnx_wire.floats(self._graph, bias) if scaling is None else self._scaled(scaling)
+        made = self._graph.makers.get(bias)
+        shift = onnx_wire.floats(self._graph, bias) if made is None else self._scaled(made, np.int32)
+        return self.numbers(weight), shift
 
     def spirals(self, weight: str) -> I64:
         """`(V, L)` of the spiral convolution with that weight `(C_out, L C_part)`."""
@@ -181,12 +182,11 @@ class _Parts:
         nodes = (node for node in self._graph.readers.get(name, ()) if node.inputs[0] == name and node.outputs)
         return next((node for node in nodes if node.operator == "DequantizeLinear"), None)
 
-    def _scaled(self, node: Node) -> F32:
-        """The floats that `DequantizeLinear` makes, a scale for each row."""
+    def _scaled(self, node: Node, kind: type[np.generic]) -> F32:
+        """The floats that `DequantizeLinear` makes of integers of some kind, a scale for each row."""
         if node.operator != "DequantizeLinear" or len(node.inputs) != 3:
             raise AssetError(f"{node.operator} of {node.inputs[:1]} gives no weights.", "Export the model again.")
         whole, scale, zero = node.inputs
-        kind = onnx_wire.kind(self._graph, whole)
         values, steps = onnx_wire.numbers(self._graph, whole, kind), onnx_wire.floats(self._graph, scale)
         if onnx_wire.numbers(self._graph, zero, kind).any() or steps.size not in (1, len(values)):
             raise AssetError(f"expected a scale for each row of {whole} and zero points 0.", "Export the model again.")

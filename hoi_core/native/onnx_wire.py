@@ -150,21 +150,6 @@ def numbers(graph: Graph, name: str, kind: type[np.generic]) -> np.ndarray:
     return values.astype(wanted)
 
 
-def kind(graph: Graph, name: str) -> type[np.generic]:
-    """Of the numbers of an initialiser: float32, uint8, int8, int32 or int64.
-
-    Raises:
-        AssetError: there are none of that name, or of another kind.
-    """
-    try:
-        found = [_KINDS.get(value) for n, _, value in _fields(_constant(graph, name)) if n == _TENSOR_KIND]  # type: ignore[arg-type]
-    except _MalformedError as error:
-        raise AssetError(f"{name} in the model is damaged: {error}.", "Export it again.") from error
-    if len(found) != 1 or found[0] is None:
-        raise AssetError(f"{name} in the model has numbers of an unknown kind.", "Export it again.")
-    return np.dtype(found[0]).type
-
-
 def needed(graph: Graph, given: Collection[str]) -> tuple[list[Node], set[str]]:
     """The operators that the outputs need when some values are known, and the names of all that they read."""
     names, nodes = set(graph.outputs), []

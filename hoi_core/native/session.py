@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +81,15 @@ class NativeSession:
         in Python."""
         alone = onnx_session(path, threads, overflows=overflows)
         read = [name for name in stages if name in needed]
-        whole = is_whole(graph)
-        what = self._take_all(graph, weights, size, edges) if whole else ""
-        if whole and isinstance(weights, ByteEncoder) and not self._agrees(alone, size):
-            whole = False  # a network that relies on how its heads are rounded
-        if not whole:
-            what = self._take_encoder(graph, weights, size, read, stages)
-        if not self._agrees(alone, size):
+        whole, in_bytes = is_whole(graph), isinstance(weights, ByteEncoder)
+        take_encoder = partial(self._take_encoder, graph, weights, size, read, stages)
+        what = self._take_all(graph, weights, size, edges) if whole else take_encoder()
+        agreed = self._agrees(alone, size)
+        if not agreed and whole and in_bytes:
+            # A network that relies on how its heads are rounded.
+            what = take_encoder()
+            agreed = self._agrees(alone, size)
+        if not agreed:
             raise AssetError(f"the native engine and ONNX Runtime disagree on {path}.", _EXPORT)
         self.computed_by = f"the native engine ({self.instruction_set}) computes {what}"
         """For people."""

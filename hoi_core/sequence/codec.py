@@ -120,7 +120,7 @@ def unpack(chunk: bytes, out: Image) -> None:
     """
     from numcodecs import blosc
 
-    blosc.use_threads = False
+    blosc.use_threads = False  # else calls of the main thread would start blosc's own
     # The decoder believes its header.
     unpacked, packed = (int.from_bytes(chunk[at : at + 4], "little") for at in (4, 12))
     if (unpacked, packed) != (out.nbytes, len(chunk)):
