@@ -91,13 +91,13 @@ def main() -> None:
         mobrecon = exported("mobrecon", Path(name), backbone="resnet18")
         in_bytes = {bits: exported_int8(Path(name), crop, bits) for bits in (8, 7)}
         models = {
-            "splite, native": runtime.load(splite, threads=1, engine="native"),
-            "splite, ONNX Runtime": runtime.load(splite, threads=1),
-            "mobrecon, ONNX Runtime": runtime.load(mobrecon, threads=1),
+            "splite, native": runtime.load_hand(splite, threads=1, engine="native"),
+            "splite, ONNX Runtime": runtime.load_hand(splite, threads=1),
+            "mobrecon, ONNX Runtime": runtime.load_hand(mobrecon, threads=1),
         }
         for bits, path in in_bytes.items():
-            models[f"int8, {bits}-bit weights, native"] = runtime.load(path, threads=1, engine="native")
-            models[f"int8, {bits}-bit weights, ONNX Runtime"] = runtime.load(path, threads=1)
+            models[f"int8, {bits}-bit weights, native"] = runtime.load_hand(path, threads=1, engine="native")
+            models[f"int8, {bits}-bit weights, ONNX Runtime"] = runtime.load_hand(path, threads=1)
         runs = {name: lambda model=model: model.run_crop(crop) for name, model in models.items()}
         seconds = timed(runs, given.repeats)
     shown = models["splite, native"].cut(crop, Camera(SIZE, SIZE, 100.0, 100.0, 63.5, 63.5), None, None)[0][0]

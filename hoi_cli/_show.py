@@ -41,7 +41,7 @@ class Tally:
     """What was read so far."""
 
     def __init__(self) -> None:
-        self.images = self._with_hands = 0
+        self.images = self._with_hands = self._asked = self._with_objects = 0
         self._seen: set[int] = set()
         self._times: deque[float] = deque([time.monotonic()], maxlen=_RECENT + 1)
 
@@ -49,6 +49,9 @@ class Tally:
         """Count an image."""
         self.images += 1
         self._with_hands += bool(hands)
+        held = [hand.reading.held for hand in hands if hand.reading.held is not None]
+        self._asked += bool(held)
+        self._with_objects += any(thing.found for thing in held)
         self._seen |= {hand.identity for hand in hands}
         self._times.append(time.monotonic())
 
@@ -69,30 +72,53 @@ class Tally:
 
     def figures(self) -> dict[str, object]:
         """For machines."""
-        return {
+        figures: dict[str, object] = {
             "images": self.images,
             "images_per_second": self.per_second,
             "share_with_hands": self.share,
             "identities": self.identities,
         }
+        return figures | ({"share_with_objects": self._with_objects / self.images} if self._asked else {})
+
+    def about_objects(self) -> list[str]:
+        """In words, where a model was asked for objects."""
+        if not self._asked:
+            return []
+        if not self._with_objects:
+            return ["no pose of an object: the network was never sure enough, or --object must say which it is"]
+        return [f"an object's pose in {self._with_objects / self.images:.0%} of them"]
 
 
-def overlay(shot: Shot, hands: Sequence[LiveHand], per_second: float) -> U8:
-    """An image with boxes, skeletons and the rate. `-> (H, W, 3)`."""
+def overlay(shot: Shot, hands: Sequence[LiveHand], per_second: float | None = None) -> U8:
+    """An image with boxes of hands and objects, skeletons and the rate. `-> (H, W, 3)`."""
     out = shot.rgb.copy()
+    held = [hand.reading.held for hand in hands if hand.reading.held is not None]
     for thing in shot.objects:
-        _boxed(out, thing.box, thing.name, _OBJECT_COLOUR)
+        if not any(one.found and one.name == thing.name for one in held):
+            _boxed(out, thing.box, thing.name, _OBJECT_COLOUR)
+    for one in held:
+        sure = f" {one.confidence:.0%}" if np.isfinite(one.confidence) else ""
+        out = draw.box_edges(out, one.control_px, _OBJECT_COLOUR)
+        if one.found and np.isfinite(one.control_px).any():
+            x, y = np.nanmin(one.control_px, axis=0)
+            _named(out, (round(float(x)), round(float(y))), one.name + sure, _OBJECT_COLOUR)
     for hand in hands:
         out = draw.skeleton(out, hand.reading.joints_px, thickness=1, radius=2)
         _boxed(out, hand.box, f"{hand.side} {hand.identity}", _SIDE_COLOUR[hand.side])
-    return draw.label(out, f"{per_second:.0f} fps", scale=0.4)
+    return out if per_second is None else draw.label(out, f"{per_second:.0f} fps", scale=0.4)
 
 
 def _boxed(image: U8, box: Box, words: str, colour: tuple[int, int, int]) -> None:
     """Draw a box and its name into an image."""
     x0, y0, x1, y1 = (round(v) for v in box)
     cv2.rectangle(image, (x0, y0), (x1, y1), colour, 1, cv2.LINE_AA)
-    cv2.putText(image, words, (x0, max(y0 - 4, 10)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
+    _named(image, (x0, y0), words, colour)
+
+
+def _named(image: U8, corner: tuple[int, int], words: str, colour: tuple[int, int, int]) -> None:
+    """Write a name above a corner."""
+    x, y = corner
+    cv2.putText(image, words, (x, max(y - 4, 10)), cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, 1, cv2.LINE_AA)
 
 
 class _Video:
@@ -117,6 +143,18 @@ class _Video:
             self._writer.release()
 
 
+class _Picture:
+    """A picture of one image."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not cv2.imwrite(str(self._path), np.ascontiguousarray(overlay(shot, hands)[..., ::-1])):
+            raise StorageError(f"cannot write {self._path}.", "Name another --out.")
+
+
 class _Lines:
     """A line of JSON per image."""
 
@@ -126,8 +164,9 @@ class _Lines:
 
     def add(self, shot: Shot, hands: Sequence[LiveHand], per_second: float) -> None:
         row = {"index": shot.index, "t_s": shot.t_s, "hands": [_row(h) for h in hands]}
-        if shot.objects:
-            row["objects"] = [{"object": thing.name, "box_px": list(thing.box)} for thing in shot.objects]
+        things = _things(shot, hands)
+        if things:
+            row["objects"] = things
         self._file.write(json.dumps(plain(row)))
         self._file.write("\n")
 
@@ -176,15 +215,40 @@ def _row(hand: LiveHand) -> dict[str, object]:
     return row if found.joints_m is None else row | {"joints_m": found.joints_m.tolist()}
 
 
+def _things(shot: Shot, hands: Sequence[LiveHand]) -> list[dict[str, object]]:
+    """Objects of an image: those that a network read in a hand, then those that only labels know."""
+    rows: list[dict[str, object]] = []
+    for hand in hands:
+        held = hand.reading.held
+        if held is not None:
+            rows.append(
+                {
+                    "object": held.name or None,
+                    "box_px": list(held.box),
+                    "box_from": held.clue,
+                    "held_by": hand.identity,
+                    "T_cam_object": held.T_cam_obj.tolist() if held.found else None,
+                    "control_px": held.control_px.tolist() if np.isfinite(held.control_px).all() else None,
+                    "confidence": held.confidence,
+                }
+            )
+    read = {row["object"] for row in rows}
+    others = [thing for thing in shot.objects if thing.name not in read]
+    return rows + [{"object": thing.name, "box_px": list(thing.box)} for thing in others]
+
+
 @contextmanager
 def open_shows(config: Config, film: Film, stop: Event) -> Iterator[list[Show]]:
     """Everything that the flags ask for; a window too, where there is a display and nothing is written instead."""
     with ExitStack() as stack:
         shows: list[Show] = []
         if config.out is not None:
-            video = _Video(config.out, film.fps)
-            stack.callback(video.close)
-            shows.append(video)
+            if config.image is None:
+                video = _Video(config.out, film.fps)
+                stack.callback(video.close)
+                shows.append(video)
+            else:
+                shows.append(_Picture(config.out))
         if config.jsonl is not None:
             lines = _Lines(config.jsonl)
             stack.callback(lines.close)

@@ -236,7 +236,7 @@ def _submit(settings: Config, model: Path, out: Path) -> None:
         )
     if settings.split != "test" and protocol != "dexycb":
         raise ConfigError("a submission is of the whole test split.", "Leave out --split.")
-    root, loaded = config.data_root(settings.data), runtime.load(model)
+    root, loaded = config.data_root(settings.data), runtime.load_hand(model)
     home = readers.home(root, dataset)
     with log.progress() as bar:
         task = bar.add_task("predicting", total=None)

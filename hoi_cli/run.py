@@ -1,15 +1,18 @@
 """Find, follow and read hands in a camera's images, a video or a recording, and show or write what was read.
 
+A model of hands with objects (hfl, cvae) reads the object in each hand too.
+
 Examples:
   hoi-run model.onnx --sequence seq_012 --out hands.mp4 --jsonl hands.jsonl
   hoi-run model.onnx --camera 0 --detector mediapipe
+  hoi-run hfl.onnx --video film.mp4 --object o03 --object-box 300 200 380 300
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,11 +34,13 @@ class Config(Common):
     """Options of hoi-run."""
 
     model: tyro.conf.Positional[Path]
-    """Exported model of joints (.onnx, its sidecar beside it)."""
+    """Exported model of joints, or of hands with objects (.onnx, its sidecar beside it)."""
     camera: int | None = None
     """Number of a camera."""
     video: Path | None = None
     """Video file."""
+    image: Path | None = None
+    """Picture file."""
     sequence: str = ""
     """Recording of the dataset."""
     view: str = ""
@@ -47,8 +52,14 @@ class Config(Common):
     """Most hands at once."""
     side: Literal["auto", "right", "left"] = "auto"
     """Which hand there is, where you know it: then there is one, and it is read as that. `auto` finds out."""
+    object: str = ""
+    """Of models of hands with objects: which object it is, by the name that its mesh or the model has; `none` for the
+    hands alone. Default the recording's."""
+    object_box: tuple[float, float, float, float] | None = None
+    """Where the object is in the first image, x0 y0 x1 y1 px; without it a recording's labels or depth say so, else it
+    is looked for around the hand."""
     fov: float = 60.0
-    """What a camera or video sees across its width, degrees."""
+    """What a camera, video or image sees across its width, degrees."""
     limit: int = 0
     """Stop after so many images; 0 for all."""
     threads: int = 0
@@ -57,7 +68,7 @@ class Config(Common):
     """What computes the model: `native` takes a sparse fp32 encoder on its sites alone, and of SPLite everything;
     `auto` is that where the engine is built and runs the file, else ONNX Runtime."""
     out: Path | None = None
-    """Video to write (.mp4)."""
+    """Video to write (.mp4); of an image, a picture (.png, .jpg)."""
     jsonl: Path | None = None
     """File for one line of JSON per image."""
     angles: Path | None = None
@@ -79,12 +90,14 @@ def job(config: Config) -> None:
     from capture.stopping import stop_on_signals
     from hoi_cli._show import Tally, open_shows
     from hoi_core import log
+    from hoi_core.held import Clues
     from hoi_core.shots import until
 
     _check(config)
     with ExitStack() as stack:
-        film, simulated = stack.enter_context(_film(config))
-        follower = _follower(config, film.name, stack, simulated=simulated)
+        source = stack.enter_context(_source(config))
+        film = source.film
+        follower = _follower(config, source, stack)
         _check_angles(config, follower)
         stop = stack.enter_context(stop_on_signals())
         shows: list[Show] = stack.enter_context(open_shows(config, film, stop))
@@ -92,7 +105,7 @@ def job(config: Config) -> None:
         bar = stack.enter_context(log.progress())
         task = bar.add_task(film.name, total=config.limit or film.count or None)
         for shot in until(stop, film.shots, config.limit):
-            hands = follower.step(shot.rgb, shot.camera)
+            hands = follower.step(shot.rgb, shot.camera, Clues(shot.objects, shot.depth))
             tally.add(hands)
             for show in shows:
                 show.add(shot, hands, tally.per_second)
@@ -106,6 +119,7 @@ def job(config: Config) -> None:
     lines = [
         f"{tally.images} images of {film.name}, {tally.per_second:.0f} a second with everything",
         f"hands in {tally.share:.0%} of them, {tally.identities} followed in all",
+        *tally.about_objects(),
         follower.computed_by,
         *[f"wrote {path}" for path in (config.out, config.jsonl, config.angles) if path],
     ]
@@ -115,15 +129,24 @@ def job(config: Config) -> None:
 def _check(config: Config) -> None:
     from hoi_core.errors import ConfigError
 
-    given = [name for name in ("camera", "video", "sequence") if getattr(config, name) not in (None, "")]
+    given = [name for name in ("camera", "video", "image", "sequence") if getattr(config, name) not in (None, "")]
     if len(given) != 1:
         raise ConfigError(
-            f"expected one of --camera, --video and --sequence, got {', '.join(given) or 'none'}.", "Choose one."
+            f"expected one of --camera, --video, --image and --sequence, got {', '.join(given) or 'none'}.",
+            "Choose one.",
         )
     if config.hands < 1 or config.limit < 0 or config.threads < 0:
         raise ConfigError("expected --hands >= 1, --limit >= 0 and --threads >= 0.", "Correct the flag.")
-    if config.out is not None and config.out.suffix != ".mp4":
-        raise ConfigError(f"expected a video that ends in .mp4, got {config.out}.", "Correct --out.")
+    suffixes = (".mp4",) if config.image is None else (".png", ".jpg")
+    if config.out is not None and config.out.suffix not in suffixes:
+        raise ConfigError(f"expected a file that ends in {' or '.join(suffixes)}, got {config.out}.", "Correct --out.")
+    if config.object_box is not None:
+        x0, y0, x1, y1 = config.object_box
+        if not (x1 > x0 and y1 > y0):
+            raise ConfigError(
+                f"expected --object-box x0 y0 x1 y1 with x0 < x1 and y0 < y1, got {config.object_box}.",
+                "Give its left, upper, right and lower edge, px.",
+            )
 
 
 def _check_angles(config: Config, follower: Follower) -> None:
@@ -136,24 +159,45 @@ def _check_angles(config: Config, follower: Follower) -> None:
         raise ConfigError("--ik-net guesses poses for --angles.", "Add --angles FILE.")
 
 
+@dataclass(frozen=True)
+class _Source:
+    """Where images come from, and what is known of them."""
+
+    film: Film
+    """The images."""
+    simulated: bool = False
+    """Whether the simulated rig made them."""
+    objects: tuple[str, ...] = ()
+    """Objects that they show, as the recording says."""
+    meshes: Mapping[str, F64] = field(default_factory=dict)
+    """Object -> vertices `(N, 3)` m that the dataset has."""
+
+
 @contextmanager
-def _film(config: Config) -> Iterator[tuple[Film, bool]]:
-    """The images, and whether the simulated rig made them."""
+def _source(config: Config) -> Iterator[_Source]:
+    from hoi_cli._grasps import meshes_of
     from hoi_core.config import data_root
     from hoi_core.sequence import find_sequence, open_capture
-    from hoi_core.shots import of_recording, open_video
+    from hoi_core.shots import of_recording, open_image, open_video
 
+    root = data_root(config.data)
     if config.sequence:
-        root = data_root(config.data)
         folder = find_sequence(root, config.sequence)
         with open_capture(folder) as capture:
-            film = of_recording(capture, config.view, *_objects(root, folder))
-            yield film, capture.header.rig.startswith("simulated")
+            labels, meshes = _objects(root, folder)
+            names = capture.header.objects if labels is None or not labels.objects else tuple(labels.objects)
+            meshes |= meshes_of(root, {*names, config.object} - {"", *meshes})
+            film = of_recording(capture, config.view, labels, meshes)
+            yield _Source(film, capture.header.rig.startswith("simulated"), names, meshes)
+        return
+    meshes = meshes_of(root, [config.object] if config.object else [])
+    if config.image is not None:
+        yield _Source(open_image(config.image, config.fov), meshes=meshes)
         return
     source = config.video if config.camera is None else config.camera
     if source is not None:
         with open_video(source, config.fov) as film:
-            yield film, False
+            yield _Source(film, meshes=meshes)
 
 
 def _objects(root: Path, folder: Path) -> tuple[Revision | None, dict[str, F64]]:
@@ -178,14 +222,23 @@ def _objects(root: Path, folder: Path) -> tuple[Revision | None, dict[str, F64]]
     return labels, meshes
 
 
-def _follower(config: Config, source: str, stack: ExitStack, *, simulated: bool) -> Follower:
+def _follower(config: Config, source: _Source, stack: ExitStack) -> Follower:
+    from hoi_cli import _grasps
+    from hoi_core.errors import ConfigError
     from hoi_core.live import Follower, open_reader
+    from hoi_core.live_grasp import is_of_grasps
     from hoi_core.track import Settings
 
-    finder = _finder(config, source, stack, simulated=simulated)
-    reader = open_reader(config.model, config.threads, config.engine)
+    finder = _finder(config, source.film.name, stack, simulated=source.simulated)
     side = None if config.side == "auto" else config.side
     hands = config.hands if side is None else 1
+    if is_of_grasps(config.model):
+        grasps = _grasps.open_reader(config, source.meshes, source.objects)
+        settings = Settings(hands=hands, least_confidence=grasps.least_confidence, side=side)
+        return Follower(finder, grasps, settings, grasps.watch)
+    if config.object or config.object_box is not None:
+        raise ConfigError(f"{config.model} is a model of hands alone.", "Leave out --object and --object-box.")
+    reader = open_reader(config.model, config.threads, config.engine)
     return Follower(finder, reader, Settings(hands=hands, least_confidence=reader.least_confidence, side=side))
 
 

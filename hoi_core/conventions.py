@@ -28,6 +28,11 @@ N_JOINTS = 21
 N_MANO_JOINTS = 16
 N_POSE = 45
 N_BETAS = 10
+N_CONTROL = 21
+"""Control points of an object: eight corners of its box, the middles of its twelve edges, its centre."""
+N_CORNERS = 8
+BOX_EDGES = tuple((a, b) for a in range(N_CORNERS) for b in range(a + 1, N_CORNERS) if (a ^ b).bit_count() == 1)
+"""Corners at the ends of each edge of the box: those whose numbers differ in one binary digit."""
 
 _FINGER_BONES = ("1", "2", "3", "tip")
 

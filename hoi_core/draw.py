@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hoi_core.camera import project, transform
-from hoi_core.conventions import BONES, FINGER_COLOURS, FINGERS
+from hoi_core.conventions import BONES, BOX_EDGES, FINGER_COLOURS, FINGERS, N_CORNERS
 from hoi_core.types import F32, F64, I64, U8, Camera
 
 Colour = tuple[int, int, int]
@@ -75,6 +75,29 @@ def skeleton(image: U8, joints_px: F64, *, thickness: int = 2, radius: int = 4) 
         centre = _fixed(joints_px[joint])
         cv2.circle(out, centre, (radius + 1) << _SHIFT, (20, 20, 20), -1, cv2.LINE_AA, _SHIFT)
         cv2.circle(out, centre, radius << _SHIFT, joint_colour(int(joint)), -1, cv2.LINE_AA, _SHIFT)
+    return out
+
+
+def box_edges(image: U8, control_px: F64, colour: Colour, *, thickness: int = 1) -> U8:
+    """Draw the twelve edges of an object's box, each through the point in its middle.
+
+    Args:
+        image: `(H, W, 3)` RGB.
+        control_px: `(21, 2)` px of `known_object.control_points`; edges with a NaN end are left out.
+        colour: RGB.
+        thickness: of the edges, px.
+
+    Returns:
+        `(H, W, 3)` RGB, a copy.
+    """
+    out = np.ascontiguousarray(image).copy()
+    reach = 4.0 * max(image.shape)
+    shown = np.isfinite(control_px).all(-1) & (np.abs(np.nan_to_num(control_px)) < reach).all(-1)
+    for edge, (a, b) in enumerate(BOX_EDGES):
+        for end in (a, b):
+            if shown[end] and shown[N_CORNERS + edge]:
+                ends = _fixed(control_px[end]), _fixed(control_px[N_CORNERS + edge])
+                cv2.line(out, *ends, colour, thickness, cv2.LINE_AA, _SHIFT)
     return out
 
 

@@ -14,9 +14,9 @@ import numpy as np
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import pnp
-from hoi_core.conventions import MANO_PARENTS, Side
+from hoi_core.conventions import MANO_PARENTS, N_CONTROL, Side
 from hoi_core.errors import AssetError
-from hoi_core.known_object import MIRROR, N_CONTROL
+from hoi_core.known_object import MIRROR, control_points
 from hoi_core.mano import ManoLayer
 from hoi_core.placing import placed
 from hoi_core.pnp import pose_from_crop
@@ -43,6 +43,8 @@ class Grasp:
     """(4, 4) m, object to camera; NaN where no object was asked for or none was found."""
     control_px: F64
     """(21, 2) px of the full image: where the object's control points are seen; NaN where none was asked for."""
+    object_confidence: float = float("nan")
+    """How near its votes for the control points are, as the network thinks, 0 to 1; NaN of networks that do not say."""
 
 
 class GraspModel(ExportedModel):
@@ -74,6 +76,18 @@ class GraspModel(ExportedModel):
         "pinhole camera that looks at its centre, without lens distortion, at {size} x {size} px; beyond the image its "
         "border goes on. A left hand is mirrored, and its object with it."
     )
+
+    @property
+    def objects(self) -> list[str]:
+        """Names of the objects that it was trained with, in the order of their numbers."""
+        return [str(each["name"]) for each in self.sidecar.training.get("objects", ())]
+
+    def control_m(self, name: str) -> F64 | None:
+        """`(21, 3)` m, control points of an object that it was trained with; None of any other."""
+        for each in self.sidecar.training.get("objects", ()):
+            if each["name"] == name:
+                return control_points(np.array(each["low_m"], np.float64), np.array(each["high_m"], np.float64))
+        return None
 
     @cached_property
     def layer(self) -> ManoLayer:
@@ -116,15 +130,16 @@ class GraspModel(ExportedModel):
         raw = self.run(self._input(seen), *(box[None].astype(np.float32) for box in boxes))
         K = crop.camera.K[None]
         hand = in_camera(hands(raw, boxes[0][None], K, self.layer), raw[3], crop, camera)
-        T, control_px = np.full((4, 4), np.nan), np.full((N_CONTROL, 2), np.nan)
+        T, control_px, sure = np.full((4, 4), np.nan), np.full((N_CONTROL, 2), np.nan), np.nan
         if object_box is not None:
             places_px, trust = votes(raw, boxes[1][None])
+            sure = float(np.sort(trust[0], axis=0)[-pnp.BEST_CELLS :].mean())
             toward = crops.from_crop(crop, cameras.rays(crop.camera, most_trusted(places_px[0], trust[0])))
             control_px = cameras.project(camera, toward)
             if control_m is not None:
                 shown = control_m @ MIRROR if crop.mirrored else control_m
                 T = pose_from_crop(poses(raw, boxes[1][None], K, shown[None])[0], crop.R_cam_crop)
-        return Grasp(hand, T, control_px)
+        return Grasp(hand, T, control_px, sure)
 
     def cut_pixels(
         self, image: U8, camera: Camera, box: crops.Box | None, side: Side | None

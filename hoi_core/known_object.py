@@ -14,13 +14,12 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from scipy.spatial.distance import cdist
 
 from hoi_core import camera as cameras
+from hoi_core.conventions import BOX_EDGES
 from hoi_core.errors import AssetError
 from hoi_core.mesh_file import Triangles
 from hoi_core.rotation import exp_so3
 from hoi_core.types import F64
 
-N_CONTROL = 21
-"""Control points: eight corners of the box, the middles of its twelve edges, its centre."""
 MIRROR = np.diag([-1.0, 1.0, 1.0])
 """Turns a left hand's object into the one that is shown with the mirrored hand: `x` of its own frame changes sign."""
 
@@ -171,8 +170,7 @@ def control_points(low_m: F64, high_m: F64) -> F64:
     """
     unit = np.array(list(product((0.0, 1.0), repeat=3)))
     corners = low_m + unit * (high_m - low_m)
-    ends = [(a, b) for a in range(8) for b in range(a + 1, 8) if np.abs(unit[a] - unit[b]).sum() == 1]
-    edges = np.array([0.5 * (corners[a] + corners[b]) for a, b in ends])
+    edges = np.array([0.5 * (corners[a] + corners[b]) for a, b in BOX_EDGES])
     return np.concatenate([corners, edges, 0.5 * (low_m + high_m)[None]])
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from hoi_core.conventions import SIDES, Side
 from hoi_core.crop import Box
 from hoi_core.detect import Detection, DetectorModel
+from hoi_core.held import Clues, HeldObject, ObjectWatch
 from hoi_core.keypoint_model import KeypointModel
-from hoi_core.runtime import Engine, HandModel, load, load_as, read_sidecar
+from hoi_core.runtime import Engine, HandModel, load_as, load_hand, read_sidecar
 from hoi_core.track import HandTracker, Settings, Track
 from hoi_core.types import F64, U8, Camera
 
@@ -30,6 +31,8 @@ class Reading:
     """(21, 3) m, camera frame; None of models that read pixels only."""
     vertices_m: F64 | None = None
     """(778, 3) m, camera frame."""
+    held: HeldObject | None = None
+    """The object in it, of models that look for one."""
 
 
 class Finder(Protocol):
@@ -70,8 +73,18 @@ class LiveHand:
 class Follower:
     """Finds hands when it must, and reads those that it follows."""
 
-    def __init__(self, finder: Finder, reader: Reader, settings: Settings | None = None) -> None:
-        self._finder, self._reader = finder, reader
+    def __init__(
+        self, finder: Finder, reader: Reader, settings: Settings | None = None, watch: ObjectWatch | None = None
+    ) -> None:
+        """Start without any hand.
+
+        Args:
+            finder: finds hands in whole images.
+            reader: reads those that are followed.
+            settings: how they are followed.
+            watch: says a reader of objects where these are; the one that it asks.
+        """
+        self._finder, self._reader, self._watch = finder, reader, watch
         self.tracker = HandTracker(settings or Settings(least_confidence=reader.least_confidence))
 
     @property
@@ -84,19 +97,25 @@ class Follower:
         """Whether hands are read in space."""
         return self._reader.in_space
 
-    def step(self, rgb: U8, camera: Camera) -> list[LiveHand]:
+    def step(self, rgb: U8, camera: Camera, clues: Clues | None = None) -> list[LiveHand]:
         """The hands of the next image.
 
         Args:
             rgb: `(H, W, 3)`.
             camera: of it.
+            clues: what is known of the objects in it; readers of hands alone do not ask.
         """
+        if self._watch is not None:
+            self._watch.look(clues or Clues())
         if self.tracker.wants_look:
             self.tracker.looked(self._finder.detect(rgb))
         hands = [hand for track in self.tracker.tracks if (hand := self._hand(rgb, camera, track)) is not None]
         self.tracker.next_frame()
-        shown = {track.identity for track in self.tracker.tracks if track.proven}
-        return [hand for hand in hands if hand.identity in shown]
+        proven = {track.identity for track in self.tracker.tracks if track.proven}
+        shown = [hand for hand in hands if hand.identity in proven]
+        if self._watch is not None:
+            self._watch.took(camera, [hand.reading.held for hand in shown if hand.reading.held is not None])
+        return shown
 
     def _hand(self, rgb: U8, camera: Camera, track: Track) -> LiveHand | None:
         """What is read of one hand; as either side, where it is asked which it is."""
@@ -142,7 +161,7 @@ class _ReadInImage:
 
 
 def open_reader(path: Path, threads: int = 0, engine: Engine = "onnxruntime") -> Reader:
-    """A reader that runs an exported model of joints.
+    """A reader that runs an exported model of joints; of those that read an object too, see `live_grasp.open_grasps`.
 
     Args:
         path: the `.onnx` file, its sidecar beside it.
@@ -154,7 +173,7 @@ def open_reader(path: Path, threads: int = 0, engine: Engine = "onnxruntime") ->
     """
     if read_sidecar(path).task == KeypointModel.TASK:
         return open_keypoints(path, threads, engine)
-    return _ReadInSpace(load(path, threads=threads, engine=engine))
+    return _ReadInSpace(load_hand(path, threads=threads, engine=engine))
 
 
 def open_keypoints(path: Path, threads: int = 0, engine: Engine = "onnxruntime") -> Reader:

@@ -10,9 +10,8 @@ import numpy as np
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
 from hoi_core import pose_vector
-from hoi_core.conventions import N_POSE, Side
+from hoi_core.conventions import N_CONTROL, N_POSE, Side
 from hoi_core.grasp_model import HAND_BOX, Grasp, GraspModel, boxes_in_crop, crop_box, in_camera, in_image, seen_from
-from hoi_core.known_object import N_CONTROL
 from hoi_core.mano import ManoLayer
 from hoi_core.plugins import unknown_name
 from hoi_core.pnp import pose_from_crop
@@ -47,11 +46,6 @@ class ObjectPoseModel(GraspModel):
         "object": "(B, 9) of the object in the crop's camera frame: x and y in m, its depth times the crop's size over "
         "its focal length (both px) in m, the first two columns of its rotation before they are made orthonormal",
     }
-
-    @property
-    def objects(self) -> list[str]:
-        """Names of the objects that it knows, in the order of their numbers."""
-        return [str(each["name"]) for each in self.sidecar.training.get("objects", ())]
 
     def number(self, name: str | None) -> int:
         """What the network calls an object; -1 for None.

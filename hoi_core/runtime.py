@@ -10,7 +10,7 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from hoi_core.errors import AssetError, ConfigError
 from hoi_core.network_input import IN_WORDS, Input, network_input, pixels_of
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, F64, U8, Camera, Prediction
+
+if TYPE_CHECKING:
+    from hoi_core.grasp_model import GraspModel
 
 Engine = Literal["onnxruntime", "native", "auto"]
 """`auto`: `native` where it is built and runs the file, else `onnxruntime`."""
@@ -272,8 +275,8 @@ class HandModel(ExportedModel):
 M = TypeVar("M", bound=ExportedModel)
 
 
-def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") -> HandModel:
-    """Load an exported model of joints and mesh, of whichever task gives them, and its sidecar.
+def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") -> HandModel | GraspModel:
+    """Load an exported model of hands in space, as its sidecar says: of hands alone, or of the object in them too.
 
     Args:
         path: the `.onnx` file; the sidecar is the `.json` beside it.
@@ -281,9 +284,25 @@ def load(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") 
         engine: `native` computes a sparse encoder on its sites alone, and of SPLite in float everything; `computed_by`
             of the model says what computes it.
 
+    Returns:
+        A `HandModel` (`LixelModel` among them), whose `predict` gives a hand; or a `GraspModel` (`ObjectPoseModel`
+        among them), whose `predict` gives a hand and an object.
+
     Raises:
-        AssetError: a file is missing, foreign, damaged, or they do not belong together.
+        AssetError: a file is missing, foreign, damaged, of another task, or they do not belong together.
     """
+    from hoi_core.grasp_model import GraspModel
+    from hoi_core.object_pose_model import ObjectPoseModel
+
+    of_objects = {kind.TASK: kind for kind in (GraspModel, ObjectPoseModel)}
+    kind = of_objects.get(read_sidecar(Path(path)).task)
+    if kind is not None:
+        return load_as(kind, path, threads=threads, engine=engine)
+    return load_hand(path, threads=threads, engine=engine)
+
+
+def load_hand(path: Path | str, *, threads: int = 0, engine: Engine = "onnxruntime") -> HandModel:
+    """Load an exported model of hands alone, of whichever task gives joints and mesh; as `load`."""
     from hoi_core.lixel_model import LixelModel
 
     kind = LixelModel if read_sidecar(Path(path)).task == LixelModel.TASK else HandModel

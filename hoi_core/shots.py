@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,21 +14,11 @@ import numpy as np
 
 from hoi_core import boxes
 from hoi_core import camera as cameras
-from hoi_core.crop import Box
 from hoi_core.errors import ConfigError, DeviceError
+from hoi_core.held import SeenObject
 from hoi_core.plugins import unknown_name
 from hoi_core.sequence import Capture
-from hoi_core.types import F64, U8, Camera, Revision
-
-
-@dataclass(frozen=True)
-class SeenObject:
-    """An object in an image."""
-
-    name: str
-    """Its identifier."""
-    box: Box
-    """x0, y0, x1, y1 px."""
+from hoi_core.types import F32, F64, U8, Camera, Revision
 
 
 @dataclass(frozen=True)
@@ -44,6 +35,8 @@ class Shot:
     """Of the image; a guess where nobody measured it."""
     objects: tuple[SeenObject, ...] = ()
     """Objects whose pose is known."""
+    depth: Callable[[], F32 | None] | None = None
+    """Reads the depth as this camera sees it, `(H, W)` m, 0 where nothing was measured; None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +65,7 @@ def open_video(source: int | Path, fov_deg: float = 60.0) -> Iterator[Film]:
         DeviceError: it cannot be opened.
         ConfigError: no angle of view.
     """
-    if not 1.0 < fov_deg < 170.0:
-        raise ConfigError(f"expected --fov from 1 to 170 degrees, got {fov_deg}.", "60 is usual.")
+    _check_view(fov_deg)
     live = isinstance(source, int)
     video = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     try:
@@ -85,6 +77,31 @@ def open_video(source: int | Path, fov_deg: float = 60.0) -> Iterator[Film]:
         yield Film(f"camera {source}" if live else str(source), fps, count, _of_video(video, fps, fov_deg))
     finally:
         video.release()
+
+
+def open_image(path: Path, fov_deg: float = 60.0) -> Film:
+    """One picture in a file.
+
+    Args:
+        path: of the picture.
+        fov_deg: as for `open_video`.
+
+    Raises:
+        DeviceError: it cannot be read.
+        ConfigError: no angle of view.
+    """
+    _check_view(fov_deg)
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise DeviceError(f"the image {path} cannot be read.", "Check the file; PNG and JPEG are usual.")
+    rgb = np.ascontiguousarray(bgr[..., ::-1]).astype(np.uint8, copy=False)
+    shot = Shot(0, 0.0, rgb, cameras.guessed(rgb.shape[1], rgb.shape[0], fov_deg))
+    return Film(str(path), 1.0, 1, iter([shot]))
+
+
+def _check_view(fov_deg: float) -> None:
+    if not 1.0 < fov_deg < 170.0:
+        raise ConfigError(f"expected --fov from 1 to 170 degrees, got {fov_deg}.", "60 is usual.")
 
 
 def _of_video(video: cv2.VideoCapture, fps: float, fov_deg: float) -> Iterator[Shot]:
@@ -132,7 +149,14 @@ def _of_view(capture: Capture, name: str, labels: Revision | None, meshes: Mappi
             rgb = np.asarray(view.color[int(frame)], dtype=np.uint8)
             row = rows.get(int(frame))
             objects = () if labels is None or row is None else objects_at(view.camera, labels, row, meshes)
-            yield Shot(moment, float(t_ns[moment] - t_ns[0]) * 1e-9, rgb, view.camera, objects)
+            t_s = float(t_ns[moment] - t_ns[0]) * 1e-9
+            yield Shot(moment, t_s, rgb, view.camera, objects, partial(_depth_of, capture, name, moment))
+
+
+def _depth_of(capture: Capture, name: str, moment: int) -> F32 | None:
+    """The depth of a moment as the colour camera of a view sees it, `(H, W)` m; None where there is none."""
+    frame = int(capture.sync.index[f"{name}/depth"][moment]) if f"{name}/depth" in capture.streams else -1
+    return capture.views[name].depth_in_color_m(frame) if frame >= 0 else None
 
 
 def objects_at(camera: Camera, labels: Revision, row: int, meshes: Mapping[str, F64]) -> tuple[SeenObject, ...]:

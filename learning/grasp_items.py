@@ -8,9 +8,10 @@ import numpy as np
 
 from hoi_core import camera as cameras
 from hoi_core import crop as crops
+from hoi_core.conventions import N_CONTROL
 from hoi_core.errors import DatasetError
 from hoi_core.grasp_model import HAND_BOX, OBJECT_BOX, crop_box, enlarged
-from hoi_core.known_object import MIRROR, N_CONTROL, KnownObject
+from hoi_core.known_object import MIRROR, KnownObject
 from hoi_core.mano import ManoLayer
 from hoi_core.pnp import pose_in_crop
 from hoi_core.rotation import exp_so3

@@ -230,7 +230,7 @@ def _fit_picture(capture: Capture, revision: Revision) -> U8:
 
 def _predictions_picture(demo: Path, samples: list[Sample]) -> U8:
     """What the int8 model says about images it was not trained on: its mesh above, its skeleton below."""
-    model = runtime.load(demo / "splite_int8.onnx")
+    model = runtime.load_hand(demo / "splite_int8.onnx")
     faces = ManoLayer.from_env(SIDE).faces
     meshes, skeletons = [], []
     for share in MOMENTS:

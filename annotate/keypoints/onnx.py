@@ -90,7 +90,7 @@ def load(path: Path) -> Network:
     if isinstance(told, dict) and told.get("format") == runtime.FORMAT:
         if told.get("task") == KeypointModel.TASK:
             return runtime.load_as(KeypointModel, path, threads=1)
-        return _OwnNetwork(runtime.load(path, threads=1))
+        return _OwnNetwork(runtime.load_hand(path, threads=1))
     return HeatmapNetwork(path, read_sidecar(told, str(beside)))
 
 

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hoi_core.conventions import N_BETAS, N_JOINTS
+from hoi_core.conventions import N_BETAS, N_CONTROL, N_JOINTS
 from hoi_core.grasp_model import N_ROTATIONS
-from hoi_core.known_object import N_CONTROL
 from learning.layers.hourglass import Activation, FirstNormBottleneck, Hourglass, activate
 from learning.layers.rows import Pointwise
 from learning.layers.sparse import DenseConv2d
