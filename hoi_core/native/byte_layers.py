@@ -67,6 +67,8 @@ class ByteLayer:
     """Of the bytes that come out."""
     output: str
     """Name of those numbers in the file as floats, before they are rounded the last time."""
+    rounded: str
+    """And after that."""
 
 
 @dataclass(frozen=True)
@@ -86,11 +88,19 @@ class ByteEncoder:
 
     def stages(self) -> list[str]:
         """Names of the values in the file that the stages make."""
-        found: list[str] = []
+        return [layer.output for layer in self._ends()]
+
+    def rounded_stages(self) -> list[str]:
+        """Names of the same after they are rounded, which are the features that layers read."""
+        return [layer.rounded for layer in self._ends()]
+
+    def _ends(self) -> list[ByteLayer]:
+        """The last layer of each stage."""
+        found: list[ByteLayer] = []
         while True:
             block = f"stages.{len(found)}.blocks."
-            ends = [(name, layer.output) for name, layer in self.layers.items() if layer.adds]
-            own = {_number_of(name, block): output for name, output in ends if name.startswith(block)}
+            ends = [(name, layer) for name, layer in self.layers.items() if layer.adds]
+            own = {_number_of(name, block): layer for name, layer in ends if name.startswith(block)}
             if not own:
                 return found
             found.append(own[max(own)])
@@ -141,7 +151,7 @@ class _Reader:
         layers = {name: self._layer(node) for name, node in convolutions.items() if node is not stem}
         own, relu, _ = self._rounded_result(stem)
         first = self._convolution(stem, own)
-        layers["stem"] = ByteLayer(*first, own, relu, False, 1.0, 1.0, 0.0, _UNCHANGED, own, "")
+        layers["stem"] = ByteLayer(*first, own, relu, False, 1.0, 1.0, 0.0, _UNCHANGED, own, "", "")
         image = self._behind(stem.inputs[0])
         site_scale = self._site_scale(stem) if self._is_masked else image.scale
         return ByteEncoder(layers, image, site_scale, table[before], pooled.scale)
@@ -278,10 +288,10 @@ class _Reader:
             result, relu, name = self._rounded_result(total)
             ratios = ratios_of_a_sum(own, kept, result)
         elif total is not None:
-            return ByteLayer(*numbers, own, relu, False, *ratios, _UNCHANGED, own, "")
+            return ByteLayer(*numbers, own, relu, False, *ratios, _UNCHANGED, own, "", "")
         table, result, name = self._masked(result, name)
         before = self._graph.makers[self._graph.makers[name].inputs[0]].inputs[0]
-        return ByteLayer(*numbers, own, relu, total is not None, *ratios, table, result, before)
+        return ByteLayer(*numbers, own, relu, total is not None, *ratios, table, result, before, name)
 
     def _site_scale(self, stem: Node) -> float:
         """Of the rounding of the image's largest channel, from which the masks come."""

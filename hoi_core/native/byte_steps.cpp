@@ -14,11 +14,6 @@ void look_up(const Table& table, std::uint8_t* bytes, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) bytes[i] = table[bytes[i]];
 }
 
-// What is no number becomes 0.
-std::uint8_t byte_of(float value, float scale) {
-  return static_cast<std::uint8_t>(half_to_even(std::min(std::max(0.0F, value / scale), kLargest)));
-}
-
 }  // namespace
 
 ByteRounding::ByteRounding(const ByteLayer& layer) : has_table(layer.table != nullptr) {

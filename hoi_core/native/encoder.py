@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
 
 from hoi_core.errors import AssetError
 from hoi_core.native import chosen_set
@@ -54,8 +56,11 @@ class Encoder:
             self.network.finish([found for n, found in enumerate(self._build()) if n in stages])
         except (ValueError, TypeError) as error:
             raise AssetError(f"the weights are not those of a sparse encoder: {error}.", "Export it again.") from error
-        self.instruction_set, self.size = name, size
-        """What it computes with, and the side of the image, px."""
+        self.instruction_set, self.threads = name, threads
+        """What it computes with."""
+        self.size, self.channels = size, self._layers.image_channels()
+        """Side of the image, px, and its channels."""
+        self._whole = self.network.multiply_adds(np.ones((self.channels, size, size), np.float32))
 
     def run(self, image: F32, *, timed: bool = False) -> list[F32]:
         """Features of the stages, zero off their sites.
@@ -71,6 +76,19 @@ class Encoder:
             ValueError: another shape.
         """
         return self.network.run(image, timed)
+
+    def share(self, image: F32) -> float:
+        """Multiply-adds that an image `(C, size, size)` needs over those of one whose pixels are all sites."""
+        return self.network.multiply_adds(image) / self._whole
+
+    def hand_over(self, elsewhere: Callable[[F32], Sequence[F32]] | None, share: float) -> None:
+        """Let images of which more than a share is to be computed be computed elsewhere, but for timed runs.
+
+        Args:
+            elsewhere: gives what `run` gives; None to compute all here.
+            share: as `share` tells.
+        """
+        self.network.hand_over(elsewhere, share * self._whole)
 
     def report(self) -> list[StepReport]:
         """Sites, multiply-adds and seconds of each step in the last run that was timed."""

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 
 #include "bind_hand.h"
 #include "plan.h"
@@ -93,12 +94,33 @@ class Network {
   int max_pool(int source) { return plan_.max_pool(source); }
   void finish(const std::vector<int>& outputs) { plan_.finish(outputs); }
 
+  // `elsewhere` gives the outputs for an image (channels, size, size), as `run` does; null for none.
+  void hand_over(const std::optional<py::function>& elsewhere, double most) {
+    if (!elsewhere) return plan_.hand_over(nullptr, most);
+    plan_.hand_over([this, call = *elsewhere](const float* image, const std::vector<float*>& outputs) {
+      const py::gil_scoped_acquire python;
+      const py::ssize_t size = plan_.size();
+      const Array shown({py::ssize_t{plan_.channels()}, size, size}, image);
+      const auto found = call(shown).cast<std::vector<Array>>();
+      if (found.size() != outputs.size()) throw std::invalid_argument("expected an array for each output");
+      for (std::size_t o = 0; o < found.size(); ++o) {
+        const hoi::Value& value = plan_.value(plan_.outputs()[o]);
+        const py::ssize_t cells = plan_.cells(value.level);
+        if (found[o].size() != value.channels * cells * cells) throw std::invalid_argument("expected other features");
+        std::copy_n(found[o].data(), found[o].size(), outputs[o]);
+      }
+    }, most);
+  }
+
+  double multiply_adds(const Array& image) {
+    check(image);
+    const py::gil_scoped_release others_may_run;
+    const std::lock_guard<std::mutex> alone(running_);
+    return plan_.multiply_adds(image.data());
+  }
+
   py::list run(const Array& image, bool timed) {
-    if (image.ndim() != 3 || image.shape(0) != plan_.channels() || image.shape(1) != plan_.size() ||
-        image.shape(2) != plan_.size()) {
-      throw std::invalid_argument("expected an image (" + std::to_string(plan_.channels()) + ", " +
-                                  std::to_string(plan_.size()) + ", " + std::to_string(plan_.size()) + ")");
-    }
+    check(image);
     py::list arrays;
     std::vector<float*> outputs;
     for (const int number : plan_.outputs()) {
@@ -138,6 +160,14 @@ class Network {
   std::mutex& running() { return running_; }
 
  private:
+  void check(const Array& image) const {
+    if (image.ndim() != 3 || image.shape(0) != plan_.channels() || image.shape(1) != plan_.size() ||
+        image.shape(2) != plan_.size()) {
+      throw std::invalid_argument("expected an image (" + std::to_string(plan_.channels()) + ", " +
+                                  std::to_string(plan_.size()) + ", " + std::to_string(plan_.size()) + ")");
+    }
+  }
+
   hoi::Plan plan_;
   std::mutex running_;
 };
@@ -165,6 +195,8 @@ PYBIND11_MODULE(_engine, module) {
       .def("convolve_bytes", &Network::convolve_bytes, py::arg("source"), py::arg("layer"))
       .def("max_pool_bytes", &Network::max_pool_bytes, py::arg("source"), py::arg("table"), py::arg("scale"))
       .def("finish", &Network::finish, py::arg("outputs"))
+      .def("hand_over", &Network::hand_over, py::arg("elsewhere"), py::arg("most"))
+      .def("multiply_adds", &Network::multiply_adds, py::arg("image"))
       .def("run", &Network::run, py::arg("image"), py::arg("timed") = false)
       .def("reports", &Network::reports)
       .def_property_readonly("instruction_set", &Network::instruction_set);

@@ -5,7 +5,8 @@ An ONNX file is nested protocol-buffer messages. Everything is checked: a damage
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import dataclasses
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -160,7 +161,7 @@ def needed(graph: Graph, given: Collection[str]) -> tuple[list[Node], set[str]]:
     return nodes[::-1], names
 
 
-def cut(graph: Graph, given: dict[str, tuple[int, int, int]]) -> bytes:
+def cut(graph: Graph, given: Mapping[str, tuple[int, int, int]]) -> bytes:
     """The part of a model that remains to be computed when some of its values are known.
 
     Args:
@@ -170,10 +171,31 @@ def cut(graph: Graph, given: dict[str, tuple[int, int, int]]) -> bytes:
     Returns:
         A model file with the same outputs and a free batch size.
     """
+    return _file(graph, given, [])
+
+
+def beginning(graph: Graph, wanted: Mapping[str, tuple[int, int, int]]) -> bytes:
+    """The part of a model that gives some of its values.
+
+    Args:
+        graph: of `read`.
+        wanted: names of values and their shapes `(C, H, W)`; they become the outputs.
+
+    Returns:
+        A model file with the same inputs and a free batch size.
+    """
+    inputs = [_bytes(value) for number, _, value in graph.rest if number == GRAPH_INPUT]
+    outputs = {name: _value_info(name, shape) for name, shape in wanted.items()}
+    return _file(dataclasses.replace(graph, outputs=outputs), {}, inputs)
+
+
+def _file(graph: Graph, given: Mapping[str, tuple[int, int, int]], inputs: Sequence[bytes]) -> bytes:
+    """A model that computes the outputs from given values and from inputs of some messages."""
     nodes, names = needed(graph, given)
     kept = [_message(GRAPH_NODE, node.message) for node in nodes]
     kept += [_message(GRAPH_INITIALIZER, m) for name, m in graph.constants.items() if name in names]
     kept += [_message(GRAPH_INPUT, _value_info(name, shape)) for name, shape in given.items()]
+    kept += [_message(GRAPH_INPUT, message) for message in inputs]
     kept += [_message(GRAPH_OUTPUT, message) for message in graph.outputs.values()]
     kept += [_field(field) for field in graph.rest if field[0] not in (GRAPH_INPUT, GRAPH_INFO)]
     return b"".join(_field(field) for field in graph.around) + _message(MODEL_GRAPH, b"".join(kept))

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "limits.h"
+#include "rounding.h"
 #include "steps.h"
 
 namespace hoi {
@@ -145,11 +146,41 @@ void Plan::find_sites(const float* image) {
   }
 }
 
+double Plan::multiply_adds() const {
+  double sum = 0.0;
+  for (const auto& step : steps_) sum += step->report(*this).multiply_adds;
+  return sum;
+}
+
+double Plan::multiply_adds(const float* image) {
+  demand(finished_, "a plan that is finished");
+  find_sites(image);
+  return multiply_adds();
+}
+
+void Plan::hand_over(Elsewhere elsewhere, double most) {
+  demand(finished_, "a plan that is finished");
+  elsewhere_ = std::move(elsewhere);
+  most_ = most;
+  planes_.clear();
+  for (const int number : outputs_) {
+    const std::size_t side = cells(values_[number].level);
+    planes_.emplace_back(side * side * values_[number].channels);
+  }
+}
+
 void Plan::run(const float* image, const std::vector<float*>& outputs, bool timed) {
   demand(finished_, "a plan that is finished");
   demand(outputs.size() == outputs_.size(), "memory for each output");
   find_sites(image);
-  for (std::size_t s = 0; s < steps_.size(); ++s) {
+  const bool leaves = elsewhere_ && !timed && multiply_adds() > most_;
+  if (leaves) {
+    std::vector<float*> planes;
+    for (std::vector<float>& plane : planes_) planes.push_back(plane.data());
+    elsewhere_(image, planes);
+    for (std::size_t o = 0; o < outputs_.size(); ++o) take_in(values_[outputs_[o]], planes[o]);
+  }
+  for (std::size_t s = 0; s < steps_.size() && !leaves; ++s) {
     const double start = timed ? now() : 0.0;
     steps_[s]->run(*this, image);
     if (timed) {
@@ -159,6 +190,24 @@ void Plan::run(const float* image, const std::vector<float*>& outputs, bool time
   }
   for (std::size_t o = 0; o < outputs.size(); ++o) {
     give_out(values_[outputs_[o]], outputs[o]);
+  }
+}
+
+// Every cell becomes a site, since what was computed elsewhere has zeros where none is.
+void Plan::take_in(const Value& value, const float* planes) {
+  Sites& sites = levels_[value.level];
+  mark_all(sites);
+  const std::int64_t plane = sites.count();
+  for (std::int64_t i = 0; i < plane; ++i) {
+    const std::int64_t row = i * padded(value.channels);
+    for (int c = 0; c < value.channels; ++c) {
+      const float number = planes[c * plane + i];
+      if (value.is_bytes) {
+        value.bytes[row + c] = byte_of(number, value.scale, value.zero);
+      } else {
+        value.rows[row + c] = number;
+      }
+    }
   }
 }
 

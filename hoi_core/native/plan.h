@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,9 @@ struct ByteScratch {
 
 class Step;
 
+// Computes features of an image in another engine, as Plan::run gives them.
+using Elsewhere = std::function<void(const float* image, const std::vector<float*>& outputs)>;
+
 class Plan {
  public:
   // `size` px along each side. Throws std::invalid_argument for numbers that make no image.
@@ -60,6 +64,12 @@ class Plan {
 
   // Ends the planning. `outputs` are values, in the order of `run`.
   void finish(const std::vector<int>& outputs);
+
+  // Images that need more than `most` multiply-adds are computed elsewhere from now on, but for runs that are timed.
+  void hand_over(Elsewhere elsewhere, double most);
+
+  // What an image needs: neighbours that exist alone.
+  double multiply_adds(const float* image);
 
   // `image` is (channels, size, size); each output (channels, cells, cells), zero off its sites.
   void run(const float* image, const std::vector<float*>& outputs, bool timed);
@@ -83,6 +93,8 @@ class Plan {
   int pairs_between(int from_level, int to_level, int kernel);
   void place_values();
   void find_sites(const float* image);
+  double multiply_adds() const;
+  void take_in(const Value& value, const float* planes);
   void give_out(const Value& value, float* output) const;
   std::unique_ptr<Step> byte_image_step(const ByteLayer& layer);
   void reserve_bytes();
@@ -97,6 +109,9 @@ class Plan {
   std::vector<int> outputs_;
   std::vector<StepReport> reports_;
   Buffer<float> arena_;
+  Elsewhere elsewhere_;
+  double most_ = 0.0;
+  std::vector<std::vector<float>> planes_;   // of the outputs, computed elsewhere
   std::unique_ptr<Pool> pool_;
   const ByteKernels* byte_kernels_ = nullptr;
   float image_scale_ = 0.0F, site_scale_ = 0.0F;   // 0: of floats

@@ -17,10 +17,11 @@ import numpy as np
 
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError
-from hoi_core.native import byte_layers, chosen_set, onnx_wire
+from hoi_core.native import byte_layers, chosen_set, hand_over, onnx_wire
 from hoi_core.native.byte_layers import ByteEncoder
 from hoi_core.native.encoder import Encoder
 from hoi_core.native.hand import STAGES, Hand, is_whole
+from hoi_core.native.hand_over import Elsewhere
 from hoi_core.native.onnx_wire import Graph
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, U8
@@ -74,6 +75,7 @@ class NativeSession:
             raise AssetError("more of the model than its encoder reads the image.", _EXPORT)
         self._outputs = list(graph.outputs)
         self._threads = threads
+        self._features = weights.rounded_stages() if isinstance(weights, ByteEncoder) else stages
         self._tolerance = _TOLERANCE_IN_BYTES if isinstance(weights, ByteEncoder) else _TOLERANCE
         self._one: Callable[[F32], list[Any]]
         self.run_crop: Callable[[U8], list[F32]] | None = None
@@ -91,8 +93,14 @@ class NativeSession:
             agreed = self._agrees(alone, size)
         if not agreed:
             raise AssetError(f"the native engine and ONNX Runtime disagree on {path}.", _EXPORT)
+        self.hands_over_above = hand_over.arrange(self._encoder, partial(self._in_onnx_runtime, graph))
+        """Share of a full image's multiply-adds above which ONNX Runtime computes the encoder; 1 for never."""
         self.computed_by = f"the native engine ({self.instruction_set}) computes {what}"
         """For people."""
+        if self.hands_over_above < hand_over.NEVER:
+            self.computed_by += (
+                f"; ONNX Runtime the encoder where over {self.hands_over_above:.0%} of its work are left"
+            )
 
     def get_inputs(self) -> list[Port]:
         """As ONNX Runtime's."""
@@ -109,13 +117,23 @@ class NativeSession:
         wanted = [self._outputs.index(name) for name in outputs or self._outputs]
         return [np.stack([answer[n] for answer in found]) for n in wanted]
 
-    def _encoder(self, weights: Weights, size: int, stages: Sequence[int]) -> Encoder:
+    def _make_encoder(self, weights: Weights, size: int, stages: Sequence[int]) -> Encoder:
         threads = self._threads or min(os.cpu_count() or 1, _MOST_THREADS)
-        return Encoder(weights, size, stages=stages, instruction_set=self.instruction_set, threads=threads)
+        self._encoder = Encoder(weights, size, stages=stages, instruction_set=self.instruction_set, threads=threads)
+        self._given = stages
+        return self._encoder
+
+    def _in_onnx_runtime(self, graph: Graph) -> Elsewhere:
+        """The encoder in a session of ONNX Runtime."""
+        size = self._encoder.size
+        found = self._encoder.run(np.zeros((self._encoder.channels, size, size), np.float32))
+        shapes = {self._features[stage]: x.shape for stage, x in zip(self._given, found, strict=True)}
+        session = onnx_session(onnx_wire.beginning(graph, shapes), self._threads, overflows=self._overflows)
+        return lambda image: session.run(None, {_IMAGE: image[None]})
 
     def _take_all(self, graph: Graph, weights: Weights, size: int, edges: EdgeParams | None) -> str:
         """Compute everything here."""
-        hand = Hand(graph, self._encoder(weights, size, STAGES), edges or EdgeParams())
+        hand = Hand(graph, self._make_encoder(weights, size, STAGES), edges or EdgeParams())
         self._one = hand.run
         if edges is None or not _same_edges(hand, size, edges):
             return "all but the edges"
@@ -124,7 +142,7 @@ class NativeSession:
 
     def _take_encoder(self, graph: Graph, weights: Weights, size: int, read: list[str], stages: list[str]) -> str:
         """Compute the encoder here; a session of ONNX Runtime for what reads the values of those names."""
-        encoder = self._encoder(weights, size, [stages.index(name) for name in read])
+        encoder = self._make_encoder(weights, size, [stages.index(name) for name in read])
         found = encoder.run(np.zeros((3, size, size), np.float32))
         shapes = {name: x.shape for name, x in zip(read, found, strict=True)}
         rest = onnx_session(onnx_wire.cut(graph, shapes), self._threads, overflows=self._overflows)

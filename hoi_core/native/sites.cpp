@@ -45,6 +45,11 @@ void mark_pixels(const float* image, int channels, float scale, Sites& sites) {
   number(sites);
 }
 
+void mark_all(Sites& sites) {
+  std::fill(sites.row.begin(), sites.row.end(), 0);
+  number(sites);
+}
+
 void coarsen(const Sites& fine, Sites& coarse) {
   std::fill(coarse.row.begin(), coarse.row.end(), -1);
   for (int i = 0; i < fine.count(); ++i) coarse.row[(fine.y[i] / 2) * coarse.size + fine.x[i] / 2] = 0;

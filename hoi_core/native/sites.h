@@ -19,6 +19,9 @@ struct Sites {
 // to one or more of its steps. `image` is (channels, size, size).
 void mark_pixels(const float* image, int channels, float scale, Sites& sites);
 
+// Makes every cell a site.
+void mark_all(Sites& sites);
+
 // Sites at twice the stride: unique(floor(site / 2)).
 void coarsen(const Sites& fine, Sites& coarse);
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hoi_core import native, runtime
 from hoi_core.edges import EdgeParams
 from hoi_core.errors import AssetError
-from hoi_core.native import byte_layers, onnx_wire
+from hoi_core.native import byte_layers, hand_over, onnx_wire
 from hoi_core.network_input import network_input, pixels_of
 from hoi_core.onnx_session import onnx_session
 from learning import inputs, quantize
@@ -180,6 +180,20 @@ def test_a_file_in_bytes_gives_the_hands_of_its_rounded_weights(in_bytes, tmp_pa
         ):
             np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
             np.testing.assert_allclose(got, rounded, rtol=0.05, atol=0.05)
+
+
+@needs_engine
+def test_bytes_of_onnx_runtime_give_the_same_hands_to_the_bit(in_bytes, monkeypatch):
+    crops = [picture(SIZE, kind, 1) for kind in ("noise", "patches", "slopes", "flat")]
+    found = []
+    for share in ("0", "1"):
+        monkeypatch.setenv(hand_over.SWITCH, share)
+        hand = runtime.load(in_bytes, threads=1, engine="native")
+        assert ("ONNX Runtime" in hand.computed_by) == (share == "0")
+        found.append([hand.run_crop(crop) for crop in crops])
+    for theirs, ours in zip(*found, strict=True):
+        for got, expected in zip(theirs, ours, strict=True):
+            np.testing.assert_array_equal(got, expected)
 
 
 @needs_engine

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from hoi_core import native
 from hoi_core.errors import AssetError
-from hoi_core.native import byte_layers, onnx_wire
+from hoi_core.native import byte_layers, hand_over, onnx_wire
 from hoi_core.native.encoder import Encoder
 from hoi_core.onnx_session import onnx_session
 from learning import inputs
@@ -152,9 +152,11 @@ def test_the_encoder_is_what_onnx_runtime_computes(model, tmp_path):
 
 
 @needs_engine
-def test_a_session_gives_what_onnx_runtime_gives(model):
+@pytest.mark.parametrize("hand_over_above", ["0", "1"])
+def test_a_session_gives_what_onnx_runtime_gives(model, monkeypatch, hand_over_above):
     from hoi_core.native.session import NativeSession
 
+    monkeypatch.setenv(hand_over.SWITCH, hand_over_above)
     frames = images(SIZE, 3, 0.3, 2)
     for got, wanted in zip(
         NativeSession(model, SIZE, 2).run(None, {"image": frames}),
