@@ -11,59 +11,6 @@ _PARENTS = np.array(MANO_PARENTS)
 
 
 @numba.njit(cache=True, fastmath=True)
-def _fill(p, m, along, constants, frame, carried, row):  # type: ignore[no-untyped-def]
-    """Fill `row[:61]`: derivatives along a direction of point p at moment m by the moment's unknowns and the shape.
-
-    `carried (16, 4)`: for each joint, the point as the joints below it carry it times their weights, and these.
-    """
-    support, weights, chain, shape = constants
-    rest, joints_rest, positions, turned, by_shape = frame
-    a0, a1, a2 = along
-    row[0], row[1], row[2] = a0, a1, a2
-    for c in range(3, 61):
-        row[c] = 0.0
-    for q in range(chain.shape[1]):
-        if chain[p, q] < 0:
-            break
-        carried[chain[p, q]] = 0.0
-    l0, l1, l2 = 0.0, 0.0, 0.0
-    for s in range(support.shape[1]):
-        j = support[p, s]
-        if j < 0:
-            break
-        w, R, t, by = weights[p, j], turned[m, j], positions[m, j], by_shape[m, j]
-        x0, x1, x2 = (
-            rest[m, p, 0] - joints_rest[j, 0],
-            rest[m, p, 1] - joints_rest[j, 1],
-            rest[m, p, 2] - joints_rest[j, 2],
-        )
-        for c in range(3):
-            carried[j, c] += w * (t[c] + R[c, 0] * x0 + R[c, 1] * x1 + R[c, 2] * x2)
-        carried[j, 3] += w
-        w0, w1, w2 = w * a0, w * a1, w * a2
-        l0 += R[0, 0] * w0 + R[1, 0] * w1 + R[2, 0] * w2
-        l1 += R[0, 1] * w0 + R[1, 1] * w1 + R[2, 1] * w2
-        l2 += R[0, 2] * w0 + R[1, 2] * w1 + R[2, 2] * w2
-        for i in range(10):
-            row[51 + i] += w0 * by[0, i] + w1 * by[1, i] + w2 * by[2, i]
-    for i in range(10):
-        row[51 + i] += l0 * shape[p, 0, i] + l1 * shape[p, 1, i] + l2 * shape[p, 2, i]
-    for q in range(chain.shape[1] - 1, -1, -1):
-        j = chain[p, q]
-        if j < 0:
-            continue
-        if j > 0:  # children have higher numbers: all of them have passed on to j already
-            for c in range(4):
-                carried[_PARENTS[j], c] += carried[j, c]
-        w, R, t = carried[j, 3], turned[m, j], positions[m, j]
-        m0, m1, m2 = carried[j, 0] - w * t[0], carried[j, 1] - w * t[1], carried[j, 2] - w * t[2]
-        # a . ((W d) x arm) = (W d) . (arm x a)
-        t0, t1, t2 = m1 * a2 - m2 * a1, m2 * a0 - m0 * a2, m0 * a1 - m1 * a0
-        for c in range(3):
-            row[3 + 3 * j + c] = R[0, c] * t0 + R[1, c] * t1 + R[2, c] * t2
-
-
-@numba.njit(cache=True, fastmath=True)
 def meet(x, y, z, view, eye):  # type: ignore[no-untyped-def]
     """Where a view's corrected camera meets a point, m, world."""
     r0, r1, r2 = x - eye[0], y - eye[1], z - eye[2]
@@ -125,20 +72,97 @@ def plane_rows(points, table, camera, planes, scales, out):  # type: ignore[no-u
     return total
 
 
-@numba.njit(cache=True, fastmath=True)
-def _fill_view(along, x, velocity, bias, camera, row):  # type: ignore[no-untyped-def]
-    """Fill `row[61:69]`: derivatives along a direction of a point at x by the view's unknowns.
+@numba.njit(cache=True, nogil=True, fastmath=True)
+def _fill(rows, constants, frame, camera, span, out):  # type: ignore[no-untyped-def]
+    """Weighted derivatives of the residuals of one moment; how many there are, as those without a weight are left out.
 
-    Returns the direction as the view's small turn has it.
+    All of them in one call: to hand over so many arrays costs more than a row.
+
+    Args:
+        rows: as those of `add_rows`.
+        constants: as those of `add_rows`.
+        frame: as that of `add_rows`.
+        camera: as that of `add_rows`.
+        span: first row, last row (excluded).
+        out: `(n, 70)` by the moment's unknowns (51), by shape (10), by those of the view (8), and the residual; and
+            `(n,)` which row that is; filled.
     """
-    view, eye = camera
-    a0, a1, a2 = along
-    r0, r1, r2 = x[0] - eye[0], x[1] - eye[1], x[2] - eye[2]
-    b0, b1, b2 = a0 + a1 * view[3] - a2 * view[2], a1 + a2 * view[1] - a0 * view[3], a2 + a0 * view[2] - a1 * view[1]
-    row[61] = b0 * velocity[0] + b1 * velocity[1] + b2 * velocity[2]
-    row[62], row[63], row[64] = r1 * a2 - r2 * a1, r2 * a0 - r0 * a2, r0 * a1 - r1 * a0
-    row[65], row[66], row[67], row[68] = a0, a1, a2, bias
-    return b0, b1, b2
+    moment, point, velocity, lag, direction, residual, weight, bias = rows
+    support, weights, chain, shape = constants
+    rest, joints_rest, positions, turned, by_shape = frame
+    table, view, eye = camera
+    A, which = out
+    # For each joint: the point as the joints below it carry it times their weights, and these.
+    carried, row = np.zeros((16, 4)), np.zeros(70, dtype=np.float32)
+    m, used = moment[span[0]], 0
+    for k in range(span[0], span[1]):
+        if not weight[k] > 0.0:
+            continue
+        p, scale, late = point[k], np.sqrt(weight[k]), lag[k] + view[0]
+        v0, v1, v2 = velocity[k, 0], velocity[k, 1], velocity[k, 2]
+        a0, a1, a2 = scale * direction[k, 0], scale * direction[k, 1], scale * direction[k, 2]
+        x0 = table[m, p, 0] + late * v0 - eye[0]
+        x1 = table[m, p, 1] + late * v1 - eye[1]
+        x2 = table[m, p, 2] + late * v2 - eye[2]
+        row[62], row[63], row[64] = x1 * a2 - x2 * a1, x2 * a0 - x0 * a2, x0 * a1 - x1 * a0
+        row[65], row[66], row[67], row[68], row[69] = a0, a1, a2, scale * bias[k], scale * residual[k]
+        # The direction as the view's small turn has it.
+        a0, a1, a2 = (
+            a0 + a1 * view[3] - a2 * view[2],
+            a1 + a2 * view[1] - a0 * view[3],
+            a2 + a0 * view[2] - a1 * view[1],
+        )
+        row[61] = a0 * v0 + a1 * v1 + a2 * v2
+        row[0], row[1], row[2] = a0, a1, a2
+        l0, l1, l2 = 0.0, 0.0, 0.0
+        for i in range(51, 61):
+            row[i] = 0.0
+        for s in range(support.shape[1]):
+            j = support[p, s]
+            if j < 0:
+                break
+            w = weights[p, j]
+            r0, r1 = rest[m, p, 0] - joints_rest[j, 0], rest[m, p, 1] - joints_rest[j, 1]
+            r2 = rest[m, p, 2] - joints_rest[j, 2]
+            for c in range(3):
+                turn = turned[m, j, c, 0] * r0 + turned[m, j, c, 1] * r1 + turned[m, j, c, 2] * r2
+                carried[j, c] += w * (positions[m, j, c] + turn)
+            carried[j, 3] += w
+            w0, w1, w2 = w * a0, w * a1, w * a2
+            l0 += turned[m, j, 0, 0] * w0 + turned[m, j, 1, 0] * w1 + turned[m, j, 2, 0] * w2
+            l1 += turned[m, j, 0, 1] * w0 + turned[m, j, 1, 1] * w1 + turned[m, j, 2, 1] * w2
+            l2 += turned[m, j, 0, 2] * w0 + turned[m, j, 1, 2] * w1 + turned[m, j, 2, 2] * w2
+            for i in range(10):
+                row[51 + i] += w0 * by_shape[m, j, 0, i] + w1 * by_shape[m, j, 1, i] + w2 * by_shape[m, j, 2, i]
+        for i in range(10):
+            row[51 + i] += l0 * shape[p, 0, i] + l1 * shape[p, 1, i] + l2 * shape[p, 2, i]
+        for q in range(chain.shape[1] - 1, -1, -1):
+            j = chain[p, q]
+            if j < 0:
+                continue
+            if j > 0:  # children have higher numbers: all of them have passed on to j already
+                for c in range(4):
+                    carried[_PARENTS[j], c] += carried[j, c]
+            w = carried[j, 3]
+            m0, m1 = carried[j, 0] - w * positions[m, j, 0], carried[j, 1] - w * positions[m, j, 1]
+            m2 = carried[j, 2] - w * positions[m, j, 2]
+            # a . ((W d) x arm) = (W d) . (arm x a)
+            t0, t1, t2 = m1 * a2 - m2 * a1, m2 * a0 - m0 * a2, m0 * a1 - m1 * a0
+            for c in range(3):
+                row[3 + 3 * j + c] = turned[m, j, 0, c] * t0 + turned[m, j, 1, c] * t1 + turned[m, j, 2, c] * t2
+        for i in range(70):
+            A[used, i] = row[i]
+        for q in range(chain.shape[1]):
+            j = chain[p, q]
+            if j < 0:
+                break
+            for c in range(4):
+                carried[j, c] = 0.0
+            for c in range(3):
+                row[3 + 3 * j + c] = 0.0
+        which[used] = k
+        used += 1
+    return used
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
@@ -158,27 +182,15 @@ def add_rows(rows, constants, frame, camera, system, span):  # type: ignore[no-u
             to. The shared unknowns are the shape and those of one view, which start at `span[2]`.
         span: first row, last row (excluded), column of the view's unknowns.
     """
-    moment, point, velocity, lag, direction, residual, weight, bias = rows
-    table, view, eye = camera
+    moment = rows[0]
     H, g, C, Hs, gs = system
     first, last, column = span
-    carried, x = np.empty((16, 4)), np.empty(3)
-    A = np.empty((_most_in_a_row(moment, first, last), 70), dtype=np.float32)
-    k = first
-    while k < last:
-        m, used = moment[k], 0
-        while k < last and moment[k] == m:
-            if weight[k] > 0.0:
-                scale, late = np.sqrt(weight[k]), lag[k] + view[0]
-                for c in range(3):
-                    x[c] = table[m, point[k], c] + late * velocity[k, c]
-                along = scale * direction[k, 0], scale * direction[k, 1], scale * direction[k, 2]
-                along = _fill_view(along, x, velocity[k], scale * bias[k], (view, eye), A[used])
-                _fill(point[k], m, along, constants, frame, carried, A[used])
-                A[used, 69] = scale * residual[k]
-                used += 1
-            k += 1
-        B = A[:used]
+    most = _most_in_a_row(moment, first, last)
+    A, which = np.empty((most, 70), dtype=np.float32), np.empty(most, dtype=np.int64)
+    while first < last:
+        m, end = moment[first], _end_of_moment(moment, first, last)
+        B = A[: _fill(rows, constants, frame, camera, (first, end), (A, which))]
+        first = end
         square = np.dot(B.T, B)
         # Loops: sums of slices are many times as slow.
         for i in range(51):
@@ -195,15 +207,22 @@ def add_rows(rows, constants, frame, camera, system, span):  # type: ignore[no-u
             gs[i] += square[51 + i, 69]
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, nogil=True)
+def _end_of_moment(moment, first, last):  # type: ignore[no-untyped-def]
+    """The last row (excluded) of the moment of the first one."""
+    end = first
+    while end < last and moment[end] == moment[first]:
+        end += 1
+    return end
+
+
+@numba.njit(cache=True, nogil=True)
 def _most_in_a_row(moment, first, last):  # type: ignore[no-untyped-def]
     """The most rows of any moment."""
-    most, k = 0, first
-    while k < last:
-        end = k
-        while end < last and moment[end] == moment[k]:
-            end += 1
-        most, k = max(most, end - k), end
+    most = 0
+    while first < last:
+        end = _end_of_moment(moment, first, last)
+        most, first = max(most, end - first), end
     return most
 
 
@@ -212,7 +231,7 @@ def add_slopes(rows, constants, frame, camera, classes, sums, span):  # type: ig
     """Add up the weighted slopes of rows class by class.
 
     Args:
-        rows: as those of `add_rows`, without the residual.
+        rows: as those of `add_rows`; of the residuals nothing is used.
         constants: as those of `add_rows`.
         frame: as that of `add_rows`.
         camera: as that of `add_rows`.
@@ -220,20 +239,17 @@ def add_slopes(rows, constants, frame, camera, classes, sums, span):  # type: ig
         sums: `(M, E, 51)` by the moments' unknowns and `(E, 18)` by the shape and the view's; added to.
         span: first row, last row (excluded).
     """
-    moment, point, velocity, lag, direction, weight, bias = rows
-    table, view, eye = camera
+    moment, weight = rows[0], rows[6]
     by_moment, by_shared = sums
-    row, carried, x = np.empty(69), np.empty((16, 4)), np.empty(3)
-    for q in range(span[0], span[1]):
-        m, e = moment[q], classes[q]
-        late = lag[q] + view[0]
-        for c in range(3):
-            x[c] = table[m, point[q], c] + late * velocity[q, c]
-        along = direction[q, 0], direction[q, 1], direction[q, 2]
-        along = _fill_view(along, x, velocity[q], bias[q], (view, eye), row)
-        _fill(point[q], m, along, constants, frame, carried, row)
-        w = weight[q]
-        for c in range(51):
-            by_moment[m, e, c] += w * row[c]
-        for c in range(18):
-            by_shared[e, c] += w * row[51 + c]
+    first, last = span
+    most = _most_in_a_row(moment, first, last)
+    A, which = np.empty((most, 70), dtype=np.float32), np.empty(most, dtype=np.int64)
+    while first < last:
+        m, end = moment[first], _end_of_moment(moment, first, last)
+        for n in range(_fill(rows, constants, frame, camera, (first, end), (A, which))):
+            e, scale = classes[which[n]], np.sqrt(weight[which[n]])
+            for c in range(51):
+                by_moment[m, e, c] += scale * A[n, c]
+            for c in range(18):
+                by_shared[e, c] += scale * A[n, 51 + c]
+        first = end

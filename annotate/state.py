@@ -122,7 +122,7 @@ def add_slopes(
     column = N_BETAS + VIEW_UNKNOWNS * points.view
     taken = np.r_[:N_BETAS, column : column + VIEW_UNKNOWNS]
     where = (points.moment, points.point, points.velocity, points.lag_s)
-    rows = tuple(map(np.ascontiguousarray, (*where, direction, weight, by_bias)))
+    rows = tuple(map(np.ascontiguousarray, (*where, direction, np.zeros(len(weight)), weight, by_bias)))
     compiled = _compiled(state, points)
 
     def part(span: tuple[int, int]) -> F64:
