@@ -220,36 +220,42 @@ def add_span(
     gate, sigma, scale, weight = strictness
     R, s = pose
     H, g, away = system
-    p, e, foot, row = np.empty(3), np.empty(3), np.empty(3), np.empty(6)
-    total = 0.0
+    first, last, step = span
+    count = len(range(first, last, step))
+    local, feet, gates = np.empty((count, 3)), np.empty((count, 3)), np.empty(count)
+    e, row = np.empty(3), np.empty(6)
     for c in range(3):
         e[c] = centre[c]
         for d in range(3):
             e[c] += R[d, c] * (eye[d] - s[d])
-    for k in range(span[0], span[1], span[2]):
-        away[k] = np.nan
+    for i in range(count):
+        k = first + i * step
+        gates[i] = min(gate, hand[k] + 0.001)
         for c in range(3):
-            p[c] = centre[c]
+            local[i, c] = centre[c]
             for d in range(3):
-                p[c] += R[d, c] * (points[k, d] - s[d])
-        t, distance = nearest(cells, p, e, min(gate, hand[k] + 0.001), foot)
+                local[i, c] += R[d, c] * (points[k, d] - s[d])
+    triangles, distances = nearest(cells, local, e, gates, feet)
+    total = 0.0
+    for i in range(count):
+        t, distance = triangles[i], distances[i]
+        away[first + i * step] = distance
         if t < 0:
             continue
-        away[k] = distance
         # Near the surface its triangle's normal says where outside is, farther away the way to the foot does.
         for c in range(3):
-            row[3 + c] = (p[c] - foot[c]) / distance if abs(distance) > 1e-5 else cells.normals[t, c]
+            row[3 + c] = (local[i, c] - feet[i, c]) / distance if abs(distance) > 1e-5 else cells.normals[t, c]
         a0, a1, a2 = row[3], row[4], row[5]
         for c in range(3):
             row[c] = -(R[c, 0] * a0 + R[c, 1] * a1 + R[c, 2] * a2)
-        x, y, z = p[0] - centre[0], p[1] - centre[1], p[2] - centre[2]
+        x, y, z = local[i, 0] - centre[0], local[i, 1] - centre[1], local[i, 2] - centre[2]
         row[3], row[4], row[5] = a1 * z - a2 * y, a2 * x - a0 * z, a0 * y - a1 * x
         squared = (distance / sigma) ** 2
         part = 1.0 / (1.0 + squared / (scale * scale))
         total += 0.5 * weight * squared * part
         pull = weight * part * part / (sigma * sigma)
-        for i in range(6):
-            g[i] += pull * row[i] * distance
-            for j in range(i + 1):
-                H[i, j] += pull * row[i] * row[j]
+        for r in range(6):
+            g[r] += pull * row[r] * distance
+            for c in range(r + 1):
+                H[r, c] += pull * row[r] * row[c]
     return total

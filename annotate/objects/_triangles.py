@@ -132,66 +132,64 @@ def closest_point(corners: F64, p: F64, foot: F64) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def nearest(cells: Cells, p: F64, eye: F64, gate: float, foot: F64) -> tuple[int, float]:
-    """The nearest triangle that faces the eye; where several share the foot, the one that `p` lies over most squarely.
+def nearest(cells: Cells, points: F64, eye: F64, gates: F64, feet: F64) -> tuple[I64, F64]:
+    """The nearest triangles that face the eye; where several share the foot, the one that a point lies over most squarely.
+
+    Many points in one call: to hand over the cells costs as much as a point.
 
     Args:
         cells: of the mesh.
-        p: `(3,)` m.
+        points: `(K, 3)` m.
         eye: `(3,)` m; only triangles that it sees from outside count. NaN: all count.
-        gate: largest distance, m; beyond `REACH_M` nothing is found.
-        foot: `(3,)` m, becomes the nearest point.
+        gates: `(K,)` m largest distances; beyond `REACH_M` nothing is found.
+        feet: `(K, 3)` m, become the nearest points.
 
     Returns:
-        The triangle, -1 where none is within the gate, and the signed distance, negative behind its surface.
+        `(K,)` triangles, -1 where none is within the gate, and `(K,)` m signed distances, negative behind the surface.
     """
-    cell, off = 0, 0.0
-    for c in range(3):
-        at = int(np.floor((p[c] - cells.low_m[c]) / CELL_M))
-        if at < 0 or at >= cells.shape[c]:
-            return -1, 0.0
-        cell = cell * cells.shape[c] + at
-        off += (p[c] - cells.low_m[c] - (at + 0.5) * CELL_M) ** 2
-    off = np.sqrt(off)
-    best, which, height = gate * gate, -1, 0.0
-    reach = gate * 1.000001
-    trial = np.empty(3)
-    for n in range(cells.start[cell], cells.start[cell + 1]):
-        # Sorted by distance from the cell's middle: none of the rest can be nearer.
-        if cells.away_m[n] - off > reach:
-            break
-        t = cells.member[n]
-        apart = 0.0
-        for c in range(3):
-            apart += (p[c] - cells.balls_m[t, c]) ** 2
-        if apart > (reach + cells.balls_m[t, 3]) ** 2:
-            continue
-        facing = over = -cells.offsets_m[t]
-        for c in range(3):
-            facing += cells.normals[t, c] * eye[c]
-            over += cells.normals[t, c] * p[c]
-        if facing <= 0.0 or abs(over) > reach:
-            continue
-        squared = closest_point(cells.corners_m[t], p, trial)
-        tie = abs(squared - best) <= 1e-6 * best + 1e-16 and which >= 0
-        if (tie and abs(over) > abs(height)) or (not tie and squared < best):
-            best, which, height = min(squared, best), t, over
-            reach = np.sqrt(best) * 1.000001 + 1e-9
-            for c in range(3):
-                foot[c] = trial[c]
-    return which, np.sqrt(best) if height >= 0.0 else -np.sqrt(best)
-
-
-@numba.njit(cache=True, nogil=True)
-def nearest_many(cells: Cells, points: F64, gate: float) -> F64:
-    """Signed distances `(K,)` m from all triangles; NaN beyond the gate. `(K, 3)` m."""
-    out = np.full(len(points), np.nan)
-    anywhere, foot = np.full(3, np.nan), np.empty(3)
+    triangles, distances = np.full(len(points), -1), np.full(len(points), np.nan)
+    p, trial = np.empty(3), np.empty(3)
     for k in range(len(points)):
-        which, distance = nearest(cells, points[k], anywhere, gate, foot)
+        cell, off = 0, 0.0
+        for c in range(3):
+            p[c] = points[k, c]
+            at = int(np.floor((p[c] - cells.low_m[c]) / CELL_M))
+            if at < 0 or at >= cells.shape[c]:
+                cell = -1
+                break
+            cell = cell * cells.shape[c] + at
+            off += (p[c] - cells.low_m[c] - (at + 0.5) * CELL_M) ** 2
+        if cell < 0:
+            continue
+        off = np.sqrt(off)
+        best, which, height = gates[k] * gates[k], -1, 0.0
+        reach = gates[k] * 1.000001
+        for n in range(cells.start[cell], cells.start[cell + 1]):
+            # Sorted by distance from the cell's middle: none of the rest can be nearer.
+            if cells.away_m[n] - off > reach:
+                break
+            t = cells.member[n]
+            apart = 0.0
+            for c in range(3):
+                apart += (p[c] - cells.balls_m[t, c]) ** 2
+            if apart > (reach + cells.balls_m[t, 3]) ** 2:
+                continue
+            facing = over = -cells.offsets_m[t]
+            for c in range(3):
+                facing += cells.normals[t, c] * eye[c]
+                over += cells.normals[t, c] * p[c]
+            if facing <= 0.0 or abs(over) > reach:
+                continue
+            squared = closest_point(cells.corners_m[t], p, trial)
+            tie = abs(squared - best) <= 1e-6 * best + 1e-16 and which >= 0
+            if (tie and abs(over) > abs(height)) or (not tie and squared < best):
+                best, which, height = min(squared, best), t, over
+                reach = np.sqrt(best) * 1.000001 + 1e-9
+                for c in range(3):
+                    feet[k, c] = trial[c]
         if which >= 0:
-            out[k] = distance
-    return out
+            triangles[k], distances[k] = which, np.sqrt(best) if height >= 0.0 else -np.sqrt(best)
+    return triangles, distances
 
 
 @numba.njit(cache=True, nogil=True)

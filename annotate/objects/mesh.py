@@ -16,7 +16,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from annotate.objects._triangles import REACH_M, Cells, cells_of, look_up, nearest_many
+from annotate.objects._triangles import REACH_M, Cells, cells_of, look_up, nearest
 from annotate.objects.symmetry import Symmetry, estimate_symmetry, read_symmetry
 from hoi_core import user_cache
 from hoi_core.errors import AssetError
@@ -287,8 +287,10 @@ def _distances(vertices_m: F64, shells: list[NDArray[np.int32]]) -> DistanceGrid
 
 def _shell_distance(vertices_m: F64, faces: NDArray[np.int32], nodes_m: F64) -> F64:
     """(X, Y, Z) m: exact near the surface; farther out from points of it, with the sign of what is near."""
-    shape = nodes_m.shape[:3]
-    exact = nearest_many(cells_of(vertices_m, faces), nodes_m.reshape(-1, 3), REACH_M).reshape(shape)
+    nodes = nodes_m.reshape(-1, 3)
+    anywhere, gates = np.full(3, np.nan), np.full(len(nodes), REACH_M)
+    _, distances = nearest(cells_of(vertices_m, faces), nodes, anywhere, gates, np.empty_like(nodes))
+    exact = distances.reshape(nodes_m.shape[:3])
     far = ~np.isfinite(exact)
     if not far.any():
         return exact
