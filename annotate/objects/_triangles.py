@@ -133,7 +133,7 @@ def closest_point(corners: F64, p: F64, foot: F64) -> float:
 
 @numba.njit(cache=True, nogil=True)
 def nearest(cells: Cells, points: F64, eye: F64, gates: F64, feet: F64) -> tuple[I64, F64]:
-    """The nearest triangles that face the eye; where several share the foot, the one that a point lies over most squarely.
+    """The nearest triangles that face the eye; of several with one foot, that which a point lies over most squarely.
 
     Many points in one call: to hand over the cells costs as much as a point.
 
