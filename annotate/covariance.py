@@ -86,13 +86,13 @@ def information(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]
     factors = {"smooth": terms["smooth"].config.tails ** 2}
     if terms["keypoints2d"].config.weight > 0 and evidence.seen.any():
         config = terms["keypoints2d"].config
-        factors["keypoints2d"] = keypoints2d.pull(config, evidence, result.state, SEQUENCE[-1].robust_scale).information
+        factors["keypoints2d"] = keypoints2d.pull(config, evidence, result.at, SEQUENCE[-1].robust_scale).information
     equations = result.equations
     for name, factor in factors.items():
-        prepared = terms[name].module.prepare(terms[name].config, evidence, result.state, SEQUENCE[-1])
-        if prepared is not None and factor != 1.0:
+        prepared = result.made_ready(terms[name], evidence, SEQUENCE[-1]) if factor != 1.0 else None
+        if prepared is not None:
             own = normal.empty(len(evidence.t_s), len(evidence.views))
-            terms[name].module.accumulate(prepared, result.state, own)
+            terms[name].module.accumulate(prepared, result.at, own)
             equations = _raised(equations, own, factor - 1.0)
     return equations
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 TERMS = "annotate.terms"
 _TRIES = 6
 _START_DAMPING = 1e-3
-_ALIKE = 5e-3
+_ALIKE = 2e-2
 """Relative decrease of the cost by a last step up to which the equations before it serve for the covariance."""
 
 
@@ -35,6 +35,10 @@ class Term:
     """The plug-in."""
     config: Any
     """Its `Config`."""
+
+
+Prepared = Sequence[tuple[ModuleType, Any]]
+"""Terms and what each of them prepared."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,13 @@ class FitResult:
     """Steps tried."""
     before: FitState | None = None
     """Where the equations hold, if that is not where the fit ended."""
+    prepared: Prepared = ()
+    """The terms as they were made ready there."""
+
+    def made_ready(self, term: Term, evidence: Evidence, stage: Stage) -> Any | None:
+        """A term made ready where the equations hold; None where it has nothing to say."""
+        found = [made for module, made in self.prepared if module is term.module]
+        return found[0] if found else term.module.prepare(term.config, evidence, self.at, stage)
 
     @property
     def at(self) -> FitState:
@@ -81,6 +92,7 @@ def fit(
     stages: Sequence[Stage] | None = None,
     *,
     tolerance: float = 1e-4,
+    alike: float = _ALIKE,
     on_step: Callable[[int, int], None] | None = None,
 ) -> FitResult:
     """Fit the hand to the evidence, one damped Gauss-Newton step for each stage.
@@ -92,6 +104,7 @@ def fit(
         stages: strictness of each iteration, None for those that suit the evidence; equal stages at the end stop
             early once the cost settles.
         tolerance: relative decrease of the cost that counts as settled.
+        alike: relative decrease by the last step up to which the equations before it serve as those after it.
         on_step: called with (iterations done, of at most).
 
     Raises:
@@ -113,18 +126,15 @@ def fit(
         if on_step is not None:
             on_step(i + 1, len(stages))
         last = i + 1 == len(stages)
-        little = max(tolerance, _ALIKE) if last else tolerance
-        if i and stage == stages[-1] and (last or stage == stages[i - 1]) and before - cost < little * before:
+        little = max(tolerance, alike) if last else tolerance
+        if stage == stages[-1] and (last or (i and stage == stages[i - 1])) and before - cost < little * before:
             # A step that gained next to nothing: the equations before it are those after it.
             break
     else:
-        equations, cost = evaluate(prepare(terms, evidence, state, stages[-1]), evidence, state)
+        prepared = prepare(terms, evidence, state, stages[-1])
+        equations, cost = evaluate(prepared, evidence, state)
         start = None
-    return FitResult(state, equations, cost, i + 1, start)
-
-
-Prepared = list[tuple[ModuleType, Any]]
-"""Terms and what each of them prepared."""
+    return FitResult(state, equations, cost, i + 1, start, prepared)
 
 
 def prepare(terms: Mapping[str, Term], evidence: Evidence, state: FitState, stage: Stage) -> Prepared:

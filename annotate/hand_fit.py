@@ -161,7 +161,7 @@ def first_fit(capture: Capture, guess: FirstGuess, config: HandConfig, tell: Tel
     if evidence.two_views and dense and len(evidence.t_s) >= _SPARSE * _FEWEST_SPARSE:
         start, steps = _sparse_fit(coarse, start, terms, on_step)
         # One step over all moments: near enough for noise levels to be estimated, and `fit_again` goes on from there.
-        result = fitting.fit(coarse, start, terms, SEQUENCE[-1:])
+        result = fitting.fit(coarse, start, terms, SEQUENCE[-1:], alike=1.0)
         return HandFit(guess.layer, evidence, guess.terms, result, steps + result.iterations, guess.problems)
     result = fitting.fit(coarse, start, terms, tolerance=_ROUGHLY, on_step=on_step)
     steps = result.iterations
@@ -184,7 +184,9 @@ def _sparse_fit(
     wide = {name: getattr(smooth.config, name) * _SPARSE**2 for name in ("sigma_m", "sigma_rad", "sigma_pose_rad")}
     terms = {**terms, "smooth": replace(smooth, config=replace(smooth.config, **wide))}
     sparse = replace(start, hands=start.hands.taken(some))
-    result = fitting.fit(evidence.taken(some), sparse, terms, tolerance=_ROUGHLY, on_step=on_step)
+    # Without the rest of the steps, which repeat the last: the one over all moments does as much.
+    stages = SEQUENCE[: SEQUENCE.index(SEQUENCE[-1]) + 1]
+    result = fitting.fit(evidence.taken(some), sparse, terms, stages, alike=1.0, on_step=on_step)
     return spread(result.state, evidence.t_s[some], evidence.t_s), result.iterations
 
 

@@ -84,7 +84,7 @@ def lasting_covariance(
         found.append(joint_offsets(result, evidence, terms["keypoints2d"].config, slopes, by_shape))
         where.append(_turned(result))
     if terms["depth"].config.weight > 0 and evidence.clouds:
-        found.append(skin_offsets(result, evidence, terms["depth"].config))
+        found.append(skin_offsets(result, evidence, terms["depth"]))
         where.append(None)
     out = np.zeros((*slopes.shape[:3], 3))
     if not found:
@@ -213,16 +213,17 @@ def _turned(result: FitResult) -> F64:
     return hands.world_rotations[:, hands.hand.weights[hands.hand.openpose].argmax(1)]
 
 
-def skin_offsets(result: FitResult, evidence: Evidence, config: depth.Config) -> Offsets:
+def skin_offsets(result: FitResult, evidence: Evidence, term: Term) -> Offsets:
     """How far each region of the skin lies outside the model's: 40 errors that depth sees."""
     state = result.at
     region = regions(state.hands.hand)
     moments, _, width = result.equations.C.shape
     by_moment, by_shared = np.zeros((moments, _REGIONS, DOF)), np.zeros((_REGIONS, width))
     own, slope = np.zeros((_REGIONS, _REGIONS)), np.zeros(_REGIONS)
-    for part in depth.distances(config, evidence, state, SEQUENCE[-1]):
+    sigma_m = term.config.sigma_m
+    for part in depth.distances(result.made_ready(term, evidence, SEQUENCE[-1]), state):
         at = region[part.points.point]
-        precision = part.weight / config.sigma_m**2
+        precision = part.weight / sigma_m**2
         own[np.diag_indices(_REGIONS)] += np.bincount(at, precision, _REGIONS)
         slope += np.bincount(at, precision * part.distance_m, _REGIONS)
         by_bias = (part.normals * part.rays).sum(-1)

@@ -154,7 +154,8 @@ def _likeness(miss: F64, moved: F64, seen: Bool) -> float:
 
 def _depth(result: FitResult, evidence: Evidence, config: depth.Config) -> depth.Config:
     """Error of a point, and a weight for errors that points of one region of the skin share."""
-    found = depth.distances(config, evidence, result.state, SEQUENCE[-1])
+    prepared = depth.prepare(config, evidence, result.state, SEQUENCE[-1])
+    found = depth.distances(prepared, result.state)
     distance_m = np.concatenate([part.distance_m for part in found] or [np.zeros(0)])
     if not len(distance_m):
         return config

@@ -122,15 +122,12 @@ class Distances(NamedTuple):
     """(K,) of the squared distance in sigmas, robust weight included."""
 
 
-def distances(config: Config, evidence: Evidence, state: FitState, stage: Stage) -> list[Distances]:
+def distances(prepared: _Prepared | None, state: FitState) -> list[Distances]:
     """The depth points that the hand explains, view by view."""
-    prepared = prepare(config, evidence, state, stage)
-    if prepared is None:
-        return []
     out = []
-    for seen in prepared.views:
+    for seen in prepared.views if prepared is not None else ():
         distance_m, weight, _ = _rows(prepared, seen, state)
-        out.append(Distances(seen.points, seen.normals, seen.rays, distance_m, weight * config.sigma_m**2))
+        out.append(Distances(seen.points, seen.normals, seen.rays, distance_m, weight * prepared.sigma_m**2))
     return out
 
 

@@ -171,8 +171,9 @@ def test_the_arm_behind_the_wrist_does_not_pull(scene) -> None:
     )
     evidence = replace(made.evidence, clouds={view: arm})
     stage = Stage(4.0, 0.01)
+    prepared = depth.prepare(depth.Config(), evidence, made.truth, stage)
     assert (depth.match(arm, made.truth, stage.gate_m) >= 0).any()
-    assert not sum(len(part.distance_m) for part in depth.distances(depth.Config(), evidence, made.truth, stage))
+    assert not sum(len(part.distance_m) for part in depth.distances(prepared, made.truth))
 
 
 def test_a_thinner_stage_counts_every_third_point_of_a_cloud_three_times(scene) -> None:
