@@ -72,6 +72,11 @@ def plane_rows(points, table, camera, planes, scales, out):  # type: ignore[no-u
     return total
 
 
+@numba.njit(cache=True, fastmath=True)
+def _cross(a0, a1, a2, b0, b1, b2):  # type: ignore[no-untyped-def]
+    return a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0
+
+
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _fill(rows, constants, frame, camera, span, out):  # type: ignore[no-untyped-def]
     """Weighted derivatives of the residuals of one moment; how many there are, as those without a weight are left out.
@@ -93,7 +98,7 @@ def _fill(rows, constants, frame, camera, span, out):  # type: ignore[no-untyped
     table, view, eye = camera
     A, which = out
     # For each joint: the point as the joints below it carry it times their weights, and these.
-    carried, row = np.zeros((16, 4)), np.zeros(70, dtype=np.float32)
+    carried, row = np.empty((16, 4)), np.empty(70, dtype=np.float32)
     m, used = moment[span[0]], 0
     for k in range(span[0], span[1]):
         if not weight[k] > 0.0:
@@ -104,19 +109,19 @@ def _fill(rows, constants, frame, camera, span, out):  # type: ignore[no-untyped
         x0 = table[m, p, 0] + late * v0 - eye[0]
         x1 = table[m, p, 1] + late * v1 - eye[1]
         x2 = table[m, p, 2] + late * v2 - eye[2]
-        row[62], row[63], row[64] = x1 * a2 - x2 * a1, x2 * a0 - x0 * a2, x0 * a1 - x1 * a0
+        row[62], row[63], row[64] = _cross(x0, x1, x2, a0, a1, a2)
         row[65], row[66], row[67], row[68], row[69] = a0, a1, a2, scale * bias[k], scale * residual[k]
         # The direction as the view's small turn has it.
-        a0, a1, a2 = (
-            a0 + a1 * view[3] - a2 * view[2],
-            a1 + a2 * view[1] - a0 * view[3],
-            a2 + a0 * view[2] - a1 * view[1],
-        )
+        t0, t1, t2 = _cross(a0, a1, a2, view[1], view[2], view[3])
+        a0, a1, a2 = a0 + t0, a1 + t1, a2 + t2
         row[61] = a0 * v0 + a1 * v1 + a2 * v2
         row[0], row[1], row[2] = a0, a1, a2
         l0, l1, l2 = 0.0, 0.0, 0.0
-        for i in range(51, 61):
+        for i in range(3, 61):
             row[i] = 0.0
+        for j in range(16):
+            for c in range(4):
+                carried[j, c] = 0.0
         for s in range(support.shape[1]):
             j = support[p, s]
             if j < 0:
@@ -147,19 +152,11 @@ def _fill(rows, constants, frame, camera, span, out):  # type: ignore[no-untyped
             m0, m1 = carried[j, 0] - w * positions[m, j, 0], carried[j, 1] - w * positions[m, j, 1]
             m2 = carried[j, 2] - w * positions[m, j, 2]
             # a . ((W d) x arm) = (W d) . (arm x a)
-            t0, t1, t2 = m1 * a2 - m2 * a1, m2 * a0 - m0 * a2, m0 * a1 - m1 * a0
+            t0, t1, t2 = _cross(m0, m1, m2, a0, a1, a2)
             for c in range(3):
                 row[3 + 3 * j + c] = turned[m, j, 0, c] * t0 + turned[m, j, 1, c] * t1 + turned[m, j, 2, c] * t2
         for i in range(70):
             A[used, i] = row[i]
-        for q in range(chain.shape[1]):
-            j = chain[p, q]
-            if j < 0:
-                break
-            for c in range(4):
-                carried[j, c] = 0.0
-            for c in range(3):
-                row[3 + 3 * j + c] = 0.0
         which[used] = k
         used += 1
     return used

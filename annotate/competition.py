@@ -9,10 +9,10 @@ import numpy as np
 
 from annotate.evidence import Cloud
 from annotate.hand import HandState
-from annotate.objects._match import hand_distance
+from annotate.objects._match import hand_distances
 from annotate.objects.solid import Solid
 from annotate.parts import moment_parts
-from hoi_core.types import F64, I64, Bool
+from hoi_core.types import F64, I64
 
 _CLEARLY_M = 0.002
 """A rival must be nearer by this: where two surfaces touch, depth cannot tell, and the hand keeps the point."""
@@ -38,8 +38,10 @@ def without_rivals(cloud: Cloud, own: HandState, hands: Sequence[HandState], sol
     if not np.isfinite(rival_m).any():
         return cloud
     contested = np.isfinite(rival_m)
-    own_m = _hand_distance(points_m, cloud.start, own, contested)
-    kept = ~contested | (rival_m > own_m - _CLEARLY_M)
+    kept = ~contested
+    counted = np.concatenate([[0], np.cumsum(contested)])
+    own_m = _hand_distance(points_m[contested], counted[cloud.start], own)
+    kept[contested] = rival_m[contested] > own_m - _CLEARLY_M
     counted = np.concatenate([[0], np.cumsum(kept)])
     return replace(
         cloud,
@@ -58,18 +60,14 @@ def _solid_distance(points_m: F64, moment: np.ndarray, solid: Solid) -> F64:
     return out
 
 
-def _hand_distance(points_m: F64, start: I64, hand: HandState, wanted: Bool | None = None) -> F64:
-    """(K,) m from a hand's surface; infinite beyond the gate, and where it is not wanted."""
+def _hand_distance(points_m: F64, start: I64, hand: HandState) -> F64:
+    """(K,) m from a hand's surface; infinite beyond the gate."""
     out = np.full(len(points_m), np.inf)
-    vertices_m, normals = hand.vertices_m, hand.normals
-    wanted = np.ones(len(points_m), dtype=bool) if wanted is None else wanted
+    table_m, normals = hand.points_m, hand.normals
 
     def part(span: tuple[int, int]) -> None:
-        for m in range(*span):
-            rows = start[m] + np.flatnonzero(wanted[start[m] : start[m + 1]])
-            if len(rows) and np.isfinite(vertices_m[m]).all():
-                out[rows] = hand_distance(points_m[rows], vertices_m[m], normals[m], _GATE_M)
+        hand_distances((start, points_m), table_m, normals, _GATE_M, out, span)
 
-    for _ in moment_parts(part, len(vertices_m)):
+    for _ in moment_parts(part, len(table_m)):
         pass
     return out

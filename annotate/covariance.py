@@ -36,7 +36,7 @@ def draw(result: FitResult, count: int) -> Draws:
     rng = np.random.default_rng(0)
     equations = result.equations
     moments, _, shared = equations.C.shape
-    factor = normal.factor(equations, 0.0)
+    factor = equations.undamped
     own = factor.backward(rng.standard_normal((moments * DOF, count)))
     C = equations.C.reshape(-1, shared)
     moved = factor.solve(C)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import lapack
@@ -38,6 +39,11 @@ class NormalEquations:
     """(S, S) of the shared unknowns: 10 shape coefficients, then 8 for each view."""
     gs: F64
     """(S,)."""
+
+    @cached_property
+    def undamped(self) -> Factor:
+        """Factor of the part that is not shared, once all terms are in it."""
+        return factor(self, 0.0)
 
 
 def empty(moments: int, views: int) -> NormalEquations:
@@ -88,7 +94,7 @@ def solve(equations: NormalEquations, damping: float) -> tuple[F64, F64]:
     Raises:
         FitError: the equations are not positive definite, which a prior on every unknown rules out.
     """
-    found = factor(equations, damping)
+    found = factor(equations, damping) if damping else equations.undamped
     moments, _, shared = equations.C.shape
     # With A = L L', the Schur complement needs inv(L) C alone; only the step needs the way back.
     columns = found.forward(np.concatenate([equations.C.reshape(-1, shared), equations.g.reshape(-1, 1)], axis=1))
@@ -114,7 +120,7 @@ def shared_covariance(equations: NormalEquations) -> tuple[F64, F64]:
     """Covariance of the shared unknowns and how they move each moment. `(S, S)` and `(M, 51, S)`."""
     moments, _, shared = equations.C.shape
     C = equations.C.reshape(-1, shared)
-    moved = factor(equations, 0.0).solve(C)
+    moved = equations.undamped.solve(C)
     covariance = np.asarray(np.linalg.inv(equations.Hs - C.T @ moved), dtype=np.float64)
     return covariance, moved.reshape(moments, DOF, shared)
 

@@ -138,11 +138,9 @@ def from_mano(model: ManoModel) -> Hand:
 
 def _lists(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Indices of the true entries of each row, ascending, padded with -1."""
-    out = np.full((len(mask), int(mask.sum(1).max())), -1, dtype=np.int32)
-    for row, entries in enumerate(mask):
-        found = np.flatnonzero(entries)
-        out[row, : len(found)] = found
-    return out
+    count = mask.sum(1, keepdims=True)
+    first = np.argsort(~mask, axis=1, kind="stable")[:, : int(count.max())]
+    return np.where(np.arange(first.shape[1]) < count, first, -1).astype(np.int32)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from annotate import equations as normal
 from annotate.equations import DOF, VIEW_UNKNOWNS
 from annotate.evidence import Evidence
 from annotate.fit import FitResult, Term
@@ -132,7 +131,7 @@ def followed(result: FitResult, found: list[Offsets]) -> list[tuple[F64, F64]]:
     moments, _, width = equations.C.shape
     C = equations.C.reshape(-1, width)
     columns = [C, *(offsets.by_moment.reshape(len(C), -1) for offsets in found)]
-    solved = normal.factor(equations, 0.0).solve(np.concatenate(columns, axis=1))
+    solved = equations.undamped.solve(np.concatenate(columns, axis=1))
     schur = np.linalg.inv(equations.Hs - C.T @ solved[:, :width])
     out, at = [], width
     for offsets in found:

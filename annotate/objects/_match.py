@@ -110,6 +110,29 @@ def nearer_hand(points: F64, vertices: F64, normals: F64, near: F64, out: F64) -
 
 
 @numba.njit(cache=True, nogil=True)
+def hand_distances(
+    cloud: tuple[I64, F64], table: F64, normals: F64, gate: float, out: F64, span: tuple[int, int]
+) -> None:
+    """Fill `out (K,)` m with what `hand_distance` says of the points of some moments.
+
+    Args:
+        cloud: `(M + 1,)` the points of moment m are `start[m]:start[m + 1]`; `(K, 3)` m.
+        table: `(M, P, 3)` m, of which the first N are the vertices.
+        normals: `(M, N, 3)` outward, any length.
+        gate: largest distance from a vertex, m.
+        out: filled.
+        span: first moment, last moment (excluded).
+    """
+    start, points = cloud
+    for m in range(span[0], span[1]):
+        if start[m] < start[m + 1]:
+            first = start[m]
+            found = hand_distance(points[first : start[m + 1]], table[m][: normals.shape[1]], normals[m], gate)
+            for k in range(len(found)):
+                out[first + k] = found[k]
+
+
+@numba.njit(cache=True, nogil=True)
 def hand_distance(points: F64, vertices: F64, normals: F64, gate: float) -> F64:
     """Distance of points from a hand, m: from the plane of the nearest vertex; infinite beyond the gate.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class PointReader:
     def _window(self, centre_m: F64, radius_m: float) -> I64 | None:
         """Left, top, right, bottom, step and reach px of the pixels that a ball may cover; None for none."""
         camera = self._camera
-        x, y, z = self._T_world_cam[:3, :3].T @ (centre_m - self.eye_m)
+        x, y, z = (self._T_world_cam[:3, :3].T @ (centre_m - self.eye_m)).tolist()
         if not z >= radius_m:
             return None
         # A depth imager's lens bends by a few px at most: the margin of the ball covers that.
@@ -102,8 +103,8 @@ class PointReader:
         top, bottom = max(v - half, _REACH_PX), min(v + half, camera.height - _REACH_PX)
         if right <= left or bottom <= top:
             return None
-        step = max(int(np.sqrt((right - left) * (bottom - top) / self._config.candidates)), 1)
-        return np.array([left, top, right, bottom, step, _REACH_PX]).astype(np.int64)
+        step = max(int(sqrt((right - left) * (bottom - top) / self._config.candidates)), 1)
+        return np.array([int(left), int(top), int(right), int(bottom), step, _REACH_PX], dtype=np.int64)
 
 
 def distance_from_hands(

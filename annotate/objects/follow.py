@@ -161,6 +161,7 @@ class _Stepper:
     def __init__(self, mesh: SolidMesh, readers: Sequence[PointReader], hands: Mapping[Side, HandState]) -> None:
         self._mesh, self._readers, self._hands = mesh, readers, hands
         self._palms = {side: palm_poses(state) for side, state in hands.items()}
+        self._from_palms = {side: cameras.inverse_rigid(palm) for side, palm in self._palms.items()}
         for state in hands.values():
             _ = state.normals  # made on all cores, which no part of the work may ask for
         self._eyes_m = np.array([reader.eye_m for reader in readers]).reshape(-1, 3)
@@ -198,5 +199,5 @@ class _Stepper:
         for side, palm in self._palms.items():
             away = self._hands[side].vertices_m[moment] - centre
             if np.einsum("ni,ni->n", away, away).min() < reach**2:
-                out.append(palm[m] @ cameras.inverse_rigid(palm[moment]) @ last)
+                out.append(palm[m] @ self._from_palms[side][moment] @ last)
         return out

@@ -124,8 +124,10 @@ class Distances(NamedTuple):
 
 def distances(prepared: _Prepared | None, state: FitState) -> list[Distances]:
     """The depth points that the hand explains, view by view."""
+    if prepared is None:
+        return []
     out = []
-    for seen in prepared.views if prepared is not None else ():
+    for seen in prepared.views:
         distance_m, weight, _ = _rows(prepared, seen, state)
         out.append(Distances(seen.points, seen.normals, seen.rays, distance_m, weight * prepared.sigma_m**2))
     return out

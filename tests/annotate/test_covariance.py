@@ -97,7 +97,7 @@ def test_skin_that_the_evidence_cannot_place_is_as_unsure_as_its_errors_are_larg
     """With errors of the size found, a hand moved by them lies where the stated spread has it."""
     made = scene(1, MOMENTS, replace(unkind, pixels=0.0, surface_m=0.003, tips_m=0.003))
     evidence, terms, result = fitted(made, 1, 1.0)
-    offsets = lasting.skin_offsets(result, evidence, terms["depth"].config)
+    offsets = lasting.skin_offsets(result, evidence, terms["depth"])
     ((moved, shared),) = lasting.followed(result, [offsets])
     known = offsets.own - np.einsum("mue,muf->ef", offsets.by_moment, moved) - offsets.by_shared.T @ shared
     slopes, by_shape = joint_slopes(result.state.hands)
@@ -168,10 +168,10 @@ def test_spreads_that_are_widened_for_the_fit_do_not_widen_its_uncertainty(scene
     for tails in (1.0, 2.0):
         config = replace(terms["smooth"].config, tails=tails)
         own = {**terms, "smooth": replace(terms["smooth"], config=config)}
-        equations, _ = fitting.evaluate(
-            fitting.prepare(own, evidence, result.state, SEQUENCE[-1]), evidence, result.state
-        )
-        found.append((equations, covariance.information(replace(result, equations=equations), evidence, own)))
+        prepared = fitting.prepare(own, evidence, result.state, SEQUENCE[-1])
+        equations, _ = fitting.evaluate(prepared, evidence, result.state)
+        there = FitResult(result.state, equations, result.cost, 1, prepared=prepared)
+        found.append((equations, covariance.information(there, evidence, own)))
     (narrow, plain), (wide, widened) = found
     assert np.abs(wide.near).max() == pytest.approx(np.abs(narrow.near).max() / 4.0)
     for name in ("H", "near", "far", "C", "Hs"):
