@@ -77,11 +77,10 @@ def _cross(a0, a1, a2, b0, b1, b2):  # type: ignore[no-untyped-def]
     return a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0
 
 
+# All rows in one call: to hand over so many arrays costs more than a row.
 @numba.njit(cache=True, nogil=True, fastmath=True)
 def _fill(rows, constants, frame, camera, span, out):  # type: ignore[no-untyped-def]
     """Weighted derivatives of the residuals of one moment; how many there are, as those without a weight are left out.
-
-    All of them in one call: to hand over so many arrays costs more than a row.
 
     Args:
         rows: as those of `add_rows`.
@@ -119,9 +118,8 @@ def _fill(rows, constants, frame, camera, span, out):  # type: ignore[no-untyped
         l0, l1, l2 = 0.0, 0.0, 0.0
         for i in range(3, 61):
             row[i] = 0.0
-        for j in range(16):
-            for c in range(4):
-                carried[j, c] = 0.0
+        for i in range(64):
+            carried[i // 4, i % 4] = 0.0
         for s in range(support.shape[1]):
             j = support[p, s]
             if j < 0:
