@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from learning_proof_constant import measure_mean_hand
-from learning_proof_report import Comparison, write_results
+from learning_proof_report import SHOWN, Comparison, write_results
 
 from learning.runs import read_settings
 
@@ -251,6 +251,7 @@ def main(
     argv: list[str] | None = None,
     known: tuple[Case, ...] = CASES,
     comparisons: tuple[Comparison, ...] = COMPARISONS,
+    shown: tuple[str, ...] = SHOWN,
 ) -> None:
     """Train, export, measure, compare.
 
@@ -258,6 +259,7 @@ def main(
         argv: flags, of the process by default.
         known: what there is to train and measure.
         comparisons: what is asked.
+        shown: figures in the table of all cases.
     """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="of runs and figures; gives the results their name")
@@ -294,7 +296,7 @@ def main(
         measure_mean_hand(place.folder / MEAN_HAND, budget.dataset, place.data, read_settings(run).size)
     facts = {"budget": asdict(budget), **surroundings(place)}
     names = [*(case.name for case in cases), MEAN_HAND]
-    page = write_results(given.results or given.folder, given.folder, names, comparisons, facts)
+    page = write_results(given.results or given.folder, given.folder, names, comparisons, facts, shown)
     print(page.read_text(encoding="utf8"))
 
 

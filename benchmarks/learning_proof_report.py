@@ -15,6 +15,8 @@ import numpy as np
 from hoi_core.bootstrap import difference
 from learning.curves import Curve, chart
 
+MORE_IS_BETTER = ("object_add01d",)
+"""Shares of what is right; all other figures are errors."""
 SHOWN = ("xyz_pa_mm", "mesh_pa_mm", "mpjpe_mm", "xyz_mm", "depth_rr_mm", "depth_mm", "f15_pa")
 
 
@@ -29,9 +31,9 @@ class Comparison:
     against: tuple[str, str]
     """The other."""
     figure: str
-    """Name of an error."""
+    """Name of an error, or of a share of what is right."""
     most: float | None = None
-    """The largest difference that issue or paper allows; None where nothing is asked."""
+    """By how much the first may be worse, as asked; None where nothing is asked."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,14 @@ class Outcome:
     @property
     def verdict(self) -> str:
         """In words; where nothing was asked, whether the first is better at all."""
+        worse, low, high = self.mean, self.low, self.high
+        if self.figure in MORE_IS_BETTER:
+            worse, low, high = -worse, -high, -low
         if self.most is None:
-            return "better" if self.high < 0 else "worse" if self.low > 0 else "no difference to be seen"
-        if self.mean <= self.most:
-            return "met" if self.high <= self.most else "met, but not for certain"
-        return "not met" if self.low > self.most else "not met, but not for certain"
+            return "better" if high < 0 else "worse" if low > 0 else "no difference to be seen"
+        if worse <= self.most:
+            return "met" if high <= self.most else "met, but not for certain"
+        return "not met" if low > self.most else "not met, but not for certain"
 
 
 def compared(folder: Path, comparison: Comparison) -> Outcome | None:
@@ -85,7 +90,12 @@ def _column(table: Path, figure: str) -> tuple[list[str], list[str], np.ndarray]
 
 
 def write_results(
-    results: Path, folder: Path, cases: Sequence[str], comparisons: Sequence[Comparison], facts: Mapping[str, Any]
+    results: Path,
+    folder: Path,
+    cases: Sequence[str],
+    comparisons: Sequence[Comparison],
+    facts: Mapping[str, Any],
+    figures: Sequence[str] = SHOWN,
 ) -> Path:
     """Write page (.md), figures (.json) and curves (.svg); returns the page."""
     name = f"learning_{folder.name}"
@@ -102,7 +112,9 @@ def write_results(
     (results / f"{name}.json").write_text(json.dumps(values, indent=2, default=str) + "\n", encoding="utf8")
     (results / f"{name}.svg").write_text(_curves(folder, cases), encoding="utf8")
     page = results / f"{name}.md"
-    page.write_text(_page(name, about, measured, outcomes, _commands(folder, cases)), encoding="utf8")
+    parts = _page(name, about, measured, outcomes, figures)
+    lines = "\n".join(_commands(folder, cases))
+    page.write_text("\n\n".join([*parts, "## Commands", f"```bash\n{lines}\n```"]) + "\n", encoding="utf8")
     return page
 
 
@@ -138,12 +150,16 @@ def _commands(folder: Path, cases: Sequence[str]) -> list[str]:
 
 
 def _page(
-    name: str, about: Mapping[str, Any], measured: Mapping[str, Any], outcomes: Sequence[Outcome], lines: Sequence[str]
-) -> str:
+    name: str,
+    about: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    outcomes: Sequence[Outcome],
+    figures: Sequence[str],
+) -> list[str]:
     budget = about["budget"]
     first = next((shown for case in measured.values() for shown in case["shown"].values()), {})
     version = "; ".join(first.get("datasets", {}).values())
-    parts = [
+    return [
         f"# Learning on the synthetic benchmark: {name.removeprefix('learning_')}",
         f"{about['date']}, commit {about['commit']}, {about['cpu'] or about['machine']}, {about['cores']} cores, "
         f"{about['device']}. Every case: {budget['steps']} steps of {budget['batch_size']} samples of "
@@ -152,14 +168,12 @@ def _page(
         "groups. Written by `benchmarks/learning_proof.py`.",
         "## What was asked",
         _table(("comparison", "error", "difference", "at most", "outcome"), [_outcome_row(each) for each in outcomes]),
-        "Differences are of the same images, sample by sample; more than 0 means that the first is worse.",
+        "Differences are of the same images, sample by sample. In mm more than 0 means that the first is worse, in "
+        "points (hundredths of all objects whose pose is right) that it is better.",
         "## Every case",
-        _table(("case", "shown", *SHOWN, "int8 MB"), _case_rows(measured)),
+        _table(("case", "shown", *figures, "int8 MB"), _case_rows(measured, figures)),
         f"![loss over the steps]({name}.svg)",
-        "## Commands",
-        "```bash\n" + "\n".join(lines) + "\n```",
     ]
-    return "\n\n".join(parts) + "\n"
 
 
 def _also(budget: dict[str, Any]) -> str:
@@ -169,17 +183,18 @@ def _also(budget: dict[str, Any]) -> str:
 
 
 def _outcome_row(each: Outcome) -> tuple[str, ...]:
-    most = "" if each.most is None else f"{each.most:g} mm"
-    change = f"{each.mean:+.2f} mm ({each.low:+.2f} to {each.high:+.2f})"
+    times, unit = (100.0, "points") if each.figure in MORE_IS_BETTER else (1.0, "mm")
+    most = "" if each.most is None else f"{times * each.most:g} {unit} worse"
+    change = f"{times * each.mean:+.2f} {unit} ({times * each.low:+.2f} to {times * each.high:+.2f})"
     return each.name, each.figure, change, most, each.verdict
 
 
-def _case_rows(measured: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _case_rows(measured: Mapping[str, Any], shown: Sequence[str]) -> list[tuple[str, ...]]:
     rows = []
     for case, found in measured.items():
         size = "" if found["onnx_mb"] is None else f"{found['onnx_mb']:.1f}"
         for kind, figures in found["shown"].items():
-            cells = [_with_interval(figures[key], figures["ci95"][key]) for key in SHOWN]
+            cells = [_with_interval(figures.get(key), figures["ci95"].get(key, (None, None))) for key in shown]
             rows.append((case, kind, *cells, size))
     return rows
 
