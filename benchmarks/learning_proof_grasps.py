@@ -16,7 +16,7 @@ import shlex
 from learning_proof import Case, main
 from learning_proof_report import Comparison
 
-_SMALL = "--encoder resnet18 --separable True"
+_SMALL = "--encoder resnet18 --separable"
 HFL = ("--model", "hfl", *shlex.split(f"{_SMALL} --width 0.5 --features 64 --activation relu"))
 LITE = ("--model", "hfl", *shlex.split(f"{_SMALL} --width 0.75 --features 128 --activation relu"))
 CVAE = ("--model", "cvae", *shlex.split(f"{_SMALL} --width 0.5 --features 128 --attention-width 32"))
