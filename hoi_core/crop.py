@@ -26,6 +26,7 @@ SCALE = 1.3  # side of the crop over the longer side of the joints' box
 LENGTH_UNIT_M = 0.2  # networks speak of the hand in this unit
 ROOT_UNIT_M = 0.18  # a wrist whose depth is this times focal length over crop size has root output 1
 _SMALLEST_BOX_PX = 8.0
+_MANY = 64
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,12 @@ def box_of(pixels: F64, valid: Bool | None = None) -> Box:
         good &= valid
     if not good.any():
         raise ValueError("a box needs at least one finite pixel, got none")
-    # Numpy takes longer than Python over so few numbers.
-    xs, ys = pixels[good].T.tolist()
+    kept = pixels[good]
+    if len(kept) > _MANY:
+        x, y = kept.T
+        return float(x.min()), float(y.min()), float(x.max()), float(y.max())
+    # Numpy takes longer than Python over the few numbers of a hand's joints.
+    xs, ys = kept.T.tolist()
     return min(xs), min(ys), max(xs), max(ys)
 
 
