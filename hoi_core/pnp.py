@@ -89,7 +89,8 @@ def solve_pose(pairs: Pairs, K: F64, *, seed: int = 0) -> FoundPose:
         seed: of the draws: the same pairs give the same pose.
 
     Returns:
-        NaN as the pose where fewer than six control points are known, or nothing agrees.
+        NaN as the pose where fewer than six control points are known, nothing agrees, or the object would look smaller
+        than the pairs may lie apart.
     """
     import cv2
 
@@ -117,8 +118,11 @@ def solve_pose(pairs: Pairs, K: F64, *, seed: int = 0) -> FoundPose:
     if not good or inliers is None or len(inliers) < FEWEST_POINTS:
         return nothing
     T, rows = _refined(points, pixels, K.astype(np.float64), (turn, shift), limit_px)
-    before_camera = np.isfinite(T).all() and T[2, 3] > 0
-    return FoundPose(T, rows, n) if before_camera else nothing
+    if not (np.isfinite(T).all() and T[2, 3] > 0):
+        return nothing
+    # An object that far away looks smaller than what agrees may lie apart: any place behind it would do as well.
+    across_px = K[0, 0] * float(np.ptp(points, axis=0).max()) / T[2, 3]
+    return FoundPose(T, rows, n) if across_px > limit_px else nothing
 
 
 def _refined(

@@ -101,6 +101,15 @@ def test_fewer_than_six_points_say_nothing() -> None:
         assert found.agreeing == 0
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_points_that_all_lie_at_one_place_are_no_pose(seed: int) -> None:
+    """An object at any distance from far on would look so: the farther the better, up to 1e50 m."""
+    places = 127.5 + np.random.default_rng(seed).normal(0.0, 0.3, (12, 21, 2))
+    found = pnp.solve_pose(pnp.best_pairs(places, np.full((12, 21), 0.9), _POINTS_M), _K)
+    assert not found.found
+    assert found.agreeing == 0
+
+
 def test_noise_alone_is_no_pose_and_the_same_pairs_give_the_same() -> None:
     rng = np.random.default_rng(0)
     noise = pnp.Pairs(_POINTS_M, rng.uniform(0, 255, (21, 2)), np.arange(21))
