@@ -89,6 +89,8 @@ install_all() {
   pip_install -e ".[$EXTRAS]"
   echo "$want" >"$STAMP"
   say "Native sparse engine: $("$VENV/bin/python" -c 'from hoi_core import native; print(native.description())')"
+  say "Compiling what else would be compiled at its first use (hoi-info --compile; two minutes)"
+  "$VENV/bin/hoi-info" --compile >/dev/null || say "That failed; each function is compiled when it is first needed"
   say "Installed into $VENV ($(du -sh "$VENV" | cut -f1))"
 }
 

@@ -15,6 +15,7 @@ settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 _FIRST = (
+    "hoi_cli/test_rehearsal.py",
     "annotate/document/test_session.py",
     "learning/test_processes.py",
     "hoi_core/test_aarch64.py",
