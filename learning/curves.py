@@ -5,13 +5,18 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hoi_core.types import F64
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#7f7f7f")
 _SIZE_INCH = (5.6, 3.2)
+_FRAME = (0.13, 0.14, 0.85, 0.82)  # left, bottom, width, height; finding them out would draw everything once more
 _SMOOTHED_OVER = 20  # neighbouring points of a dense curve
 _DENSE = 60
 
@@ -49,8 +54,8 @@ def chart(curves: Mapping[str, Curve], title: str, *, logarithmic: bool = False,
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"svg.hashsalt": title, "svg.fonttype": "none", "font.size": 9}):
-        figure = Figure(figsize=_SIZE_INCH, layout="constrained")
-        axes = figure.subplots()
+        figure = Figure(figsize=_SIZE_INCH)
+        axes = figure.add_axes(_FRAME)
         for n, (name, curve) in enumerate(curves.items()):
             colour, dense = _COLOURS[n % len(_COLOURS)], len(curve.steps) > _DENSE
             dots = "" if dense else "."
@@ -61,6 +66,7 @@ def chart(curves: Mapping[str, Curve], title: str, *, logarithmic: bool = False,
         known = [curve.values[np.isfinite(curve.values)] for curve in curves.values()]
         if logarithmic and all((values > 0).all() for values in known):
             axes.set_yscale("log")
+            _number_ticks(axes)
         if marked is not None:
             axes.axvline(marked, color="#5b6675", linewidth=1.0, linestyle=":")
         axes.grid(alpha=0.25)
@@ -71,6 +77,18 @@ def chart(curves: Mapping[str, Curve], title: str, *, logarithmic: bool = False,
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
     return text.getvalue()
+
+
+def _number_ticks(axes: Axes) -> None:
+    """Label a logarithmic axis with plain numbers: powers of ten would be typeset as formulas, in twice the time."""
+    from matplotlib.ticker import LogFormatter
+
+    class Numbers(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:.4g}" if super().__call__(x, pos) else ""
+
+    axes.yaxis.set_major_formatter(Numbers())
+    axes.yaxis.set_minor_formatter(Numbers(minor_thresholds=(1.0, 0.4)))
 
 
 def running_mean(values: F64) -> F64:
