@@ -248,8 +248,10 @@ def fit_revision(
     tell(0.0, "reading keypoints")
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
     with depth_kept(capture), ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        guesses, failures = _first_guesses(folder, capture, keypoints, config, part(tell, 0.0, 0.12), earlier)
+        # Not before: both would wait for Python's lock more than they work.
         placed = beside.submit(_placed_objects, folder.parents[1], capture, before)
-        fits, failures = _first_fits(folder, capture, keypoints, config, part(tell, 0.0, 0.6), earlier)
+        fits = _first_fits(capture, guesses, config, part(tell, 0.12, 0.6))
         # Objects are followed from moment to moment on one core; the other one finds the hands' noise levels meanwhile.
         levels = beside.submit(lambda: {side: noise_levels(fit) for side, fit in fits.items()})
         objects, why = _object_fits(capture, placed.result(), before, fits, part(tell, 0.6, 0.8))
@@ -267,15 +269,15 @@ def part(tell: Progress, low: float, high: float) -> Progress:
     return lambda share, what: tell(low + (high - low) * share, what)
 
 
-def _first_fits(
+def _first_guesses(
     folder: Path,
     capture: Capture,
     keypoints: Keypoints,
     config: Config,
     tell: Progress,
     before: Mapping[Side, HandTrack],
-) -> tuple[dict[Side, HandFit], dict[Side, FitError]]:
-    """Each hand as if it were alone; one that cannot start does not stop the other."""
+) -> tuple[dict[Side, FirstGuess], dict[Side, FitError]]:
+    """Where the fit of each hand starts; one that cannot start does not stop the other."""
     guesses: dict[Side, FirstGuess] = {}
     failures: dict[Side, FitError] = {}
     wanted = {side: points for side, points in keypoints.hands.items() if config.side in (None, side)}
@@ -290,11 +292,16 @@ def _first_fits(
             failures[side] = error
     if not guesses:
         raise next(iter(failures.values()))
-    parts = {
-        side: part(tell, 0.2 + 0.8 * k / len(guesses), 0.2 + 0.8 * (k + 1) / len(guesses))
-        for k, side in enumerate(guesses)
-    }
-    return {side: first_fit(capture, guess, config.hand, parts[side]) for side, guess in guesses.items()}, failures
+    return guesses, failures
+
+
+def _first_fits(
+    capture: Capture, guesses: Mapping[Side, FirstGuess], config: Config, tell: Progress
+) -> dict[Side, HandFit]:
+    """Each hand as if it were alone."""
+    count = len(guesses)
+    parts = {side: part(tell, k / count, (k + 1) / count) for k, side in enumerate(guesses)}
+    return {side: first_fit(capture, guess, config.hand, parts[side]) for side, guess in guesses.items()}
 
 
 def _known_shape(root: Path, capture: Capture, layer: ManoLayer) -> tuple[F64, F64] | None:

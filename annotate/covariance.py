@@ -56,24 +56,26 @@ def joint_covariance(
             (`annotate.lasting`), and so is the bias of the depth where one view alone saw the hand.
         terms: as they were set.
     """
-    equations = result.equations
-    if evidence is not None and terms is not None:
-        equations = information(result, evidence, terms)
-    # One moment's own block follows from another's: the rest is done meanwhile, on the other core.
-    with ThreadPoolExecutor(1, thread_name_prefix="blocks") as beside:
-        blocks = beside.submit(normal.moment_covariance, equations)
-        shared, moved = normal.shared_covariance(equations)
-        slopes, by_shape = joint_slopes(result.state.hands)
-        # A change of the shared unknowns drags the moment's own along: both act on the joint.
-        through = -times(slopes, moved)
-        through[..., :N_BETAS] += by_shape
-        cov = squared(through, shared)
-        if evidence is not None and terms is not None:
-            cov += lasting_covariance(result, evidence, terms, slopes, by_shape)
-            if not evidence.two_views:
-                cov += bias_covariance(result, terms["shape_prior"].config.sigma_bias_m, slopes, by_shape)
-        own = blocks.result()
-    return cov + times(slopes, own) @ np.swapaxes(slopes, -1, -2)
+    slopes, by_shape = joint_slopes(result.state.hands)
+    if evidence is None or terms is None:
+        return _independent(result.equations, slopes, by_shape)
+    # What errs at all moments alike follows from other equations than the rest, which is found meanwhile.
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        alone = beside.submit(lambda: _independent(information(result, evidence, terms), slopes, by_shape))
+        cov = lasting_covariance(result, evidence, terms, slopes, by_shape)
+        if not evidence.two_views:
+            cov += bias_covariance(result, terms["shape_prior"].config.sigma_bias_m, slopes, by_shape)
+        return cov + alone.result()
+
+
+def _independent(equations: NormalEquations, slopes: F64, by_shape: F64) -> F64:
+    """(M, 21, 3, 3) m^2 covariance of the joints, by what the equations say."""
+    shared, moved = normal.shared_covariance(equations)
+    # A change of the shared unknowns drags the moment's own along: both act on the joint.
+    through = -times(slopes, moved)
+    through[..., :N_BETAS] += by_shape
+    own = normal.moment_covariance(equations)
+    return squared(through, shared) + times(slopes, own) @ np.swapaxes(slopes, -1, -2)
 
 
 def information(result: FitResult, evidence: Evidence, terms: Mapping[str, Term]) -> NormalEquations:
