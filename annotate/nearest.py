@@ -22,7 +22,7 @@ def nearest_vertices(cloud: Cloud, vertices_m: F64, normals: F64, gate_m: float)
     """
     out = np.full(len(cloud.points_m), -1, dtype=np.int32)
 
-    points, surface = (cloud.start, cloud.points_m, cloud.normals), (vertices_m, normals)
+    points, surface = (cloud.start, cloud.points_m, cloud.normals), (np.ascontiguousarray(vertices_m), normals)
 
     def part(span: tuple[int, int]) -> None:
         match_points(points, surface, cloud.eye_m, gate_m, out, span)

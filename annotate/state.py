@@ -140,7 +140,8 @@ def _compiled(state: FitState, points: Points) -> tuple[tuple[Any, ...], tuple[F
     return (
         (hand.support, hand.weights, hand.chain, hand.shape_m),
         (hands.rest_m, hands.joints_rest_m, hands.positions_m, hands.world_rotations, hands.origins_by_shape),
-        (hands.points_m, state.views[points.view], points.eye_m),
+        # Of a pose it is every fourth number: compiled anew for these, the loops would take seconds more.
+        (hands.points_m, state.views[points.view], np.ascontiguousarray(points.eye_m)),
     )
 
 

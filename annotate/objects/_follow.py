@@ -39,35 +39,35 @@ def best_pose(
         Rotation, position, and the share of points that it does not explain, 0 to 1; NaN without any.
     """
     R, s = guesses
-    best, chosen = np.inf, len(R) - 1
-    H, g = np.zeros((6, 6)), np.zeros(6)
-    first_H, first_g = np.zeros((6, 6)), np.zeros(6)
-    for k in range(len(R)):
-        cost = _added(cells, centre, views, (R[k], s[k]), strictness, (H, g), limits)
-        if cost < best:
+    tried, last = len(R), len(R) + int(limits[2]) - 1
+    best, chosen, cost = np.inf, tried - 1, np.nan
+    H, g, best_H, best_g = np.zeros((6, 6)), np.zeros(6), np.zeros((6, 6)), np.zeros(6)
+    at, where, step, moved = R[chosen], s[chosen], np.zeros(6), np.zeros(6)
+    # Guesses and then steps in one loop: what is called from one place is compiled once.
+    for k in range(last + 1):
+        if k < tried:
+            at, where = R[k], s[k]
+        cost = _added(cells, centre, views, (at, where), strictness, (H, g), limits)
+        if k < tried and cost < best:
             best, chosen = cost, k
-            first_H[:] = H
-            first_g[:] = g
-    at, where = R[chosen].copy(), s[chosen].copy()
-    moved = np.zeros(6)
-    for i in range(int(limits[2])):
-        if i == 0:
-            H[:] = first_H
-            g[:] = first_g
-        else:
-            _added(cells, centre, views, (at, where), strictness, (H, g), limits)
-        for a in range(6):
-            for b in range(a):
-                H[b, a] = H[a, b]
-            H[a, a] += prior[a] ** -2.0
-            g[a] += moved[a] / prior[a] ** 2
-        step = -np.linalg.solve(H, g)
+            best_H[:] = H
+            best_g[:] = g
+        if k + 1 < tried:
+            continue
+        if k + 1 == tried:
+            at, where = R[chosen].copy(), s[chosen].copy()
+            H[:] = best_H
+            g[:] = best_g
+        elif k == last or np.abs(step).max() < limits[3]:
+            break
+        for c in range(6):
+            H[c, c] += prior[c] ** -2.0
+            step[c] = -g[c] - moved[c] / prior[c] ** 2
+        _solve(H, step)
         moved += step
         where += step[:3]
         at = at @ turned(step[3:])
-        if np.abs(step).max() < limits[3]:
-            break
-    return at, where, _added(cells, centre, views, (at, where), strictness, (H, g), limits)
+    return at, where, cost
 
 
 @numba.njit(cache=True, nogil=True)
@@ -96,6 +96,26 @@ def _added(
                 total += min(abs(away[k]) / strictness[0], 1.0) if np.isfinite(away[k]) else 1.0
                 count += 1
     return total / count if count else np.nan
+
+
+@numba.njit(cache=True, nogil=True)
+def _solve(H: F64, x: F64) -> None:
+    """Solve `H x = b` in place, by Cholesky's factor, which H becomes; its lower triangle counts.
+
+    NumPy's way takes seconds to compile.
+    """
+    for i in range(len(x)):
+        for j in range(i + 1):
+            for k in range(j):
+                H[i, j] -= H[i, k] * H[j, k]
+            H[i, j] = np.sqrt(H[i, i]) if i == j else H[i, j] / H[j, j]
+            if j < i:
+                x[i] -= H[i, j] * x[j]
+        x[i] /= H[i, i]
+    for i in range(len(x) - 1, -1, -1):
+        for k in range(i + 1, len(x)):
+            x[i] -= H[k, i] * x[k]
+        x[i] /= H[i, i]
 
 
 @numba.njit(cache=True, nogil=True)

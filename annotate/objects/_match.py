@@ -218,7 +218,7 @@ def add_points(
     total = 0.0
     for m in range(len(start) - 1):
         if start[m] < start[m + 1]:
-            span = (start[m], start[m + 1], 1)
+            span = (start[m], start[m + 1], np.int64(1))
             pose = (rotations[m], positions[m])
             total += add_span(cells, centre, (points, hand, eye), span, pose, strictness, (H[m], g[m], away))
     return total
