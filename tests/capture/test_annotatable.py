@@ -44,6 +44,14 @@ def blocks(rng, shape, size):
     return cv2.GaussianBlur(np.kron(cells, np.ones((size, size)))[: shape[0], : shape[1]], (0, 0), 0.6)
 
 
+def window(lens, centre, radius):
+    """Rows and columns that a ball can be seen in, and some around them."""
+    reach = 2.0 * lens.fx * radius / (centre[2] - radius)
+    at = lens.cx + lens.fx * centre[0] / centre[2], lens.cy + lens.fy * centre[1] / centre[2]
+    x, y = (slice(max(0, int(a - reach)), max(0, int(a + reach) + 2)) for a in at)
+    return y, x
+
+
 class Scene:
     """A table seen from above at a slant, an arm of capsules that reaches in from the far side, and a box.
 
@@ -77,10 +85,11 @@ class Scene:
         z = np.minimum(table, self.wall_m)
         boxes = [np.array([0.12, 0.20, 0.66])]
         for centre, radius in [*self._balls(), *((c, 0.03) for c in boxes)]:
-            A, B = (rays**2).sum(-1), rays @ centre
+            there = window(lens, centre, radius)
+            A, B = (rays[there] ** 2).sum(-1), rays[there] @ centre
             root = B**2 - A * (centre @ centre - radius**2)
             hit = np.where(root > 0, (B - np.sqrt(np.maximum(root, 0))) / A, np.inf)
-            z = np.minimum(z, hit)
+            z[there] = np.minimum(z[there], hit)
         return z
 
     def depth(self, holes=0.0):
