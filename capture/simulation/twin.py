@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -156,6 +157,7 @@ class Cast:
         return moments if self.other is None else replace(moments, other=self.other.at(times_s))
 
 
+@lru_cache(maxsize=2)  # a window opens the rig for its preview, and again to record
 def choose_cast(
     seed: int, participant: str, object_name: str, side: Side, unkindness: Unkindness, *, both: bool = False
 ) -> Cast:
