@@ -19,7 +19,12 @@ def instruction_sets() -> list[str]: ...
 def multiply_adds(instruction_set: str, rounds: int) -> float: ...
 def edge_input(crop: U8, edges: tuple[float, int, int, int, str]) -> F32: ...
 
-class Layer(TypedDict):
+class _Again(TypedDict, total=False):
+    again: bool
+    again_zero: int
+    kept_first: bool
+
+class Layer(_Again):
     weight: np.ndarray[Any, np.dtype[np.int8]]
     bias: np.ndarray[Any, np.dtype[np.int32]]
     multiplier: F32
@@ -32,6 +37,15 @@ class Layer(TypedDict):
     own_ratio: float
     kept_ratio: float
     fixed: float
+
+class ByteMap(TypedDict):
+    weight: np.ndarray[Any, np.dtype[np.int8]] | None
+    multiplier: F32
+    zero_in: int
+    zero: int
+    ratio: float
+    fixed: float
+    again_zero: int
 
 class Network:
     def __init__(self, size: int, channels: int, instruction_set: str = "", threads: int = 1) -> None: ...
@@ -61,6 +75,25 @@ class Hand:
         convs: Sequence[tuple[F32, F32]],
         mixes: Sequence[tuple[F32, F32] | None],
         mean: F32,
+        edges: tuple[float, int, int, int, str],
+    ) -> None: ...
+    def run(self, image: F32, uv: F32, depth: F32, vertices: F32, confidence: F32) -> None: ...
+    def run_crop(self, crop: U8, uv: F32, depth: F32, vertices: F32, confidence: F32) -> None: ...
+    def shapes(self) -> list[list[int]]: ...
+
+class ByteHand:
+    def __init__(
+        self,
+        encoder: Network,
+        heads: Mapping[str, Layer],
+        up: Sequence[ByteMap],
+        lift: ByteMap,
+        last_again: ByteMap,
+        spirals: Sequence[I64],
+        convs: Sequence[Layer],
+        mixes: Sequence[Layer | None],
+        mean: F32,
+        numbers: tuple[int, float, float],
         edges: tuple[float, int, int, int, str],
     ) -> None: ...
     def run(self, image: F32, uv: F32, depth: F32, vertices: F32, confidence: F32) -> None: ...

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "bind_bytes.h"
 #include "hand.h"
 
 namespace hoi {
@@ -22,13 +23,6 @@ using Floats = py::array_t<float, py::array::c_style>;
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
 using Wholes = py::array_t<std::int64_t, py::array::c_style>;
 using LayerArrays = std::pair<Floats, Floats>;  // weight (c_out, c_in) or (c_out, c_in, k, k), and bias (c_out)
-
-constexpr py::ssize_t kLongestAxis = 1 << 16;
-
-inline int length_of(const py::array& array, int axis) {
-  demand(array.shape(axis) >= 1 && array.shape(axis) <= kLongestAxis, "axes of 1 to 65536");
-  return static_cast<int>(array.shape(axis));
-}
 
 inline Layer layer_of(const LayerArrays& arrays) {
   const auto& [weight, bias] = arrays;
@@ -102,11 +96,12 @@ inline EdgeSettings edges_of(double blur_px, int sobel, int low, int high, const
 }
 
 // The network with Python's arrays around it; its runs and those of its encoder wait for each other.
-template <class Network>
+template <class Network, class Kind>
 class BoundHand {
  public:
-  BoundHand(Network& encoder, const HandArrays& arrays, const EdgeSettings& edges)
-      : encoder_(encoder), hand_(encoder.plan(), arrays.weights(), edges) {}
+  template <class Weights>
+  BoundHand(Network& encoder, const Weights& weights, const EdgeSettings& edges)
+      : encoder_(encoder), hand_(encoder.plan(), weights, edges) {}
 
   void run(const Floats& image, Floats uv, Floats depth, Floats vertices, Floats confidence) {
     const int size = hand_.size();
@@ -148,8 +143,18 @@ class BoundHand {
   }
 
   Network& encoder_;
-  Hand hand_;
+  Kind hand_;
 };
+
+template <class Bound>
+void bind_runs(py::class_<Bound>& bound) {
+  bound
+      .def("run", &Bound::run, py::arg("image").noconvert(), py::arg("uv").noconvert(), py::arg("depth").noconvert(),
+           py::arg("vertices").noconvert(), py::arg("confidence").noconvert())
+      .def("run_crop", &Bound::run_crop, py::arg("crop").noconvert(), py::arg("uv").noconvert(),
+           py::arg("depth").noconvert(), py::arg("vertices").noconvert(), py::arg("confidence").noconvert())
+      .def("shapes", &Bound::shapes);
+}
 
 template <class Network>
 void bind_hand(py::module_& module) {
@@ -164,23 +169,40 @@ void bind_hand(py::module_& module) {
         return image;
       },
       py::arg("crop").noconvert(), py::arg("edges"));
-  using Bound = BoundHand<Network>;
-  py::class_<Bound>(module, "Hand")
+  using Bound = BoundHand<Network, Hand>;
+  auto bound = py::class_<Bound>(module, "Hand");
+  bound
       .def(py::init([](Network& encoder, std::map<std::string, LayerArrays> heads, Floats lift, std::vector<Floats> up,
                        std::vector<Wholes> spirals, std::vector<LayerArrays> convs,
                        std::vector<std::optional<LayerArrays>> mixes, Floats mean,
                        const std::tuple<double, int, int, int, std::string>& edges) {
              const HandArrays arrays{std::move(heads),   std::move(lift),  std::move(mean), std::move(up),
                                      std::move(spirals), std::move(convs), std::move(mixes)};
-             return std::make_unique<Bound>(encoder, arrays, std::apply(edges_of, edges));
+             return std::make_unique<Bound>(encoder, arrays.weights(), std::apply(edges_of, edges));
            }),
            py::keep_alive<1, 2>(), py::arg("encoder"), py::arg("heads"), py::arg("lift"), py::arg("up"),
-           py::arg("spirals"), py::arg("convs"), py::arg("mixes"), py::arg("mean"), py::arg("edges"))
-      .def("run", &Bound::run, py::arg("image").noconvert(), py::arg("uv").noconvert(), py::arg("depth").noconvert(),
-           py::arg("vertices").noconvert(), py::arg("confidence").noconvert())
-      .def("run_crop", &Bound::run_crop, py::arg("crop").noconvert(), py::arg("uv").noconvert(),
-           py::arg("depth").noconvert(), py::arg("vertices").noconvert(), py::arg("confidence").noconvert())
-      .def("shapes", &Bound::shapes);
+           py::arg("spirals"), py::arg("convs"), py::arg("mixes"), py::arg("mean"), py::arg("edges"));
+  bind_runs(bound);
+}
+
+template <class Network>
+void bind_byte_hand(py::module_& module) {
+  using Bound = BoundHand<Network, ByteHand>;
+  auto bound = py::class_<Bound>(module, "ByteHand");
+  bound.def(py::init([](Network& encoder, const std::map<std::string, py::dict>& heads, const std::vector<py::dict>& up,
+                        const py::dict& lift, const py::dict& last_again, const HeldByteHand::Spirals& spirals,
+                        const std::vector<py::dict>& convs, const std::vector<std::optional<py::dict>>& mixes,
+                        const Numbers& mean, const std::tuple<int, float, float>& numbers,
+                        const std::tuple<double, int, int, int, std::string>& edges) {
+              HeldByteHand held(heads, up, lift, last_again);
+              held.take_spirals(spirals, convs, mixes, mean);
+              std::tie(held.weights.largest_weight, held.weights.pooled_ratio, held.weights.joints_ratio) = numbers;
+              return std::make_unique<Bound>(encoder, held.weights, std::apply(edges_of, edges));
+            }),
+            py::keep_alive<1, 2>(), py::arg("encoder"), py::arg("heads"), py::arg("up"), py::arg("lift"),
+            py::arg("last_again"), py::arg("spirals"), py::arg("convs"), py::arg("mixes"), py::arg("mean"),
+            py::arg("numbers"), py::arg("edges"));
+  bind_runs(bound);
 }
 
 }  // namespace hoi

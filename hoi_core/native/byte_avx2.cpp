@@ -34,9 +34,9 @@ HOI_INLINE void widen(const std::uint8_t* from, std::int16_t* to, int count) {
 #include "byte_tile.h"
 
 namespace hoi {
-const ByteKernels kByteAvx2 = {kPanel, Bytes::kGroup, kNarrowWeight, kOffset, byte_gemm<Bytes>, round_rows,
-                               byte_multiply_adds<Bytes>};
-const ByteKernels kShortAvx2 = {kPanel, Shorts::kGroup, 128, kOffset, byte_gemm<Shorts>, round_rows,
-                                byte_multiply_adds<Shorts>};
+const ByteKernels kByteAvx2 = {kPanel, Bytes::kGroup, kNarrowWeight, kOffset, byte_gemm<Bytes>,
+                                 round_rows, mix, byte_multiply_adds<Bytes>};
+const ByteKernels kShortAvx2 = {kPanel, Shorts::kGroup, 128, kOffset, byte_gemm<Shorts>,
+                                 round_rows, mix, byte_multiply_adds<Shorts>};
 }  // namespace hoi
 #endif

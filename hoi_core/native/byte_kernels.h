@@ -13,13 +13,31 @@ constexpr int kNarrowWeight = 64;
 constexpr int kByteChunk = 16;
 
 // From sums to bytes, by the steps that ONNX Runtime takes: round(sum * multiplier), ties to even, between bounds,
-// around a zero point. With a residual the byte and the kept one are added in float and rounded again.
+// around a zero point. Where it is rounded again, that byte becomes one of another scale; with a residual the kept byte is
+// added to it in float before.
 struct Rounding {
   const float* multiplier = nullptr;    // one for each output channel
   float low = 0.0F, high = 255.0F;      // bounds before the zero point is added
   int zero = 0;
+  bool again = false;
   const std::uint8_t* kept = nullptr;   // rows as of the result, or none
-  float own_ratio = 1.0F, kept_ratio = 1.0F, fixed = 0.0F;  // round(own_ratio * own + (kept_ratio * kept + fixed))
+  const std::int32_t* kept_row = nullptr;   // which of them is added to each row; null: the one of its number
+  bool kept_first = false;
+  // round(own_ratio * own + (kept_ratio * kept + fixed)), the other way round if the kept one is the first summand
+  float own_ratio = 1.0F, kept_ratio = 1.0F, fixed = 0.0F;
+  int again_zero = 0;
+};
+
+// One row of a linear map along rows: the weighted sum of some of them, rounded. Sums are exact in float.
+struct ByteMix {
+  const std::uint8_t* in = nullptr;
+  std::int64_t in_step = 0;
+  const std::int32_t* row = nullptr;    // (count) which rows of `in`
+  const float* weight = nullptr;        // (count) whole numbers
+  int count = 0;
+  float start = 0.0F;                   // what the sum begins with
+  int width = 0;                        // channels, a multiple of `lanes`
+  std::uint8_t* out = nullptr;
 };
 
 // sums[to[i]][0..width) += sum over segments s and channels c of in[from[i]][s][c] * weights[s][c][0..width).
@@ -52,6 +70,8 @@ struct ByteKernels {
   void (*gemm)(const ByteGemm&);
   // Rounds sums[i] to out[i] for rows [begin, end).
   void (*round_rows)(const ByteGemm&, int begin, int end);
+  // Rounds by the first multiplier alone.
+  void (*mix)(const ByteMix&, const Rounding&);
   double (*multiply_adds)(std::int64_t rounds);
 };
 

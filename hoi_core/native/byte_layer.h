@@ -2,6 +2,8 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
+#include <vector>
 
 #include "weights.h"
 
@@ -17,9 +19,18 @@ struct ByteLayer {
   const float* multiplier = nullptr;        // (c_out): input's scale * weight's scale / result's scale
   int zero = 0;                             // zero point of the result, before a residual is added
   int residual = -1;                        // a value, or none; the sum's zero point is 0
+  bool again = false;                       // rounded once more, as after a residual
+  bool kept_first = false;
   float own_ratio = 1.0F, kept_ratio = 1.0F, fixed = 0.0F;  // see Rounding
+  int again_zero = 0;
   const Table* table = nullptr;             // at the very end; null where it would change nothing
   float scale = 1.0F;                       // of the final result
 };
+
+// Throws std::invalid_argument for numbers that no layer has, and for weights that a kernel does not sum up exactly.
+void demand_numbers(const ByteLayer& layer, int largest_weight);
+
+// Its weights as (taps, c_in, c_out), the taps in a given order.
+std::vector<std::int8_t> matrix_of(const ByteLayer& layer, const std::vector<int>& order);
 
 }  // namespace hoi

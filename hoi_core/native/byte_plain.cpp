@@ -9,17 +9,30 @@ namespace {
 
 constexpr int kPanel = 16;
 
+float clipped(float value, float low, float high) { return std::nearbyint(std::min(std::max(value, low), high)); }
+
+std::uint8_t rounded(const Rounding& how, float scaled, const std::uint8_t* kept) {
+  const float byte = clipped(scaled, how.low, how.high) + static_cast<float>(how.zero);
+  if (!how.again) return static_cast<std::uint8_t>(byte);
+  float value;
+  if (kept == nullptr) {
+    value = std::fma(byte, how.own_ratio, how.fixed);
+  } else if (how.kept_first) {
+    value = std::fma(static_cast<float>(*kept), how.kept_ratio, std::fma(byte, how.own_ratio, how.fixed));
+  } else {
+    value = std::fma(byte, how.own_ratio, std::fma(static_cast<float>(*kept), how.kept_ratio, how.fixed));
+  }
+  const float zero = static_cast<float>(how.again_zero);
+  return static_cast<std::uint8_t>(clipped(value, -zero, 255.0F - zero) + zero);
+}
+
 void round_row(const ByteGemm& job, const std::int32_t* sums, std::int64_t row) {
   const Rounding& how = *job.rounding;
   std::uint8_t* out = job.out + row * job.out_step;
+  const std::int64_t kept_row = how.kept_row == nullptr ? row : how.kept_row[row];
   for (int k = 0; k < job.width; ++k) {
-    const float scaled = static_cast<float>(sums[k]) * how.multiplier[k];
-    float byte = std::nearbyint(std::min(std::max(scaled, how.low), how.high)) + static_cast<float>(how.zero);
-    if (how.kept != nullptr) {
-      const float kept = std::fma(static_cast<float>(how.kept[row * job.out_step + k]), how.kept_ratio, how.fixed);
-      byte = std::nearbyint(std::min(std::max(std::fma(byte, how.own_ratio, kept), 0.0F), 255.0F));
-    }
-    out[k] = static_cast<std::uint8_t>(byte);
+    const std::uint8_t* kept = how.kept == nullptr ? nullptr : how.kept + kept_row * job.out_step + k;
+    out[k] = rounded(how, static_cast<float>(sums[k]) * how.multiplier[k], kept);
   }
 }
 
@@ -48,6 +61,16 @@ void round_rows(const ByteGemm& job, int begin, int end) {
   for (int i = begin; i < end; ++i) round_row(job, job.sums + std::int64_t{i} * kPanel, i);
 }
 
+void mix(const ByteMix& job, const Rounding& how) {
+  for (int k = 0; k < job.width; ++k) {
+    float sum = job.start;
+    for (int i = 0; i < job.count; ++i) {
+      sum += static_cast<float>(job.in[job.row[i] * job.in_step + k]) * job.weight[i];
+    }
+    job.out[k] = rounded(how, sum * *how.multiplier, nullptr);
+  }
+}
+
 double multiply_adds(std::int64_t rounds) {
   std::int32_t sums[kPanel] = {};
   for (std::int64_t r = 0; r < rounds; ++r) {
@@ -58,6 +81,6 @@ double multiply_adds(std::int64_t rounds) {
 
 }  // namespace
 
-const ByteKernels kBytePlain = {kPanel, 1, 128, 0, gemm, round_rows, multiply_adds};
+const ByteKernels kBytePlain = {kPanel, 1, 128, 0, gemm, round_rows, mix, multiply_adds};
 
 }  // namespace hoi

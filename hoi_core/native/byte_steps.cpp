@@ -21,6 +21,9 @@ ByteRounding::ByteRounding(const ByteLayer& layer) : has_table(layer.table != nu
   // A residual is added before the ReLU, which then is its clipping at zero.
   common.low = layer.shape.relu && layer.residual < 0 ? 0.0F : -static_cast<float>(layer.zero);
   common.high = kLargest - static_cast<float>(layer.zero);
+  common.again = layer.again || layer.residual >= 0;
+  common.again_zero = layer.again_zero;
+  common.kept_first = layer.kept_first;
   common.own_ratio = layer.own_ratio;
   common.kept_ratio = layer.kept_ratio;
   common.fixed = layer.fixed;
@@ -37,6 +40,43 @@ Rounding ByteRounding::in(const ByteWeights& weights, int panel, const std::uint
 void ByteRounding::finish(std::uint8_t* rows, std::int64_t count) const {
   if (has_table) look_up(table, rows, count);
 }
+
+void multiply_panel(const ByteWeights& weights, const Pairs& pairs, const ByteTask& task, int panel, RowRange rows,
+                    const Rounding* rounding) {
+  const int taps = static_cast<int>(pairs.tap.size());
+  ByteGemm job;
+  job.in = task.in;
+  job.in_step = task.in_step;
+  job.channels = weights.channels();
+  job.width = weights.width(panel);
+  job.sums = task.scratch.sums;
+  job.widened = task.scratch.widened;
+  job.out = rounding == nullptr ? nullptr : task.out + weights.first(panel);
+  job.out_step = task.out_step;
+  const bool last_reaches_all = pairs.begin[taps] - pairs.begin[taps - 1] == rows.all;
+  if (taps > 1 || !last_reaches_all) {
+    const std::int32_t* start = weights.start(panel);
+    for (std::int64_t i = rows.begin; i < rows.end; ++i) {
+      std::copy(start, start + job.width, job.sums + i * weights.kernels().panel);
+    }
+  } else {
+    job.start = weights.start(panel);
+  }
+  for (int t = 0; t < taps; ++t) {
+    const PairRange range = pairs.of(t, rows.begin, rows.end);
+    job.from = range.from;
+    job.to = range.to;
+    job.count = range.count;
+    job.weights = weights.at(panel, t);
+    job.rounding = last_reaches_all && t == taps - 1 ? rounding : nullptr;
+    weights.kernels().gemm(job);
+  }
+  if (last_reaches_all || rounding == nullptr) return;
+  job.rounding = rounding;
+  weights.kernels().round_rows(job, rows.begin, rows.end);
+}
+
+std::int64_t widened_for(std::int64_t channels) { return kMostRows * (channels + kByteChunk) + kByteChunk; }
 
 void ByteSiteConvolution::run(const Plan& plan, const float*) {
   const int rows = plan.sites(plan.value(wiring_.result).level).count();
@@ -58,44 +98,12 @@ void ByteSiteConvolution::run(const Plan& plan, const float*) {
 void ByteSiteConvolution::compute(const Plan& plan, int panel, int begin, int end, Share share) const {
   const Value& in = plan.value(wiring_.source);
   const Value& out = plan.value(wiring_.result);
-  const Pairs& pairs = plan.pairs(wiring_.pairs);
-  const ByteScratch scratch = plan.byte_scratch(share);
-  const int taps = shape_.taps();
-  const int rows = plan.sites(out.level).count();
   const std::uint8_t* kept = wiring_.residual < 0 ? nullptr : plan.value(wiring_.residual).bytes;
   const Rounding rounding =
       rounding_.in(weights_, panel, kept == nullptr ? nullptr : kept + weights_.first(panel));
-
-  ByteGemm job;
-  job.in = in.bytes;
-  job.in_step = padded(shape_.c_in);
-  job.channels = weights_.channels();
-  job.width = weights_.width(panel);
-  job.sums = scratch.sums;
-  job.widened = scratch.widened;
-  job.out = out.bytes + weights_.first(panel);
-  job.out_step = padded(shape_.c_out);
-  const bool last_reaches_all = pairs.begin[taps] - pairs.begin[taps - 1] == rows;
-  if (taps > 1 || !last_reaches_all) {
-    const std::int32_t* start = weights_.start(panel);
-    for (std::int64_t i = begin; i < end; ++i) {
-      std::copy(start, start + job.width, job.sums + i * weights_.kernels().panel);
-    }
-  } else {
-    job.start = weights_.start(panel);
-  }
-  for (int t = 0; t < taps; ++t) {
-    const PairRange range = pairs.of(t, begin, end);
-    job.from = range.from;
-    job.to = range.to;
-    job.count = range.count;
-    job.weights = weights_.at(panel, t);
-    job.rounding = last_reaches_all && t == taps - 1 ? &rounding : nullptr;
-    weights_.kernels().gemm(job);
-  }
-  if (last_reaches_all) return;
-  job.rounding = &rounding;
-  weights_.kernels().round_rows(job, begin, end);
+  const ByteTask task{in.bytes, padded(shape_.c_in), out.bytes, padded(shape_.c_out), plan.byte_scratch(share)};
+  const RowRange rows{begin, end, plan.sites(out.level).count()};
+  multiply_panel(weights_, plan.pairs(wiring_.pairs), task, panel, rows, &rounding);
 }
 
 StepReport ByteSiteConvolution::report(const Plan& plan) const {

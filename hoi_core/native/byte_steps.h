@@ -18,6 +18,28 @@ struct ByteRounding {
   Table table;
 };
 
+// Where a product reads and writes.
+struct ByteTask {
+  const std::uint8_t* in;
+  std::int64_t in_step;
+  std::uint8_t* out;
+  std::int64_t out_step;
+  ByteScratch scratch;
+};
+
+// Of all output rows those of [begin, end).
+struct RowRange {
+  int begin, end, all;
+};
+
+// One panel of a product over pairs of rows. `rounding` says how its sums become bytes; null: they are left in the
+// scratch memory.
+void multiply_panel(const ByteWeights& weights, const Pairs& pairs, const ByteTask& task, int panel, RowRange rows,
+                    const Rounding* rounding);
+
+// Memory for the inputs that one tile of a product widens.
+std::int64_t widened_for(std::int64_t channels);
+
 // As SiteConvolution: one product for each tap over the pairs that exist, then the sums are rounded.
 class ByteSiteConvolution : public Step {
  public:

@@ -48,19 +48,30 @@ struct Shorts {
 };
 #endif
 
-HOI_INLINE void round_vector(const Rounding& how, int k, Vec sum, const std::uint8_t* kept, std::uint8_t* out) {
-  Real value = between(times(real(sum), load_reals(how.multiplier + k)), all(how.low), all(how.high));
-  Vec byte = add(nearest(value), whole(how.zero));
-  if (kept != nullptr) {
-    value = fma(real(load_bytes(kept + k)), all(how.kept_ratio), all(how.fixed));
-    value = fma(real(byte), all(how.own_ratio), value);
-    byte = nearest(between(value, all(0.0F), all(255.0F)));
+HOI_INLINE Vec rounded(const Rounding& how, Real scaled, const std::uint8_t* kept, int k) {
+  const Vec byte = add(nearest(between(scaled, all(how.low), all(how.high))), whole(how.zero));
+  if (!how.again) return byte;
+  const Real own = real(byte);
+  Real value;
+  if (kept == nullptr) {
+    value = fma(own, all(how.own_ratio), all(how.fixed));
+  } else if (how.kept_first) {
+    value = fma(real(load_bytes(kept + k)), all(how.kept_ratio), fma(own, all(how.own_ratio), all(how.fixed)));
+  } else {
+    value = fma(own, all(how.own_ratio), fma(real(load_bytes(kept + k)), all(how.kept_ratio), all(how.fixed)));
   }
-  store_bytes(out + k, byte);
+  const float zero = static_cast<float>(how.again_zero);
+  return add(nearest(between(value, all(-zero), all(255.0F - zero))), whole(how.again_zero));
+}
+
+HOI_INLINE void round_vector(const Rounding& how, int k, Vec sum, const std::uint8_t* kept, std::uint8_t* out) {
+  store_bytes(out + k, rounded(how, times(real(sum), load_reals(how.multiplier + k)), kept, k));
 }
 
 HOI_INLINE const std::uint8_t* kept_row(const ByteGemm& job, std::int64_t row) {
-  return job.rounding->kept == nullptr ? nullptr : job.rounding->kept + row * job.out_step;
+  const Rounding& how = *job.rounding;
+  if (how.kept == nullptr) return nullptr;
+  return how.kept + (how.kept_row == nullptr ? row : how.kept_row[row]) * job.out_step;
 }
 
 template <class Kind, int R, int V>
@@ -174,6 +185,16 @@ HOI_TARGET void round_rows(const ByteGemm& job, int begin, int end) {
     for (int k = 0; k < job.width; k += kLanes) {
       round_vector(*job.rounding, k, load_sums(job.sums + i * kPanel + k), kept, job.out + i * job.out_step);
     }
+  }
+}
+
+HOI_TARGET void mix(const ByteMix& job, const Rounding& how) {
+  for (int k = 0; k < job.width; k += kLanes) {
+    Real sum = all(job.start);
+    for (int i = 0; i < job.count; ++i) {
+      sum = fma(real(load_bytes(job.in + job.row[i] * job.in_step + k)), all(job.weight[i]), sum);
+    }
+    store_bytes(job.out + k, rounded(how, times(sum, all(*how.multiplier)), nullptr, k));
   }
 }
 

@@ -1,7 +1,6 @@
 #include "hand.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace hoi {
 namespace {
@@ -31,36 +30,21 @@ const Plan& checked(const Plan& encoder, const HandWeights& w) {
     demand(layer->kernel == 1, "1x1 convolutions between grids");
   }
   demand(w.smooth16.kernel % 2 == 1 && w.smooth8.kernel % 2 == 1, "odd kernels");
+  for (int i = 0; i < kOutputs; ++i) {
+    demand(!encoder.value(encoder.outputs()[i]).is_bytes, "an encoder in floats");
+  }
   return encoder;
 }
 
-std::vector<std::int32_t> cells_above(int side) {
-  std::vector<std::int32_t> above;
-  for (int y = 0; y < side; ++y) {
-    for (int x = 0; x < side; ++x) above.push_back((y / 2) * (side / 2) + x / 2);
-  }
-  return above;
-}
-
-// A place between the first and the last cell; what is no number is the first.
-float inside(float place, int side) { return place > 0.0F ? std::min(place, static_cast<float>(side - 1)) : 0.0F; }
-
 }  // namespace
 
-Hand::Grid::Grid(const Plan& plan, int output) {
+Hand::Grid::Grid(const Plan& plan, int number) : output(number) {
   const Value& value = plan.value(plan.outputs()[output]);
   side = plan.cells(value.level);
   rows = Rows(side * side, value.channels);
-  planes.resize(static_cast<std::size_t>(side) * side * value.channels);
 }
 
-void Hand::Grid::to_rows() {
-  for (int c = 0; c < rows.channels; ++c) {
-    const float* plane = planes.data() + static_cast<std::int64_t>(c) * rows.count;
-    float* to = rows.values.get() + c;
-    for (int i = 0; i < rows.count; ++i, to += rows.step()) *to = plane[i];
-  }
-}
+void Hand::Grid::take(const Plan& plan) { plan.spread(output, rows.values.get()); }
 
 Hand::Hand(Plan& encoder, const HandWeights& weights, const EdgeSettings& edges)
     : encoder_(encoder),
@@ -69,7 +53,6 @@ Hand::Hand(Plan& encoder, const HandWeights& weights, const EdgeSettings& edges)
       x8_(checked(encoder, weights), 0),
       x16_(encoder, 1),
       x32_(encoder, 2),
-      planes_{x8_.planes.data(), x16_.planes.data(), x32_.planes.data()},
       above16_(cells_above(x16_.side)),
       above8_(cells_above(x8_.side)),
       lateral32_(grid_product(weights.lateral32, x32_.side, encoder.kernels())),
@@ -92,10 +75,7 @@ Hand::Hand(Plan& encoder, const HandWeights& weights, const EdgeSettings& edges)
       hidden_(1, depth_hidden_.c_out()),
       depth_(1, depth_out_.c_out()),
       joints_(heatmap_.c_out(), smooth16_.c_out()),
-      peak_(heatmap_.c_out()),
-      sum_(heatmap_.c_out()),
-      across_(heatmap_.c_out()),
-      down_(heatmap_.c_out()),
+      soft_argmax_(heatmap_.c_out(), x8_.side),
       decoder_(weights.decoder, smooth16_.c_out(), encoder.kernels()) {}
 
 void Hand::run_crop(const std::uint8_t* pixels, int channels, const HandAnswer& answer) {
@@ -104,8 +84,8 @@ void Hand::run_crop(const std::uint8_t* pixels, int channels, const HandAnswer& 
 }
 
 void Hand::run(const float* image, const HandAnswer& answer) {
-  encoder_.run(image, planes_, false);
-  for (Grid* grid : {&x8_, &x16_, &x32_}) grid->to_rows();
+  encoder_.compute(image, false);
+  for (Grid* grid : {&x8_, &x16_, &x32_}) grid->take(encoder_);
   lateral32_.run(x32_.rows, p32_, true);
   lateral16_.run(x16_.rows, p16_, true, {&p32_, above16_.data()});
   smooth16_.run(p16_, s16_, true);
@@ -113,66 +93,35 @@ void Hand::run(const float* image, const HandAnswer& answer) {
   lateral8_.run(x8_.rows, p8_, true, {&r16_, above8_.data()});
   smooth8_.run(p8_, s8_, true);
   heatmap_.run(s8_, heat_, false);
-  find_joints(answer);
+  soft_argmax_.run(heat_.values.get(), heat_.step(), answer);
   find_depth(answer.depth);
   gather(answer.uv);
   decoder_.run(joints_, answer.vertices);
 }
 
-// Expectation of the softmax of each joint's map, and its peak; -1 and 1 are the outer edges of the grid.
-void Hand::find_joints(const HandAnswer& answer) {
-  const int joints = heat_.channels, side = x8_.side;
-  std::copy_n(heat_.at(0), joints, peak_.begin());
-  for (int i = 1; i < heat_.count; ++i) {
-    for (int j = 0; j < joints; ++j) peak_[j] = std::max(peak_[j], heat_.at(i)[j]);
-  }
-  for (std::vector<float>* sums : {&sum_, &across_, &down_}) std::fill(sums->begin(), sums->end(), 0.0F);
-  for (int i = 0; i < heat_.count; ++i) {
-    const float x = static_cast<float>(2 * (i % side) + 1) / side - 1.0F;
-    const float y = static_cast<float>(2 * (i / side) + 1) / side - 1.0F;
-    const float* row = heat_.at(i);
-    for (int j = 0; j < joints; ++j) {
-      const float p = std::exp(row[j] - peak_[j]);
-      sum_[j] += p;
-      across_[j] += p * x;
-      down_[j] += p * y;
-    }
-  }
-  for (int j = 0; j < joints; ++j) {
-    answer.uv[2 * j] = across_[j] / sum_[j];
-    answer.uv[2 * j + 1] = down_[j] / sum_[j];
-    answer.confidence[j] = 1.0F / sum_[j];
-  }
-}
-
 void Hand::find_depth(float* depth) {
-  const int cells = x32_.rows.count;
-  for (int c = 0; c < x32_.rows.channels; ++c) {
-    const float* plane = x32_.planes.data() + static_cast<std::int64_t>(c) * cells;
-    float sum = 0.0F;
-    for (int i = 0; i < cells; ++i) sum += plane[i];
-    pooled_.at(0)[c] = sum / static_cast<float>(cells);
+  const Rows& cells = x32_.rows;
+  float* mean = pooled_.at(0);
+  std::fill_n(mean, cells.channels, 0.0F);
+  for (int i = 0; i < cells.count; ++i) {
+    const float* row = cells.at(i);
+    for (int c = 0; c < cells.channels; ++c) mean[c] += row[c];
   }
+  for (int c = 0; c < cells.channels; ++c) mean[c] /= static_cast<float>(cells.count);
   depth_hidden_.run(pooled_, hidden_, true);
   depth_out_.run(hidden_, depth_, false);
   std::copy_n(depth_.at(0), depth_.channels, depth);
 }
 
-// Features at the joints, linear between the cells' centres; beyond the outer ones they go on.
+// Features at the joints, linear between the cells' centres.
 void Hand::gather(const float* uv) {
-  const int side = x16_.side;
   for (int j = 0; j < joints_.count; ++j) {
-    const float x = inside(((uv[2 * j] + 1.0F) * side - 1.0F) / 2.0F, side);
-    const float y = inside(((uv[2 * j + 1] + 1.0F) * side - 1.0F) / 2.0F, side);
-    const int left = static_cast<int>(x), top = static_cast<int>(y);
-    const int right = std::min(left + 1, side - 1), bottom = std::min(top + 1, side - 1);
-    const float fx = x - static_cast<float>(left), fy = y - static_cast<float>(top);
-    const float *a = s16_.at(top * side + left), *b = s16_.at(top * side + right);
-    const float *c = s16_.at(bottom * side + left), *d = s16_.at(bottom * side + right);
+    const Corners near(uv + 2 * j, x16_.side);
+    const float *a = s16_.at(near.cell[0]), *b = s16_.at(near.cell[1]);
+    const float *c = s16_.at(near.cell[2]), *d = s16_.at(near.cell[3]);
+    const float* w = near.share;
     float* out = joints_.at(j);
-    for (int k = 0; k < joints_.channels; ++k) {
-      out[k] = (1.0F - fy) * ((1.0F - fx) * a[k] + fx * b[k]) + fy * ((1.0F - fx) * c[k] + fx * d[k]);
-    }
+    for (int k = 0; k < joints_.channels; ++k) out[k] = w[0] * a[k] + w[1] * b[k] + w[2] * c[k] + w[3] * d[k];
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "edge_maps.h"
+#include "joints.h"
 #include "mesh.h"
 #include "plan.h"
 
@@ -10,14 +11,6 @@ namespace hoi {
 struct HandWeights {
   Layer lateral32, lateral16, smooth16, reduce16, lateral8, smooth8, heatmap, depth_hidden, depth_out;
   DecoderWeights decoder;
-};
-
-// Where the answers go.
-struct HandAnswer {
-  float* uv = nullptr;           // (joints, 2)
-  float* depth = nullptr;        // (joints + 1)
-  float* vertices = nullptr;     // (vertices, 3)
-  float* confidence = nullptr;   // (joints)
 };
 
 class Hand {
@@ -38,15 +31,13 @@ class Hand {
   int vertices() const { return decoder_.vertices(); }
 
  private:
-  // The square grid of one stride: features as the encoder gives them, and as rows.
+  // The square grid of one stride: an output of the encoder on all cells.
   struct Grid {
-    int side = 0;
-    std::vector<float> planes;
+    int side = 0, output = 0;
     Rows rows;
-    Grid(const Plan& plan, int output);
-    void to_rows();
+    Grid(const Plan& plan, int number);
+    void take(const Plan& plan);
   };
-  void find_joints(const HandAnswer& answer);
   void gather(const float* uv);
   void find_depth(float* depth);
 
@@ -54,11 +45,10 @@ class Hand {
   EdgeMaps edges_;
   std::vector<float> image_;
   Grid x8_, x16_, x32_;
-  std::vector<float*> planes_;
   std::vector<std::int32_t> above16_, above8_;   // cell of the coarser grid over each cell
   Product lateral32_, lateral16_, smooth16_, reduce16_, lateral8_, smooth8_, heatmap_, depth_hidden_, depth_out_;
   Rows p32_, p16_, s16_, r16_, p8_, s8_, heat_, pooled_, hidden_, depth_, joints_;
-  std::vector<float> peak_, sum_, across_, down_;
+  SoftArgmax soft_argmax_;
   MeshDecoder decoder_;
 };
 

@@ -3,10 +3,10 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <algorithm>
 #include <mutex>
 #include <optional>
 
+#include "bind_bytes.h"
 #include "bind_hand.h"
 #include "plan.h"
 
@@ -14,39 +14,10 @@ namespace py = pybind11;
 
 namespace {
 
-using Array = py::array_t<float, py::array::c_style | py::array::forcecast>;
-// Integers are taken as they are: what does not fit must not be made to.
-template <class T>
-using Whole = py::array_t<T, py::array::c_style>;
-
-hoi::Convolution shape_of(const py::array& weight, const py::array& bias, int stride, bool relu) {
-  if (weight.ndim() != 4 || weight.shape(2) != weight.shape(3) || bias.ndim() != 1 ||
-      bias.shape(0) != weight.shape(0)) {
-    throw std::invalid_argument("expected weights (C_out, C_in, k, k) and a bias (C_out)");
-  }
-  for (int axis = 0; axis < 4; ++axis) {
-    if (weight.shape(axis) > (1 << 15)) throw std::invalid_argument("expected weights of at most 32768 channels");
-  }
-  hoi::Convolution conv;
-  conv.c_out = static_cast<int>(weight.shape(0));
-  conv.c_in = static_cast<int>(weight.shape(1));
-  conv.kernel = static_cast<int>(weight.shape(2));
-  conv.stride = stride;
-  conv.relu = relu;
-  return conv;
-}
-
-// Whether a table changes anything; `entries` is then what it says.
-bool fill(const Whole<std::uint8_t>& table, hoi::Table& entries) {
-  if (table.ndim() != 1 || table.shape(0) != static_cast<py::ssize_t>(entries.size())) {
-    throw std::invalid_argument("expected a table of 256 bytes");
-  }
-  std::copy(table.data(), table.data() + entries.size(), entries.begin());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    if (entries[i] != i) return true;
-  }
-  return false;
-}
+using hoi::fill;
+using hoi::shape_of;
+using hoi::Whole;
+using Array = hoi::Numbers;
 
 // A plan with Python's arrays around it. Runs of one plan wait for each other: they share its memory.
 class Network {
@@ -63,27 +34,7 @@ class Network {
   }
 
   int convolve_bytes(int source, const py::dict& layer) {
-    const auto weight = layer["weight"].cast<Whole<std::int8_t>>();
-    const auto bias = layer["bias"].cast<Whole<std::int32_t>>();
-    const auto multiplier = layer["multiplier"].cast<Array>();
-    const auto table = layer["table"].cast<Whole<std::uint8_t>>();
-    hoi::ByteLayer made;
-    made.shape = shape_of(weight, bias, layer["stride"].cast<int>(), layer["relu"].cast<bool>());
-    if (multiplier.ndim() != 1 || multiplier.shape(0) != weight.shape(0)) {
-      throw std::invalid_argument("expected multipliers (C_out)");
-    }
-    made.weight = weight.data();
-    made.bias = bias.data();
-    made.multiplier = multiplier.data();
-    made.zero = layer["zero"].cast<int>();
-    made.scale = layer["scale"].cast<float>();
-    made.residual = layer["residual"].cast<int>();
-    made.own_ratio = layer["own_ratio"].cast<float>();
-    made.kept_ratio = layer["kept_ratio"].cast<float>();
-    made.fixed = layer["fixed"].cast<float>();
-    hoi::Table entries;
-    if (fill(table, entries)) made.table = &entries;
-    return plan_.convolve_bytes(source, made);
+    return plan_.convolve_bytes(source, hoi::HeldLayer(layer).layer);
   }
 
   int max_pool_bytes(int source, const Whole<std::uint8_t>& table, float scale) {
@@ -201,4 +152,5 @@ PYBIND11_MODULE(_engine, module) {
       .def("reports", &Network::reports)
       .def_property_readonly("instruction_set", &Network::instruction_set);
   hoi::bind_hand<Network>(module);
+  hoi::bind_byte_hand<Network>(module);
 }

@@ -170,8 +170,13 @@ void Plan::hand_over(Elsewhere elsewhere, double most) {
 }
 
 void Plan::run(const float* image, const std::vector<float*>& outputs, bool timed) {
-  demand(finished_, "a plan that is finished");
   demand(outputs.size() == outputs_.size(), "memory for each output");
+  compute(image, timed);
+  for (std::size_t o = 0; o < outputs.size(); ++o) give_out(values_[outputs_[o]], outputs[o]);
+}
+
+void Plan::compute(const float* image, bool timed) {
+  demand(finished_, "a plan that is finished");
   find_sites(image);
   const bool leaves = elsewhere_ && !timed && multiply_adds() > most_;
   if (leaves) {
@@ -188,8 +193,16 @@ void Plan::run(const float* image, const std::vector<float*>& outputs, bool time
       reports_[s].seconds = now() - start;
     }
   }
-  for (std::size_t o = 0; o < outputs.size(); ++o) {
-    give_out(values_[outputs_[o]], outputs[o]);
+}
+
+template <class T>
+void Plan::spread_rows(const Value& value, const T* rows, T* cells) const {
+  const Sites& sites = levels_[value.level];
+  const int width = padded(value.channels);
+  const std::int64_t all = static_cast<std::int64_t>(sites.size) * sites.size;
+  std::fill(cells, cells + all * width, T{0});
+  for (int i = 0; i < sites.count(); ++i, rows += width) {
+    std::copy(rows, rows + width, cells + (static_cast<std::int64_t>(sites.y[i]) * sites.size + sites.x[i]) * width);
   }
 }
 
@@ -209,6 +222,16 @@ void Plan::take_in(const Value& value, const float* planes) {
       }
     }
   }
+}
+
+void Plan::spread(int output, float* rows) const {
+  const Value& value = values_.at(outputs_.at(output));
+  spread_rows(value, value.rows, rows);
+}
+
+void Plan::spread(int output, std::uint8_t* rows) const {
+  const Value& value = values_.at(outputs_.at(output));
+  spread_rows(value, value.bytes, rows);
 }
 
 void Plan::give_out(const Value& value, float* output) const {

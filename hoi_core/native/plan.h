@@ -74,6 +74,12 @@ class Plan {
   // `image` is (channels, size, size); each output (channels, cells, cells), zero off its sites.
   void run(const float* image, const std::vector<float*>& outputs, bool timed);
 
+  // The same without giving anything out: results stay in the outputs' rows until the next run.
+  void compute(const float* image, bool timed);
+  // The rows of an output on all cells of its grid; zero off its sites.
+  void spread(int output, float* rows) const;
+  void spread(int output, std::uint8_t* rows) const;
+
   int size() const { return size_; }
   int channels() const { return values_[0].channels; }
   const std::vector<int>& outputs() const { return outputs_; }
@@ -95,6 +101,8 @@ class Plan {
   void find_sites(const float* image);
   double multiply_adds() const;
   void take_in(const Value& value, const float* planes);
+  template <class T>
+  void spread_rows(const Value& value, const T* rows, T* cells) const;
   void give_out(const Value& value, float* output) const;
   std::unique_ptr<Step> byte_image_step(const ByteLayer& layer);
   void reserve_bytes();

@@ -20,9 +20,10 @@ from hoi_core.errors import AssetError
 from hoi_core.native import byte_layers, chosen_set, hand_over, onnx_wire
 from hoi_core.native.byte_layers import ByteEncoder
 from hoi_core.native.encoder import Encoder
-from hoi_core.native.hand import STAGES, Hand, is_whole
+from hoi_core.native.hand import STAGES, Hand
 from hoi_core.native.hand_over import Elsewhere
 from hoi_core.native.onnx_wire import Graph
+from hoi_core.native.parts import is_whole
 from hoi_core.onnx_session import onnx_session
 from hoi_core.types import F32, U8
 
@@ -85,13 +86,13 @@ class NativeSession:
         read = [name for name in stages if name in needed]
         whole, in_bytes = is_whole(graph), isinstance(weights, ByteEncoder)
         take_encoder = partial(self._take_encoder, graph, weights, size, read, stages)
-        what = self._take_all(graph, weights, size, edges) if whole else take_encoder()
-        agreed = self._agrees(alone, size)
-        if not agreed and whole and in_bytes:
-            # A network that relies on how its heads are rounded.
-            what = take_encoder()
-            agreed = self._agrees(alone, size)
-        if not agreed:
+        try:
+            what = self._take_all(graph, weights, size, edges) if whole else take_encoder()
+        except AssetError:
+            if not in_bytes:
+                raise
+            what = take_encoder()  # its heads are rounded in other places than those of SPLite
+        if not self._agrees(alone, size):
             raise AssetError(f"the native engine and ONNX Runtime disagree on {path}.", _EXPORT)
         self.hands_over_above = hand_over.arrange(self._encoder, partial(self._in_onnx_runtime, graph))
         """Share of a full image's multiply-adds above which ONNX Runtime computes the encoder; 1 for never."""
