@@ -33,10 +33,10 @@ check_kernels() {
     "$COMPILER" -std=c++17 -O1 -Wall -Wextra -Werror "${checks[@]}" -c "$source" \
       -o "$scratch/$(basename "$source" .cpp).o"
   done
-  for check in check_engine check_hand; do
+  for check in check_engine check_hand check_byte_hand; do
     mv "$scratch/$check.o" "$scratch/$check.main"
   done
-  for check in check_engine check_hand; do
+  for check in check_engine check_hand check_byte_hand; do
     "$COMPILER" "${checks[@]}" -static -pthread "$scratch/$check.main" "$scratch"/*.o -o "$scratch/$check"
     "${EMULATOR[@]}" "$scratch/$check"
   done

@@ -91,7 +91,8 @@ struct HeldLayer {
 // What Python gives of a hand's heads and decoder.
 class HeldByteHand {
  public:
-  using Spirals = std::vector<Whole<std::int64_t>>;   // (vertices, length); one more than levels: the last convolution's
+  // (vertices, length); one more than levels: the last convolution's.
+  using Spirals = std::vector<Whole<std::int64_t>>;
 
   HeldByteHand(const std::map<std::string, py::dict>& heads, const std::vector<py::dict>& up, const py::dict& lift,
                const py::dict& last_again) {

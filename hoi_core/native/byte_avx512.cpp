@@ -10,11 +10,11 @@
 namespace hoi {
 namespace {
 
-HOI_INLINE Vec dot(Vec sum, Vec x, Vec w) {
-  const Vec pairs = _mm512_maddubs_epi16(x, w);
-  return add(sum, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
-}
-HOI_INLINE Vec pair(const std::int16_t* p) { return _mm512_set1_epi32(four_bytes(p)); }
+HOI_INLINE Vec products(Vec x, Vec w) { return _mm512_maddubs_epi16(x, w); }
+HOI_INLINE Vec add_shorts(Vec a, Vec b) { return _mm512_add_epi16(a, b); }
+HOI_INLINE Vec add_pairs(Vec sum, Vec shorts) { return add(sum, _mm512_madd_epi16(shorts, _mm512_set1_epi16(1))); }
+HOI_INLINE Vec dot(Vec sum, Vec x, Vec w) { return add_pairs(sum, products(x, w)); }
+HOI_INLINE Vec pair(const std::int16_t* p) { return four_bytes(p); }
 HOI_INLINE Vec pairs_of(const std::int8_t* p) {
   return _mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
 }
@@ -32,9 +32,9 @@ HOI_INLINE void widen(const std::uint8_t* from, std::int16_t* to, int count) {
 #include "byte_tile.h"
 
 namespace hoi {
-const ByteKernels kByteAvx512 = {kPanel, Bytes::kGroup, kNarrowWeight, kOffset, byte_gemm<Bytes>,
+const ByteKernels kByteAvx512 = {kPanel, Bytes::kGroup, kNarrowWeight, Bytes::kAddsBlocks, kOffset, byte_gemm<Bytes>,
                                  round_rows, mix, byte_multiply_adds<Bytes>};
-const ByteKernels kShortAvx512 = {kPanel, Shorts::kGroup, 128, kOffset, byte_gemm<Shorts>,
+const ByteKernels kShortAvx512 = {kPanel, Shorts::kGroup, 128, Shorts::kAddsBlocks, kOffset, byte_gemm<Shorts>,
                                  round_rows, mix, byte_multiply_adds<Shorts>};
 }  // namespace hoi
 #endif

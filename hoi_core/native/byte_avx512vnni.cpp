@@ -16,7 +16,7 @@ HOI_INLINE Vec dot(Vec sum, Vec x, Vec w) { return _mm512_dpbusd_epi32(sum, x, w
 #include "byte_tile.h"
 
 namespace hoi {
-const ByteKernels kByteAvx512Vnni = {kPanel, Bytes::kGroup, 128, kOffset, byte_gemm<Bytes>,
+const ByteKernels kByteAvx512Vnni = {kPanel, Bytes::kGroup, 128, Bytes::kAddsBlocks, kOffset, byte_gemm<Bytes>,
                                  round_rows, mix, byte_multiply_adds<Bytes>};
 }  // namespace hoi
 #endif

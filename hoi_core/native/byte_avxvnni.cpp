@@ -18,7 +18,7 @@ HOI_INLINE Vec dot(Vec sum, Vec x, Vec w) { return _mm256_dpbusd_avx_epi32(sum, 
 #include "byte_tile.h"
 
 namespace hoi {
-const ByteKernels kByteAvxVnni = {kPanel, Bytes::kGroup, 128, kOffset, byte_gemm<Bytes>,
+const ByteKernels kByteAvxVnni = {kPanel, Bytes::kGroup, 128, Bytes::kAddsBlocks, kOffset, byte_gemm<Bytes>,
                                  round_rows, mix, byte_multiply_adds<Bytes>};
 }  // namespace hoi
 #endif

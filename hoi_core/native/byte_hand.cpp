@@ -10,7 +10,6 @@ namespace {
 
 constexpr int kImageChannels = 3;
 constexpr int kOutputs = 3;
-constexpr float kLargest = 255.0F;
 
 const Value& output_of(const Plan& encoder, int number) { return encoder.value(encoder.outputs()[number]); }
 
@@ -41,10 +40,6 @@ Plan& checked(Plan& encoder, const ByteHandWeights& w) {
   }
   demand(is_scale(w.pooled_ratio) && is_scale(w.joints_ratio), "scales above 0");
   return encoder;
-}
-
-std::uint8_t byte_of(float value) {
-  return static_cast<std::uint8_t>(half_to_even(std::min(std::max(0.0F, value), kLargest)));
 }
 
 }  // namespace
@@ -126,7 +121,7 @@ void ByteHand::find_depth(float* depth) {
     for (std::size_t c = 0; c < totals_.size(); ++c) totals_[c] += row[c];
   }
   const float ratio = pooled_ratio_ / static_cast<float>(x32_.count);
-  for (std::size_t c = 0; c < totals_.size(); ++c) pooled_.at(0)[c] = byte_of(static_cast<float>(totals_[c]) * ratio);
+  for (std::size_t c = 0; c < totals_.size(); ++c) pooled_.at(0)[c] = byte_of(static_cast<float>(totals_[c]) * ratio, 1.0F);
   depth_hidden_.run(pooled_, hidden_, scratch_);
   depth_out_.run_reals(hidden_, depth, scratch_);
 }
@@ -142,7 +137,8 @@ void ByteHand::gather(const float* uv) {
     std::uint8_t* out = joints_.at(j);
     for (int k = 0; k < joints_.channels; ++k) {
       out[k] = byte_of(static_cast<float>(a[k]) * w[0] + static_cast<float>(b[k]) * w[1] +
-                       static_cast<float>(c[k]) * w[2] + static_cast<float>(d[k]) * w[3]);
+                       static_cast<float>(c[k]) * w[2] + static_cast<float>(d[k]) * w[3],
+                       1.0F);
     }
   }
 }

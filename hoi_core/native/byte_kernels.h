@@ -7,14 +7,16 @@ namespace hoi {
 
 // Channels are multiplied in groups of four.
 constexpr int kByteGroup = 4;
+// Two groups.
+constexpr int kByteBlock = 2 * kByteGroup;
 // With products of pairs added up in 16 bits, 2 * 255 * 64 is the largest sum that fits.
 constexpr int kNarrowWeight = 64;
 // Inputs are read in pieces of this many bytes; this many may be read behind the last one that counts.
 constexpr int kByteChunk = 16;
 
 // From sums to bytes, by the steps that ONNX Runtime takes: round(sum * multiplier), ties to even, between bounds,
-// around a zero point. Where it is rounded again, that byte becomes one of another scale; with a residual the kept byte is
-// added to it in float before.
+// around a zero point. Where it is rounded again, that byte becomes one of another scale; with a residual the kept byte
+// is added to it in float before.
 struct Rounding {
   const float* multiplier = nullptr;    // one for each output channel
   float low = 0.0F, high = 255.0F;      // bounds before the zero point is added
@@ -50,6 +52,8 @@ struct ByteGemm {
   const std::int8_t* weights = nullptr;
   int width = 0;                        // output channels, a multiple of `lanes`, at most `panel`
   int channels = 0;                     // a multiple of kByteGroup
+  // (segments, channels / kByteBlock): whether what two groups add to a sum fits into 16 bits. Null: for none.
+  const std::uint8_t* fits = nullptr;
   int segments = 1;
   std::int64_t segment_step = 0;
   const std::int32_t* start = nullptr;  // what sums begin with; null: they go on from `sums`
@@ -66,6 +70,7 @@ struct ByteKernels {
   int panel;           // output channels that are computed together
   int group;           // channels whose weights lie together, for each output channel
   int largest_weight;  // up to which sums are exact
+  bool adds_blocks;    // whether it adds up blocks of channels in 16 bits where that fits
   int offset;          // taken from inputs before they are multiplied; weights come with what that takes from the sums
   void (*gemm)(const ByteGemm&);
   // Rounds sums[i] to out[i] for rows [begin, end).

@@ -30,7 +30,9 @@ void demand_numbers(const ByteLayer& layer, int largest_weight) {
   }
   const std::int64_t count = std::int64_t{conv.taps()} * conv.c_in * conv.c_out;
   for (std::int64_t i = 0; i < count; ++i) {
-    demand(std::abs(int{layer.weight[i]}) <= largest_weight, "weights of at most " + std::to_string(largest_weight));
+    if (std::abs(int{layer.weight[i]}) > largest_weight) {
+      demand(false, "weights of at most " + std::to_string(largest_weight));
+    }
   }
 }
 

@@ -8,6 +8,14 @@ namespace {
 
 constexpr int kAxes = 3;
 
+// A few bytes, for which asking the library to copy costs more than to copy.
+void copy_few(const std::uint8_t* from, std::uint8_t* to, int count) {
+  constexpr int kWord = 8;
+  int i = 0;
+  for (; i + kWord <= count; i += kWord) std::memcpy(to + i, from + i, kWord);
+  for (; i < count; ++i) to[i] = from[i];
+}
+
 int part_of(const ByteSpiralWeights& weights, int channels) {
   const int inputs = weights.conv.shape.c_in;
   demand(weights.length >= 1 && inputs % weights.length == 0, "weights for each vertex of a spiral");
@@ -44,17 +52,16 @@ ByteNeeds ByteSpiralConvolution::needs() const {
 // What a vertex reads of its spiral becomes one row, so that all of it is one product.
 void ByteSpiralConvolution::gather(const ByteRows& part) {
   const std::int32_t* neighbour = spirals_.data();
-  const auto bytes = static_cast<std::size_t>(part_);
   for (int v = 0; v < gathered_.count; ++v) {
     std::uint8_t* to = gathered_.at(v);
-    for (int l = 0; l < length_; ++l, to += bytes) std::memcpy(to, part.at(*neighbour++), bytes);
+    for (int l = 0; l < length_; ++l, to += part_) copy_few(part.at(*neighbour++), to, part_);
   }
 }
 
 void ByteSpiralConvolution::convolve(const ByteRows& part, ByteRows& all, ByteScratch scratch) {
   gather(part);
   conv_.run(gathered_, convolved_, scratch);
-  for (int v = 0; v < all.count; ++v) std::memcpy(all.at(v), convolved_.at(v), static_cast<std::size_t>(part_));
+  for (int v = 0; v < all.count; ++v) copy_few(convolved_.at(v), all.at(v), part_);
 }
 
 void ByteSpiralConvolution::run(const ByteRows& part, ByteRows& all, ByteRows& out, ByteScratch scratch) {

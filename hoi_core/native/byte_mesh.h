@@ -9,8 +9,8 @@
 
 namespace hoi {
 
-// One spiral convolution; where the channels that it left alone are mixed with its result, that is rounded once more, to
-// their common scale. `mix.shape.c_out` 0: there is no such map.
+// One spiral convolution; where the channels that it left alone are mixed with its result, that is rounded once more,
+// to their common scale. `mix.shape.c_out` 0: there is no such map.
 struct ByteSpiralWeights {
   int vertices = 0, length = 0;
   const std::int64_t* spirals = nullptr;   // (vertices, length)
@@ -30,8 +30,8 @@ class ByteSpiralConvolution {
  public:
   // `channels` of the features it is given.
   ByteSpiralConvolution(const ByteSpiralWeights& weights, int channels, const ByteKernels& kernels);
-  // `part`: the channels that spirals read, in the first ones of its rows; `all`: all of them in the scale that they have
-  // in common with the result, which is written over the first. The result is `out`, or numbers in rows of `c_out`.
+  // `part`: the channels that spirals read, in the first ones of its rows; `all`: all of them in the scale that they
+  // have in common with the result, which is written over the first. The result is `out`, or numbers in rows of `c_out`.
   void run(const ByteRows& part, ByteRows& all, ByteRows& out, ByteScratch scratch);
   void run_reals(const ByteRows& part, ByteRows& all, float* out, ByteScratch scratch);
   bool mixes() const { return mix_.has_value(); }

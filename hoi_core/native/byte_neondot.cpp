@@ -60,7 +60,7 @@ HOI_INLINE void store_bytes(std::uint8_t* p, Vec v) {
 #include "byte_tile.h"
 
 namespace hoi {
-const ByteKernels kByteNeonDot = {kPanel, Bytes::kGroup, 128, kOffset, byte_gemm<Bytes>,
+const ByteKernels kByteNeonDot = {kPanel, Bytes::kGroup, 128, Bytes::kAddsBlocks, kOffset, byte_gemm<Bytes>,
                                  round_rows, mix, byte_multiply_adds<Bytes>};
 }  // namespace hoi
 #endif

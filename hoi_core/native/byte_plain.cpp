@@ -81,6 +81,6 @@ double multiply_adds(std::int64_t rounds) {
 
 }  // namespace
 
-const ByteKernels kBytePlain = {kPanel, 1, 128, 0, gemm, round_rows, mix, multiply_adds};
+const ByteKernels kBytePlain = {kPanel, 1, 128, false, 0, gemm, round_rows, mix, multiply_adds};
 
 }  // namespace hoi

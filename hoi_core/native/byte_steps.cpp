@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "clones.h"
 #include "rounding.h"
 
 namespace hoi {
@@ -12,6 +13,10 @@ constexpr float kLargest = 255.0F;
 
 void look_up(const Table& table, std::uint8_t* bytes, std::int64_t count) {
   for (std::int64_t i = 0; i < count; ++i) bytes[i] = table[bytes[i]];
+}
+
+HOI_CLONES void bytes_of(const float* values, float scale, std::int64_t count, std::uint8_t* out) {
+  for (std::int64_t i = 0; i < count; ++i) out[i] = byte_of(values[i], scale);
 }
 
 }  // namespace
@@ -68,6 +73,7 @@ void multiply_panel(const ByteWeights& weights, const Pairs& pairs, const ByteTa
     job.to = range.to;
     job.count = range.count;
     job.weights = weights.at(panel, t);
+    job.fits = weights.fits(panel, t);
     job.rounding = last_reaches_all && t == taps - 1 ? rounding : nullptr;
     weights.kernels().gemm(job);
   }
@@ -122,6 +128,7 @@ ByteImageConvolution::ByteImageConvolution(const ByteLayer& layer, ByteWeights w
       padded_size_(image_size + layer.shape.kernel - 1),
       result_(result),
       scale_(image_scale),
+      planes_(make_buffer<std::uint8_t>(static_cast<std::size_t>(image_size) * image_size * layer.shape.c_in)),
       // A window's row is read in whole pieces, beyond its own end.
       pixels_(make_buffer<std::uint8_t>(static_cast<std::size_t>(padded_size_) * padded_size_ * shape_.c_in +
                                         2 * kByteChunk)) {
@@ -134,11 +141,15 @@ ByteImageConvolution::ByteImageConvolution(const ByteLayer& layer, ByteWeights w
 void ByteImageConvolution::round_rows(const float* image, int begin, int end) {
   const int half = shape_.kernel / 2;
   const std::int64_t plane = static_cast<std::int64_t>(size_) * size_;
+  for (int c = 0; c < shape_.c_in; ++c) {
+    const std::int64_t first = c * plane + std::int64_t{begin} * size_;
+    bytes_of(image + first, scale_, std::int64_t{end - begin} * size_, planes_.get() + first);
+  }
   for (int y = begin; y < end; ++y) {
     std::uint8_t* to = pixels_.get() + (static_cast<std::int64_t>(y + half) * padded_size_ + half) * shape_.c_in;
-    const float* row = image + static_cast<std::int64_t>(y) * size_;
+    const std::uint8_t* row = planes_.get() + static_cast<std::int64_t>(y) * size_;
     for (int x = 0; x < size_; ++x) {
-      for (int c = 0; c < shape_.c_in; ++c) *to++ = byte_of(row[c * plane + x], scale_);
+      for (int c = 0; c < shape_.c_in; ++c) *to++ = row[c * plane + x];
     }
   }
 }
@@ -169,6 +180,7 @@ void ByteImageConvolution::run(const Plan& plan, const float* image) {
       job.start = weights_.start(p);
       job.width = weights_.width(p);
       job.weights = weights_.at(p, 0);
+      job.fits = weights_.fits(p, 0);
       job.out = out.bytes + weights_.first(p);
       weights_.kernels().gemm(job);
     }

@@ -75,6 +75,7 @@ class ByteImageConvolution : public Step {
   ByteRounding rounding_;
   int size_, padded_size_, result_;
   float scale_;
+  Buffer<std::uint8_t> planes_;      // (channels, size, size): the image in bytes
   Buffer<std::uint8_t> pixels_;      // (padded, padded, channels)
   Buffer<std::int32_t> from_, to_;
 };

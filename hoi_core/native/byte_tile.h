@@ -30,6 +30,14 @@ struct ByteAhead {
 struct Bytes {
   static constexpr int kGroup = kByteGroup;
   static constexpr int kWeightBytes = kByteGroup * kLanes;
+#ifdef HOI_WIDE
+  static constexpr bool kAddsBlocks = true;
+  static HOI_INLINE Vec multiply_block(Vec sum, const Vec* x, const std::int8_t* near, const std::int8_t* far) {
+    return add_pairs(sum, add_shorts(products(x[0], load_weights(near)), products(x[1], load_weights(far))));
+  }
+#else
+  static constexpr bool kAddsBlocks = false;
+#endif
   using Input = std::uint8_t;
   static HOI_INLINE Vec input(const Input* p) { return quad(p); }
   static HOI_INLINE Vec weight(const std::int8_t* p) { return load_weights(p); }
@@ -40,6 +48,7 @@ struct Bytes {
 // Pairs of 16-bit integers: exact for any weights where pairs of bytes are added up in 16 bits.
 struct Shorts {
   static constexpr int kGroup = 2;
+  static constexpr bool kAddsBlocks = false;
   static constexpr int kWeightBytes = 2 * kLanes;
   using Input = std::int16_t;
   static HOI_INLINE Vec input(const Input* p) { return pair(p); }
@@ -72,6 +81,36 @@ HOI_INLINE const std::uint8_t* kept_row(const ByteGemm& job, std::int64_t row) {
   const Rounding& how = *job.rounding;
   if (how.kept == nullptr) return nullptr;
   return how.kept + (how.kept_row == nullptr ? row : how.kept_row[row]) * job.out_step;
+}
+
+// One group of channels.
+template <class Kind, int R, int V>
+HOI_INLINE void add_group(Vec (&sum)[R][V], const typename Kind::Input* const (&in)[R], int c, const std::int8_t* w) {
+  Vec weight[V];
+  HOI_UNROLL
+  for (int v = 0; v < V; ++v) weight[v] = Kind::weight(w + v * Kind::kWeightBytes);
+  HOI_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const Vec x = Kind::input(in[r] + c);
+    HOI_UNROLL
+    for (int v = 0; v < V; ++v) sum[r][v] = Kind::multiply(sum[r][v], x, weight[v]);
+  }
+}
+
+// Two groups whose products are added up in 16 bits: five instructions instead of six.
+template <class Kind, int R, int V>
+HOI_INLINE void add_block(Vec (&sum)[R][V], const typename Kind::Input* const (&in)[R], int c, const std::int8_t* w) {
+  const std::int8_t* next = w + V * Kind::kWeightBytes;
+  HOI_UNROLL
+  for (int r = 0; r < R; ++r) {
+    const Vec x[] = {Kind::input(in[r] + c), Kind::input(in[r] + c + Kind::kGroup)};
+    // Registers have no room for eight weights: they are read anew for each row.
+    asm volatile("" : : : "memory");
+    HOI_UNROLL
+    for (int v = 0; v < V; ++v) {
+      sum[r][v] = Kind::multiply_block(sum[r][v], x, w + v * Kind::kWeightBytes, next + v * Kind::kWeightBytes);
+    }
+  }
 }
 
 template <class Kind, int R, int V>
@@ -108,20 +147,25 @@ HOI_TARGET void byte_tile(const ByteGemm& job, const std::int32_t* from, const s
       }
       w += V * kLanes * 4;
     }
-    for (int c = 0; c < job.channels; c += Kind::kGroup) {
-      Vec weight[V];
-      HOI_UNROLL
-      for (int v = 0; v < V; ++v) weight[v] = Kind::weight(w + v * Kind::kWeightBytes);
-      w += V * Kind::kWeightBytes;
+    const std::uint8_t* fits = job.fits == nullptr ? nullptr : job.fits + s * (job.channels / kByteBlock);
+    for (int c = 0; c < job.channels;) {
       __builtin_prefetch(ahead.at, 0, 2);
       __builtin_prefetch(ahead.at + ahead.step / 2, 0, 2);
       ahead.at += ahead.step;
-      HOI_UNROLL
-      for (int r = 0; r < R; ++r) {
-        const Vec x = Kind::input(in[r] + c);
-        HOI_UNROLL
-        for (int v = 0; v < V; ++v) sum[r][v] = Kind::multiply(sum[r][v], x, weight[v]);
+      if constexpr (Kind::kAddsBlocks) {
+        if (fits != nullptr && c % kByteBlock == 0 && fits[c / kByteBlock] != 0) {
+          __builtin_prefetch(ahead.at, 0, 2);
+          __builtin_prefetch(ahead.at + ahead.step / 2, 0, 2);
+          ahead.at += ahead.step;
+          add_block<Kind, R, V>(sum, in, c, w);
+          w += 2 * V * Kind::kWeightBytes;
+          c += kByteBlock;
+          continue;
+        }
       }
+      add_group<Kind, R, V>(sum, in, c, w);
+      w += V * Kind::kWeightBytes;
+      c += Kind::kGroup;
     }
     HOI_UNROLL
     for (int r = 0; r < R; ++r) in[r] += segment_step;

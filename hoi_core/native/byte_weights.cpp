@@ -5,6 +5,11 @@
 #include "weights.h"
 
 namespace hoi {
+namespace {
+
+constexpr int kMostWeight = 32767 / 255;
+
+}  // namespace
 
 ByteWeights::ByteWeights(const ByteMatrix& matrix, const ByteKernels& kernels)
     : kernels_(kernels),
@@ -30,6 +35,29 @@ ByteWeights::ByteWeights(const ByteMatrix& matrix, const ByteKernels& kernels)
           to[(static_cast<std::int64_t>(c / group) * width(p) + k) * group + c % group] = weight;
           if (kernels.offset != 0) lost[k] += kernels.offset * weight;
         }
+      }
+    }
+  }
+  if (kernels.adds_blocks && channels_ >= kByteBlock) find_blocks_that_fit();
+}
+
+// Four weights meet in each sum of 16 bits, the first or the last two of either group. Whatever the inputs are, it lies
+// between 255 times the sum of the negative ones and 255 times that of the positive ones.
+void ByteWeights::find_blocks_that_fit() {
+  const int blocks = channels_ / kByteBlock;
+  for (int p = 0; p < panels(); ++p) {
+    for (int s = 0; s < segments_; ++s) {
+      for (int b = 0; b < blocks; ++b) {
+        const std::int8_t* near = at(p, s) + static_cast<std::int64_t>(b) * kByteBlock * width(p);
+        const std::int8_t* far = near + static_cast<std::int64_t>(kByteGroup) * width(p);
+        bool fits = true;
+        for (int k = 0; k < width(p) * kByteGroup; k += 2) {
+          const int weights[] = {near[k], near[k + 1], far[k], far[k + 1]};
+          int above = 0, below = 0;
+          for (const int weight : weights) (weight > 0 ? above : below) += weight;
+          fits = fits && above <= kMostWeight && -below <= kMostWeight;
+        }
+        fits_.push_back(fits ? 1 : 0);
       }
     }
   }

@@ -1,6 +1,8 @@
 // Weights of a convolution in 8-bit integers, in the order in which they are read.
 #pragma once
 
+#include <vector>
+
 #include "byte_kernels.h"
 #include "memory.h"
 
@@ -29,10 +31,16 @@ class ByteWeights {
     return packed_.get() + (static_cast<std::int64_t>(first(panel)) * segments_ +
                             static_cast<std::int64_t>(segment) * width(panel)) * column_bytes();
   }
+  // For the kernel, from a segment on; null if it has no use for it.
+  const std::uint8_t* fits(int panel, int segment) const {
+    if (fits_.empty()) return nullptr;
+    return fits_.data() + (static_cast<std::int64_t>(panel) * segments_ + segment) * (channels_ / kByteBlock);
+  }
   const std::int32_t* start(int panel) const { return start_.get() + first(panel); }
   const float* multiplier(int panel) const { return multiplier_.get() + first(panel); }
 
  private:
+  void find_blocks_that_fit();
   // What an output channel takes of a segment.
   std::int64_t column_bytes() const { return channels_ + (kernels_.offset != 0 ? 4 : 0); }
 
@@ -41,6 +49,7 @@ class ByteWeights {
   Buffer<std::int8_t> packed_;
   Buffer<std::int32_t> start_;
   Buffer<float> multiplier_;
+  std::vector<std::uint8_t> fits_;
 };
 
 }  // namespace hoi

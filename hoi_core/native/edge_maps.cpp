@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "clones.h"
 #include "demand.h"
 #include "rounding.h"
 
@@ -69,13 +70,14 @@ EdgeMaps::EdgeMaps(int size, const EdgeSettings& settings) : size_(size), settin
   across_.resize(cells);
   dx_.resize(cells);
   dy_.resize(cells);
+  framed_.resize(3 * static_cast<std::size_t>(size + 2));
   magnitude_.resize(framed);
   state_.resize(framed);
   waiting_.reserve(cells);
   for (int v = 0; v < 256; ++v) share_[v] = static_cast<float>(v) / 255.0F;
 }
 
-void EdgeMaps::run(const std::uint8_t* pixels, int channels, float* out) {
+HOI_CLONES void EdgeMaps::run(const std::uint8_t* pixels, int channels, float* out) {
   demand(channels == 1 || channels == kChannels, "one or three channels");
   const std::size_t cells = gray_.size();
   const std::vector<std::uint8_t>* second = &strength_;
@@ -98,7 +100,7 @@ void EdgeMaps::run(const std::uint8_t* pixels, int channels, float* out) {
   }
 }
 
-void EdgeMaps::make_gray(const std::uint8_t* rgb) {
+HOI_CLONES void EdgeMaps::make_gray(const std::uint8_t* rgb) {
   for (std::uint8_t& luma : gray_) {
     luma = static_cast<std::uint8_t>((rgb[0] * kRed + rgb[1] * kGreen + rgb[2] * kBlue + (1 << (kLumaBits - 1))) >>
                                      kLumaBits);
@@ -107,21 +109,24 @@ void EdgeMaps::make_gray(const std::uint8_t* rgb) {
 }
 
 // Along rows, then along columns; one rounding at the end.
-void EdgeMaps::blur() {
+HOI_CLONES void EdgeMaps::blur() {
   if (kernel_.empty()) {
     std::copy(gray_.begin(), gray_.end(), smooth_.begin());
     return;
   }
   const int taps = static_cast<int>(kernel_.size()), half = taps / 2;
+  // A row's sums are below 2^16: the weights add up to 256.
   for (int y = 0; y < size_; ++y) {
     const std::uint8_t* row = &gray_[static_cast<std::size_t>(y) * size_];
     std::fill_n(widened_.begin(), half, row[0]);
     std::copy_n(row, size_, widened_.begin() + half);
     std::fill_n(widened_.begin() + half + size_, half, row[size_ - 1]);
-    std::int32_t* out = &across_[static_cast<std::size_t>(y) * size_];
-    std::fill_n(out, size_, 0);
+    std::uint16_t* out = &across_[static_cast<std::size_t>(y) * size_];
+    std::fill_n(out, size_, std::uint16_t{0});
     for (int t = 0; t < taps; ++t) {
-      for (int x = 0; x < size_; ++x) out[x] += kernel_[t] * widened_[x + t];
+      const auto weight = static_cast<std::uint16_t>(kernel_[t]);
+      const std::uint16_t* in = widened_.data() + t;
+      for (int x = 0; x < size_; ++x) out[x] = static_cast<std::uint16_t>(out[x] + weight * in[x]);
     }
   }
   constexpr int kBits = 2 * kBlurBits;
@@ -129,52 +134,62 @@ void EdgeMaps::blur() {
     std::int32_t* sums = magnitude_.data();  // not needed yet
     std::fill_n(sums, size_, 1 << (kBits - 1));
     for (int t = 0; t < taps; ++t) {
-      const std::int32_t* in = &across_[static_cast<std::size_t>(clamped(y + t - half, size_)) * size_];
-      for (int x = 0; x < size_; ++x) sums[x] += kernel_[t] * in[x];
+      const int weight = kernel_[t];
+      const std::uint16_t* in = &across_[static_cast<std::size_t>(clamped(y + t - half, size_)) * size_];
+      for (int x = 0; x < size_; ++x) sums[x] += weight * in[x];
     }
     std::uint8_t* out = &smooth_[static_cast<std::size_t>(y) * size_];
     for (int x = 0; x < size_; ++x) out[x] = static_cast<std::uint8_t>(sums[x] >> kBits);
   }
 }
 
-void EdgeMaps::find_gradient() {
+// What is beyond the sides is as what is at them.
+HOI_CLONES void EdgeMaps::find_gradient() {
   for (int y = 0; y < size_; ++y) {
-    const std::uint8_t* above = &smooth_[static_cast<std::size_t>(clamped(y - 1, size_)) * size_];
-    const std::uint8_t* here = &smooth_[static_cast<std::size_t>(y) * size_];
-    const std::uint8_t* below = &smooth_[static_cast<std::size_t>(clamped(y + 1, size_)) * size_];
+    const std::uint8_t* rows[] = {&smooth_[static_cast<std::size_t>(clamped(y - 1, size_)) * size_],
+                                  &smooth_[static_cast<std::size_t>(y) * size_],
+                                  &smooth_[static_cast<std::size_t>(clamped(y + 1, size_)) * size_]};
+    for (std::size_t i = 0; i < 3; ++i) {
+      std::int16_t* framed = framed_.data() + i * (size_ + 2);
+      std::copy_n(rows[i], size_, framed + 1);
+      framed[0] = framed[1];
+      framed[size_ + 1] = framed[size_];
+    }
+    const std::int16_t *above = framed_.data(), *here = above + size_ + 2, *below = here + size_ + 2;
     std::int16_t* dx = &dx_[static_cast<std::size_t>(y) * size_];
     std::int16_t* dy = &dy_[static_cast<std::size_t>(y) * size_];
-    const auto at = [&](int x, int left, int right) {
-      dx[x] = static_cast<std::int16_t>(above[right] - above[left] + 2 * (here[right] - here[left]) + below[right] -
-                                        below[left]);
-      dy[x] = static_cast<std::int16_t>(below[left] - above[left] + 2 * (below[x] - above[x]) + below[right] -
-                                        above[right]);
-    };
-    at(0, 0, 1);
-    for (int x = 1; x < size_ - 1; ++x) at(x, x - 1, x + 1);
-    at(size_ - 1, size_ - 2, size_ - 1);
+    for (int x = 0; x < size_; ++x) {
+      dx[x] = static_cast<std::int16_t>(above[x + 2] - above[x] + 2 * (here[x + 2] - here[x]) + below[x + 2] - below[x]);
+    }
+    for (int x = 0; x < size_; ++x) {
+      dy[x] = static_cast<std::int16_t>(below[x] - above[x] + 2 * (below[x + 1] - above[x + 1]) + below[x + 2] -
+                                        above[x + 2]);
+    }
   }
 }
 
-void EdgeMaps::find_strength() {
+HOI_CLONES void EdgeMaps::find_strength() {
   const float least = static_cast<float>(settings_.threshold_sobel);
-  for (std::size_t i = 0; i < strength_.size(); ++i) {
-    const float x = dx_[i], y = dy_[i];
+  const std::int16_t *dx = dx_.data(), *dy = dy_.data();
+  std::uint8_t* strength = strength_.data();
+  const std::size_t cells = strength_.size();
+  for (std::size_t i = 0; i < cells; ++i) {
+    const float x = dx[i], y = dy[i];
     const float length = half_to_even(std::sqrt(x * x + y * y) * 0.25F);
-    strength_[i] = length >= least ? static_cast<std::uint8_t>(std::min(length, 255.0F)) : 0;
+    strength[i] = length >= least ? static_cast<std::uint8_t>(std::min(length, 255.0F)) : 0;
   }
 }
 
 // Canny 1986, with the squared length of the gradient: thin out, then follow strong edges along weak ones.
-void EdgeMaps::find_canny() {
+HOI_CLONES void EdgeMaps::find_canny() {
   const int framed = size_ + 2;
   std::fill(magnitude_.begin(), magnitude_.end(), 0);
   std::fill(state_.begin(), state_.end(), kNoEdge);
   for (int y = 0; y < size_; ++y) {
-    for (int x = 0; x < size_; ++x) {
-      const int gx = dx_[static_cast<std::size_t>(y) * size_ + x], gy = dy_[static_cast<std::size_t>(y) * size_ + x];
-      magnitude_[static_cast<std::size_t>(y + 1) * framed + x + 1] = gx * gx + gy * gy;
-    }
+    const std::int16_t* dx = &dx_[static_cast<std::size_t>(y) * size_];
+    const std::int16_t* dy = &dy_[static_cast<std::size_t>(y) * size_];
+    std::int32_t* magnitude = &magnitude_[static_cast<std::size_t>(y + 1) * framed + 1];
+    for (int x = 0; x < size_; ++x) magnitude[x] = dx[x] * dx[x] + dy[x] * dy[x];
   }
   const int low = std::min(settings_.threshold_canny_low, 32767);
   const int high = std::min(settings_.threshold_canny_high, 32767);
@@ -182,10 +197,9 @@ void EdgeMaps::find_canny() {
   suppress(low * low, high * high);
   follow();
   for (int y = 0; y < size_; ++y) {
-    for (int x = 0; x < size_; ++x) {
-      const bool edge = state_[static_cast<std::size_t>(y + 1) * framed + x + 1] == kEdge;
-      second_[static_cast<std::size_t>(y) * size_ + x] = edge ? 255 : 0;
-    }
+    const std::uint8_t* state = &state_[static_cast<std::size_t>(y + 1) * framed + 1];
+    std::uint8_t* second = &second_[static_cast<std::size_t>(y) * size_];
+    for (int x = 0; x < size_; ++x) second[x] = state[x] == kEdge ? 255 : 0;
   }
 }
 

@@ -36,9 +36,8 @@ class EdgeMaps {
   EdgeSettings settings_;
   std::vector<int> kernel_;
   std::vector<std::uint8_t> gray_, smooth_, strength_, second_;
-  std::vector<std::uint8_t> widened_;
-  std::vector<std::int32_t> across_;
-  std::vector<std::int16_t> dx_, dy_;
+  std::vector<std::uint16_t> widened_, across_;
+  std::vector<std::int16_t> framed_, dx_, dy_;
   std::vector<std::int32_t> magnitude_;   // (size + 2, size + 2): squared length, zero around the image
   std::vector<std::uint8_t> state_;       // likewise
   std::vector<std::int32_t> waiting_;

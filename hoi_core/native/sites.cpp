@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "clones.h"
+
 namespace hoi {
 
 void Sites::reserve(int cells_along_side) {
@@ -30,7 +32,7 @@ void number(Sites& sites) {
 
 }  // namespace
 
-void mark_pixels(const float* image, int channels, float scale, Sites& sites) {
+HOI_CLONES void mark_pixels(const float* image, int channels, float scale, Sites& sites) {
   const std::size_t cells = sites.row.size();
   std::fill(sites.row.begin(), sites.row.end(), -1);
   for (int c = 0; c < channels; ++c) {
