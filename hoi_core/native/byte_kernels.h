@@ -52,7 +52,7 @@ struct ByteGemm {
   const std::int8_t* weights = nullptr;
   int width = 0;                        // output channels, a multiple of `lanes`, at most `panel`
   int channels = 0;                     // a multiple of kByteGroup
-  // (segments, channels / kByteBlock): whether what two groups add to a sum fits into 16 bits. Null: for none.
+  // (segments, channels / kByteBlock), of whole blocks: whether what two groups add to a sum fits into 16 bits, or null.
   const std::uint8_t* fits = nullptr;
   int segments = 1;
   std::int64_t segment_step = 0;

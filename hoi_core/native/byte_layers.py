@@ -187,7 +187,7 @@ class _Reader(Walk):
             raise AssetError(f"expected the zero point 0 before a convolution, got {given.zero}.", EXPORT)
         weight, bias, multiplier = self.product(node, own.scale)
         if weight.ndim != 4:
-            raise AssetError(f"expected weights (C_out, C_in, k, k) of {node.inputs[1]}.", EXPORT)
+            raise AssetError(f"{node.inputs[1]} {weight.shape} and a convolution do not belong together.", EXPORT)
         return weight, bias, multiplier
 
     def _layer(self, node: Node) -> ByteLayer:

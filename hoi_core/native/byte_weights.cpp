@@ -38,7 +38,7 @@ ByteWeights::ByteWeights(const ByteMatrix& matrix, const ByteKernels& kernels)
       }
     }
   }
-  if (kernels.adds_blocks && channels_ >= kByteBlock) find_blocks_that_fit();
+  if (kernels.adds_blocks && channels_ % kByteBlock == 0) find_blocks_that_fit();
 }
 
 // Four weights meet in each sum of 16 bits, the first or the last two of either group. Whatever the inputs are, it lies
