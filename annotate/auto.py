@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import hoi_core
-from annotate import labels
+from annotate import grasps, labels
 from annotate.carried import keep_settled, settled, with_clicks, with_notes
 from annotate.depth_frames import depth_kept
 from annotate.document.lock import WriteLock
@@ -32,11 +32,14 @@ from annotate.hand_fit import (
 )
 from annotate.keypoints import Keypoints
 from annotate.objects import ObjectFit, Placed, Scene, fit_placed, place_objects
+from annotate.objects.track import Start
+from annotate.outcome import Report
 from annotate.participant import own_share, remember_shape, shape_prior
 from hoi_core import plugins
 from hoi_core.config import from_dict
 from hoi_core.conventions import Side
 from hoi_core.errors import AssetError, FitError
+from hoi_core.grasp_model import GraspModel
 from hoi_core.mano import ManoLayer
 from hoi_core.sequence import (
     Binding,
@@ -68,55 +71,15 @@ class Config:
     """Field -> value of the provider's `Config`, where it should not have its default."""
     hand: HandConfig = field(default_factory=HandConfig)
     """How a hand is fitted."""
+    grasps: str = ""
+    """File of a network of hands with objects: where tracks of objects begin that nobody clicked, and joints of hands
+    that the provider does not know; empty for none."""
 
     def digest(self) -> str:
         """Twelve digits that differ where the settings do."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
-class Report:
-    """What an automatic fit did."""
-
-    revision: str
-    """Name of the new revision; empty where none was written."""
-    frames: int
-    """Moments of the sequence."""
-    valid_share: float
-    """Share of the moments with a label, of all hands."""
-    reprojection_px: float
-    """Median distance of projected joints from keypoints, px."""
-    depth_mm: float
-    """Median distance of depth points from the surface, mm; NaN without depth."""
-    seconds: float
-    """Time of the fit, reading included."""
-    iterations: int
-    """Steps of the fit over the sequence, of all hands."""
-    hands: tuple[str, ...] = ()
-    """Sides that were fitted."""
-    objects: Mapping[str, float] = field(default_factory=dict)
-    """Object -> share of the moments with a label."""
-    objects_failed: str = ""
-    """Why no object could be fitted, where one was clicked."""
-    problems: Mapping[str, int] = field(default_factory=dict)
-    """Reason -> moments of a hand without a label."""
-
-    def figures(self) -> dict[str, object]:
-        """The figures for machines."""
-        return {
-            "revision": self.revision,
-            "frames": self.frames,
-            "valid_share": self.valid_share,
-            "median_reprojection_px": self.reprojection_px,
-            "median_depth_mm": self.depth_mm,
-            "seconds": self.seconds,
-            "seconds_per_frame": self.seconds / max(self.frames, 1),
-            "iterations": self.iterations,
-            "hands": list(self.hands),
-            "objects": dict(self.objects),
-            "objects_failed": self.objects_failed,
-            "problems": dict(self.problems),
-        }
+        # What was fitted before there was a choice is finished.
+        told = {name: value for name, value in asdict(self).items() if name != "grasps" or value}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def annotate(
@@ -148,14 +111,31 @@ def annotate(
     with WriteLock(folder, AUTHOR) if write else nullcontext(), open_capture(folder) as capture:
         check_labels(folder, capture)
         before = _current(folder)
-        found = find_keypoints(folder, capture, config.keypoints, config.provider)
+        found, seen = _keypoints(folder, capture, config)
         keypoints = with_clicks(found, before)
         fitted = fit_revision(folder, capture, keypoints, config, on_progress, before)
         seconds = time.perf_counter() - began
         name = write_revision(folder, fitted.revision, binding=bind(capture, fitted.layer)) if write else ""
         if write:
             _remember_shapes(root, capture, fitted.fits)
-    return _report(name, fitted, seconds)
+    return _report(name, replace(fitted, guesses={**seen, **fitted.guesses}), seconds)
+
+
+def _keypoints(folder: Path, capture: Capture, config: Config) -> tuple[Keypoints, dict[str, str]]:
+    """Those of the provider; where it has none, those that the network of hands with objects sees, and that it did.
+
+    Raises:
+        FitError: nobody has any.
+        AssetError: the provider needs a model, and no network was named that could do without.
+    """
+    try:
+        return find_keypoints(folder, capture, config.keypoints, config.provider), {}
+    except (FitError, AssetError) as error:
+        found = grasps.hand_keypoints(Path(config.grasps), folder, capture) if config.grasps else None
+        if found is None:
+            raise
+        log.warning("%s The network of hands with objects says where it sees them.", error.message)
+        return found, {"hand": "joints as the network of hands with objects sees them"}
 
 
 def finished(folder: Path, config: Config) -> str:
@@ -197,6 +177,7 @@ def _report(name: str, fitted: Fitted, seconds: float) -> Report:
         objects={name: float(track.valid.mean()) for name, track in revision.objects.items()},
         objects_failed=fitted.objects_failed,
         problems={PROBLEMS[code]: int((codes == code).sum()) for code in np.unique(codes) if code},
+        guesses=fitted.guesses,
     )
 
 
@@ -220,6 +201,8 @@ class Fitted:
     """The hands' fits."""
     objects_failed: str = ""
     """Why no object could be fitted, where one was clicked."""
+    guesses: Mapping[str, str] = field(default_factory=dict)
+    """As of `Report`."""
 
 
 def fit_revision(
@@ -247,6 +230,7 @@ def fit_revision(
     tell = on_progress or _quiet
     tell(0.0, "reading keypoints")
     earlier: Mapping[Side, HandTrack] = before.hands if before is not None else {}
+    model = grasps.open_model(Path(config.grasps)) if config.grasps else None
     with depth_kept(capture), ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
         guesses, failures = _first_guesses(folder, capture, keypoints, config, part(tell, 0.0, 0.12), earlier)
         # Not before: both would wait for Python's lock more than they work.
@@ -254,14 +238,15 @@ def fit_revision(
         fits = _first_fits(capture, guesses, config, part(tell, 0.12, 0.6))
         # Objects are followed from moment to moment on one core; the other one finds the hands' noise levels meanwhile.
         levels = beside.submit(lambda: {side: noise_levels(fit) for side, fit in fits.items()})
-        objects, why = _object_fits(capture, placed.result(), before, fits, part(tell, 0.6, 0.8))
+        starts, told = _guessed(folder.parents[1], capture, model, keypoints, placed.result())
+        objects, why = _object_fits(capture, starts, before, fits, part(tell, 0.6, 0.8))
         fits = levels.result()
     fits = _joint_fits(fits, objects, part(tell, 0.8, 0.95))
     tell(0.95, "uncertainty")
     revision = _with_objects(_revision(capture, keypoints, fits, failures, before, config), objects, before)
     tell(1.0, "done")
     steps = sum(fit.iterations for fit in fits.values()) + sum(fit.iterations for fit in objects.values())
-    return Fitted(next(iter(fits.values())).layer, with_notes(revision, before), steps, fits, why)
+    return Fitted(next(iter(fits.values())).layer, with_notes(revision, before), steps, fits, why, told)
 
 
 def part(tell: Progress, low: float, high: float) -> Progress:
@@ -325,15 +310,28 @@ def _placed_objects(root: Path, capture: Capture, before: Revision | None) -> Pl
     return {} if before is None else place_objects(root, capture, before.object_points, before.objects)
 
 
+def _guessed(
+    root: Path, capture: Capture, model: GraspModel | None, keypoints: Keypoints, placed: Placed
+) -> tuple[Placed, Mapping[str, str]]:
+    """The same, and what the network sees of the recording's other objects; what a person placed stays."""
+    if model is None:
+        return placed, {}
+    held = {name: "placed by a person, whose word counts" for name, start in placed.items() if isinstance(start, Start)}
+    others = [name for name in capture.header.objects if name not in held]
+    starts, told = grasps.first_poses(root, capture, model, keypoints, others)
+    for name, words in told.items():
+        log.info("%s: %s", name, words)
+    return {**placed, **starts}, {**held, **told}
+
+
 def _object_fits(
     capture: Capture, placed: Placed, before: Revision | None, fits: Mapping[Side, HandFit], tell: Progress
 ) -> tuple[dict[str, ObjectFit], str]:
     """Every object that was placed, and why none could be fitted; the hands do without."""
-    if before is None:
-        return {}, ""
     hands = {side: fit.hands for side, fit in fits.items()}
+    earlier = before.objects if before is not None else {}
     try:
-        return fit_placed(Scene(capture, hands, _corrections(fits)), placed, before.objects, tell), ""
+        return fit_placed(Scene(capture, hands, _corrections(fits)), placed, earlier, tell), ""
     except (FitError, AssetError) as error:
         log.warning("%s", error)
         return {}, str(error)

@@ -121,6 +121,13 @@ _LABELS = (
         "again",
         toolbar_text="Refit",
     ),
+    Action(
+        "label.guess",
+        "G&uess hand and object",
+        ("J",),
+        "Ask the network of --grasp-model for the hand and the object of this frame",
+        _LABEL,
+    ),
     Action("label.interpolate", "&Interpolate", ("I",), "Fill the frames between the keyframes around", _LABEL),
     Action("label.copy", "&Copy from previous", ("C",), "Take the label of the frame before", _LABEL),
     Action("label.copy_next", "Copy from ne&xt", ("Shift+C",), "Take the label of the frame after", _LABEL),

@@ -24,6 +24,7 @@ def main(
     author: str = "",
     read_only: bool = False,
     blind: bool = False,
+    grasp_model: Path | None = None,
 ) -> int:
     """Open a sequence in the annotation window and show it until it is closed.
 
@@ -34,6 +35,7 @@ def main(
         author: who works; the name of the account where empty.
         read_only: look, but change nothing; also while somebody else writes.
         blind: start without the stored labels, to measure agreement.
+        grasp_model: network that guesses hand and object of a frame.
 
     Returns:
         Exit code.
@@ -41,6 +43,7 @@ def main(
     Raises:
         SequenceError: there is no such sequence, or it cannot be read.
     """
+    from annotate.document.guess import Guesser
     from annotate.document.lock import LabelsTakenError
     from annotate.session import AnnotationSession as Session
 
@@ -53,7 +56,7 @@ def main(
     )
     if session is None:
         return 0
-    window = AnnotateWindow(session, theme)
+    window = AnnotateWindow(session, theme, None if grasp_model is None else Guesser(grasp_model, root))
     show_unexpected(window.banner)
     window.show()
     return int(app.exec_())

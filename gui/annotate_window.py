@@ -16,6 +16,7 @@ from .actions import install, show_sheet, toolbar
 from .annotate.ask import Answer, ask_about_unsaved
 from .annotate.edits import Edits
 from .annotate.grab import Grab, Hold
+from .annotate.guesses import Guesser
 from .annotate.keys import Keys
 from .annotate.long_work import LongWork
 from .annotate.pair import CanvasPair
@@ -48,9 +49,10 @@ class AnnotateWindow(QtWidgets.QMainWindow):
     Args:
         session: the labels; closed with the window.
         theme: the colours.
+        guesser: guesses hand and object of a frame; None where no network was named.
     """
 
-    def __init__(self, session: AnnotationSession, theme: themes.Theme) -> None:
+    def __init__(self, session: AnnotationSession, theme: themes.Theme, guesser: Guesser | None = None) -> None:
         super().__init__()
         self.session, self._theme = session, theme
         self._closing: Closing = "no"
@@ -61,7 +63,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         self.jobs = Jobs(self)
         self.work = LongWork()
         self.banner = Banner(theme)
-        self.shop = Shop(session, self.selection, self.edits, self.gripper, self.work)
+        self.shop = Shop(session, self.selection, self.edits, self.gripper, self.work, guesser)
         self.player = Player(session, self.selection, self)
         self.words = Words(session, self.selection, self)
         self.pair = CanvasPair(session, self.selection, self.gripper, theme)
@@ -327,7 +329,7 @@ class AnnotateWindow(QtWidgets.QMainWindow):
         for name, action in self.actions_by_id.items():
             allowed = not read_only or name.startswith(READING)
             action.setEnabled(allowed and not (resting and name.startswith(EDITING)))
-        for name in ("file.save", "file.save_as", "label.fit", "label.refit"):
+        for name in ("file.save", "file.save_as", "label.fit", "label.refit", "label.guess"):
             self.actions_by_id[name].setEnabled(not self.work.running and not read_only)
         undo, redo = self.actions_by_id["edit.undo"], self.actions_by_id["edit.redo"]
         undo.setEnabled(undo.isEnabled() and self.session.can_undo)

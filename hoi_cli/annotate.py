@@ -15,7 +15,7 @@ import tyro
 from hoi_cli._run import Common, run, with_data, write_json
 
 if TYPE_CHECKING:
-    from annotate.auto import Report
+    from annotate.outcome import Report
 
 ALL = "all"
 FREE_DOF: Literal[45] = 45
@@ -37,6 +37,9 @@ class Config(Common):
     """Where 2D keypoints come from: a provider of annotate/keypoints; `auto` chooses what suits the recording."""
     keypoint_model: Path | None = None
     """Model file of a provider that needs one, such as onnx."""
+    grasp_model: Path | None = None
+    """Exported network of hands with objects (hfl, cvae): a first guess of objects that nobody clicked, and of hands
+    of which nobody knows joints; in the window, of both in the frame that is shown."""
     dof: Literal[23, 45] = FREE_DOF
     """With --auto: 45 joint angles, those that fingers do not have held loosely, or only the 23 that they have."""
     author: str = ""
@@ -176,6 +179,7 @@ def _fit_one(config: Config, root: Path, name: str, tell: Callable[[float, str],
         provider={"model": str(config.keypoint_model)} if config.keypoint_model else {},
         # The default is left out: what was fitted before there was a choice is finished.
         hand=HandConfig(terms={} if config.dof == FREE_DOF else {"limits": {"dof": config.dof}}),
+        grasps=str(config.grasp_model) if config.grasp_model else "",
     )
     try:
         _repair(root, name)
@@ -215,6 +219,7 @@ def _show(config: Config, done: list[Outcome]) -> None:
     ]
     if report.objects:
         lines.append("objects: " + ", ".join(f"{name} {share:.0%}" for name, share in report.objects.items()))
+    lines += [f"{name}: {words}" for name, words in report.guesses.items()]
     if report.objects_failed:
         lines.append(f"no object: {report.objects_failed}")
     if report.problems:
@@ -233,7 +238,14 @@ def _show_window(config: Config, root: Path) -> None:
     sequence = config.sequence[0]
     if config.blind:
         _say_what_to_repeat(root, sequence)
-    code = show(root, sequence, author=config.author, read_only=config.read_only, blind=config.blind)
+    code = show(
+        root,
+        sequence,
+        author=config.author,
+        read_only=config.read_only,
+        blind=config.blind,
+        grasp_model=config.grasp_model,
+    )
     if code:
         raise SystemExit(code)
 

@@ -114,7 +114,7 @@ class ObjectWatch:
         deep = self._by_depth(hand)
         if deep is not None:
             return name, deep, "depth"
-        return name, _larger(hand, ABOUT_HAND), "hand"
+        return name, about_hand(hand), "hand"
 
     def _by_depth(self, hand: Box) -> Box | None:
         if not self._asked_depth:
@@ -142,6 +142,11 @@ class ObjectWatch:
         box = box_of(points)
         shown = boxes.cut(box, camera.width, camera.height) is not None
         return box if shown and _believed(held.box, box) else None
+
+
+def about_hand(hand: Box) -> Box:
+    """Where an object is looked for of which nothing is known: a square about the hand, px."""
+    return _larger(hand, ABOUT_HAND)
 
 
 def _reached(hand: Box, box: Box) -> bool:

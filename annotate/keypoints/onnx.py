@@ -19,6 +19,8 @@ from hoi_core.conventions import Side
 from hoi_core.crop import Box
 from hoi_core.detect import DetectorModel
 from hoi_core.errors import AssetError
+from hoi_core.grasp_model import GraspModel
+from hoi_core.held import about_hand
 from hoi_core.keypoint_model import KeypointModel
 from hoi_core.sequence import Capture, View
 from hoi_core.types import F64, U8, Camera, HandKeypoints
@@ -90,7 +92,8 @@ def load(path: Path) -> Network:
     if isinstance(told, dict) and told.get("format") == runtime.FORMAT:
         if told.get("task") == KeypointModel.TASK:
             return runtime.load_as(KeypointModel, path, threads=1)
-        return _OwnNetwork(runtime.load_hand(path, threads=1))
+        model = runtime.load(path, threads=1)
+        return _OfGrasps(model) if isinstance(model, GraspModel) else _OwnNetwork(model)
     return HeatmapNetwork(path, read_sidecar(told, str(beside)))
 
 
@@ -102,6 +105,18 @@ class _OwnNetwork:
 
     def find(self, rgb: U8, camera: Camera, box: Box, side: Side) -> F64:
         found = self.model.predict(rgb, camera, box, side=side)
+        return np.concatenate([found.joints_px, found.confidence[:, None]], axis=-1)
+
+
+class _OfGrasps:
+    """A model of hands with objects, of which only the joints in the image are used."""
+
+    def __init__(self, model: GraspModel) -> None:
+        self.model = model
+
+    def find(self, rgb: U8, camera: Camera, box: Box, side: Side) -> F64:
+        # It was trained on hands that hold something: about the hand is where that would be.
+        found = self.model.predict(rgb, camera, box, about_hand(box), side=side).hand
         return np.concatenate([found.joints_px, found.confidence[:, None]], axis=-1)
 
 

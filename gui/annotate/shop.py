@@ -13,6 +13,7 @@ from hoi_core.types import Revision
 
 from .edits import Edits
 from .grab import Grab
+from .guesses import Guess, Guesser
 from .long_work import LongWork
 from .selection import Selection
 from .words import agreement_words
@@ -34,9 +35,16 @@ class Shop(QtCore.QObject):
     compared = Signal(str, str)
 
     def __init__(
-        self, session: AnnotationSession, selection: Selection, edits: Edits, grab: Grab, work: LongWork
+        self,
+        session: AnnotationSession,
+        selection: Selection,
+        edits: Edits,
+        grab: Grab,
+        work: LongWork,
+        guesser: Guesser | None = None,
     ) -> None:
         super().__init__(work)
+        self._guesser = guesser
         self._session, self._selection, self._edits = session, selection, edits
         self._grab, self._work = grab, work
 
@@ -51,6 +59,28 @@ class Shop(QtCore.QObject):
             words = f"The fit is done: median residual {median:.1f} px." if np.isfinite(median) else "The fit is done."
             self.told.emit("good", words, "Ctrl+Z takes it back; Ctrl+S writes a revision.")
             self.fitted.emit()
+
+    def guess(self) -> None:
+        """Ask a network for the hand and the object of the frame."""
+        guesser, session, chosen = self._guesser, self._session, self._selection
+        if guesser is None:
+            self.told.emit("warn", "No network was named that guesses.", "Start with hoi-annotate --grasp-model FILE.")
+            return
+        self._grab.release()
+        asked = chosen.side, chosen.frame, chosen.object_name
+        self._work.run(
+            "Guessing",
+            lambda _progress, _cancelled: guesser.guess(session, *asked),
+            self._take_guess,
+            changes_labels=True,
+            can_stop=False,
+        )
+
+    def _take_guess(self, guess: Guess) -> None:
+        if guess.revision is self._session.revision:
+            self.told.emit("warn", guess.told, "Nothing was changed.")
+        elif self._edits.do(lambda: self._session.adopt(guess.revision, guess.text)):
+            self.told.emit("good", guess.told, "Look at it: A accepts, dragging corrects, Ctrl+Z takes it back.")
 
     def refit(self) -> None:
         """Fit the frames between the keyframes around."""

@@ -193,6 +193,7 @@ def _labels(window: Window) -> dict[str, Run]:
         "label.accept_rest": window.edits.accept_good,
         "label.fit": window.shop.fit,
         "label.refit": window.shop.refit,
+        "label.guess": window.shop.guess,
         "label.interpolate": window.edits.interpolate,
         "label.copy": lambda: window.edits.copy_from(-1),
         "label.copy_next": lambda: window.edits.copy_from(1),

@@ -241,8 +241,8 @@ def annotate_in(qtbot):
         window.close()
         qtbot.waitUntil(lambda: not window.isVisible(), timeout=60_000)
 
-    def opened(session, colours=theme.DARK):
-        window = AnnotateWindow(session, colours)
+    def opened(session, colours=theme.DARK, guesser=None):
+        window = AnnotateWindow(session, colours, guesser)
         window.ask_before_closing = lambda: "later"
         window.resize(1280, 800)
         qtbot.addWidget(window, before_close_func=close)
