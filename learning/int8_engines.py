@@ -37,7 +37,7 @@ class _WithHeads(nn.Module):
 
 
 def byte_engines(
-    dense: SparseResNet, image: Tensor, scheme: Scheme, folder: Path, stages: Sequence[int]
+    dense: SparseResNet, image: Tensor, scheme: Scheme, folder: Path, stages: Sequence[int], threads: int = 1
 ) -> tuple[Any, Encoder]:
     """Quantise an encoder and open it in both engines; both give the features of some stages in floats.
 
@@ -47,9 +47,10 @@ def byte_engines(
         scheme: bits of the weights.
         folder: for the file.
         stages: whose features are given.
+        threads: of both.
 
     Returns:
-        A session of ONNX Runtime on one thread, and the native engine.
+        A session of ONNX Runtime, and the native engine.
 
     Raises:
         AssetError: the native engine cannot be used here.
@@ -57,10 +58,10 @@ def byte_engines(
     path = folder / "int8.onnx"
     write_int8(dense, image, scheme, path, stages)
     give_features(path)
-    session = onnx_session(path, 1, overflows=scheme.weight_bits != NARROW_BITS)
+    session = onnx_session(path, threads, overflows=scheme.weight_bits != NARROW_BITS)
     graph = onnx_wire.read(path.read_bytes(), str(path))
     encoder = byte_layers.read_encoder(graph, "encoder.", masked=False)
-    return session, Encoder(encoder, image.shape[-1], stages=stages)
+    return session, Encoder(encoder, image.shape[-1], stages=stages, threads=threads)
 
 
 def write_int8(encoder: SparseResNet, image: Tensor, scheme: Scheme, path: Path, stages: Sequence[int]) -> None:

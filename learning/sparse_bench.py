@@ -1,6 +1,6 @@
-"""Encoders side by side as sparsity rises, one thread: dense in torch and ONNX Runtime, sparse in the native engine.
+"""Encoders side by side as sparsity rises: dense in torch and ONNX Runtime, sparse in the native engine.
 
-MinkowskiEngine takes part where it is installed.
+MinkowskiEngine and spconv take part where they are installed.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from learning.export import write_onnx
 from learning.int8_engines import byte_engines
 from learning.layers import minkowski
 from learning.layers.sparse import fold_batch_norms
+from learning.layers.spconv_engine import SpconvEncoder
 from learning.models._sparse_resnet import Backbone, SparseResNet
 from learning.scheme import Scheme, WeightBits
 
@@ -51,10 +52,12 @@ class Timing:
     """Share of pixels off the sites, as found in the images."""
     active: tuple[float, ...]
     """Share of the cells that are sites at strides 1, 2, 4, 8, 16, 32."""
+    threads: int
+    """Of every engine."""
     engine: str
-    """`torch_dense`, `ort_fp32`, `minkowski`, `native_fp32`, `ort_int8` or `native_int8`."""
+    """`torch_dense`, `ort_fp32`, `minkowski`, `spconv`, `native_fp32`, `ort_int8` or `native_int8`."""
     median_ms: float
-    """Median processor time of one image, ms."""
+    """Median time of one image, ms: of the processor with one thread, of the clock with more."""
     speedup: float
     """Over `ort_int8` of engines in int8, over `ort_fp32` of others: median of the ratios of neighbouring runs."""
 
@@ -103,10 +106,13 @@ class Cases:
     repeats: int = 30
     seed: int = 0
     weight_bits: WeightBits = 8
+    threads: tuple[int, ...] = (1,)
 
     def __post_init__(self) -> None:
         if self.repeats < 1 or self.seed < 0 or self.size < 32 or self.size % 32 or self.width < 1:
             raise ConfigError("expected --repeats >= 1, --seed >= 0, --size a multiple of 32.", "Correct the flag.")
+        if not self.threads or min(self.threads) < 1:
+            raise ConfigError(f"expected numbers of threads above 0, got {self.threads}.", "Correct --threads.")
         if not all(0.0 <= s <= 1.0 for s in self.sparsities):
             raise ConfigError(f"expected shares of 0 to 1, got --sparsities {self.sparsities}.", "Correct the flag.")
 
@@ -115,7 +121,10 @@ def time_encoders(cases: Cases) -> tuple[list[Timing], list[Layer]]:
     """Time every engine on every case, in turns.
 
     Each turn lets an engine run twice and counts the second: all find in the caches what their own last frame left.
-    What counts is the processor time of the one thread, so that other programs disturb little.
+    With one thread its processor time counts, so that other programs disturb little; with more, the clock.
+
+    Returns:
+        A row for each engine and case, and with one thread one for each layer of the native engine in float.
 
     Raises:
         AssetError: the native engine cannot be used here.
@@ -128,31 +137,41 @@ def time_encoders(cases: Cases) -> tuple[list[Timing], list[Layer]]:
         for s in cases.sparsities
     }
     for backbone in cases.backbones:
-        torch.manual_seed(cases.seed)
-        sparse = SparseResNet(cases.width, backbone=backbone).eval()
-        others = _minkowski_engine(copy.deepcopy(sparse))  # which has no convolution with a bias: its norms stay
-        fold_batch_norms(sparse)
-        weights = {name: value.numpy() for name, value in sparse.state_dict().items()}
-        native = Encoder(weights, cases.size, stages=_STAGES)
-        with TemporaryDirectory() as folder:
-            dense = _dense(sparse, cases, backbone)
-            engines = _dense_engines(dense, cases, Path(folder)) | others | {"native_fp32": native.run}
-            _demand_agreement(engines, cases.size, "ort_fp32")
+        for threads in cases.threads:
             image = torch.from_numpy(next(iter(shown.values()))[0][None])
-            session, in_bytes = byte_engines(dense, image, Scheme(cases.weight_bits), Path(folder), _STAGES)
-            whole: dict[str, Run] = {"ort_int8": _of_session(session), "native_int8": in_bytes.run}
-            _demand_agreement(whole, cases.size, "ort_int8")
-            engines |= whole
+            engines, native = _engines(backbone, cases, threads, image)
             for (kind, _), pictures in shown.items():
                 share = np.mean([active(picture) for picture in pictures], axis=0)
                 case = (backbone, kind, round(1.0 - float(share[0]), 4))
-                taken = _in_turns(engines, pictures, cases.repeats)
+                stages = tuple(share.round(3).tolist())
+                taken = _in_turns(engines, pictures, cases.repeats, threads)
                 timings += [
-                    Timing(*case, tuple(share.round(3).tolist()), name, *_figures(seconds, taken[_reference(name)]))
+                    Timing(*case, stages, threads, name, *_figures(seconds, taken[_reference(name)]))
                     for name, seconds in taken.items()
                 ]
-                layers += _layers(case, native, pictures, cases.repeats)
+                if threads == 1:
+                    layers += _layers(case, native, pictures, cases.repeats)
     return timings, layers
+
+
+def _engines(backbone: Backbone, cases: Cases, threads: int, image: Tensor) -> tuple[dict[str, Run], Encoder]:
+    """All engines with the same fresh weights, and the native one in float; ranges of int8 are those of an image."""
+    torch.manual_seed(cases.seed)
+    sparse = SparseResNet(cases.width, backbone=backbone).eval()
+    others = _minkowski_engine(copy.deepcopy(sparse))  # which has no convolution with a bias: its norms stay
+    fold_batch_norms(sparse)
+    weights = {name: value.numpy() for name, value in sparse.state_dict().items()}
+    native = Encoder(weights, cases.size, stages=_STAGES, threads=threads)
+    with TemporaryDirectory() as folder:
+        dense = _dense(sparse, cases, backbone)
+        engines = _dense_engines(dense, cases, Path(folder), threads) | others | _spconv_engine(sparse)
+        engines |= {"native_fp32": native.run}
+        _demand_agreement(engines, cases.size, "ort_fp32")
+        scheme = Scheme(cases.weight_bits)
+        session, in_bytes = byte_engines(dense, image, scheme, Path(folder), _STAGES, threads)
+    whole: dict[str, Run] = {"ort_int8": _of_session(session), "native_int8": in_bytes.run}
+    _demand_agreement(whole, cases.size, "ort_int8")
+    return engines | whole, native
 
 
 class _Stages(nn.Module):
@@ -185,10 +204,10 @@ def _dense(sparse: SparseResNet, cases: Cases, backbone: Backbone) -> SparseResN
     return dense
 
 
-def _dense_engines(dense: SparseResNet, cases: Cases, folder: Path) -> dict[str, Run]:
+def _dense_engines(dense: SparseResNet, cases: Cases, folder: Path, threads: int) -> dict[str, Run]:
     network = _Stages(dense)
     write_onnx(network, folder / "dense.onnx", inputs.image(cases.size), _OUTPUTS)
-    session = onnx_session(folder / "dense.onnx", 1)
+    session = onnx_session(folder / "dense.onnx", threads)
 
     def in_torch(image: F32) -> Sequence[Tensor]:
         with torch.inference_mode():
@@ -213,6 +232,21 @@ def _minkowski_engine(network: SparseResNet) -> dict[str, Run]:
     return {"minkowski": run}
 
 
+def _spconv_engine(network: SparseResNet) -> dict[str, Run]:
+    """The encoder in spconv, or none."""
+    try:
+        encoder = SpconvEncoder(network)
+    except ConfigError:
+        return {}
+
+    def run(image: F32) -> Sequence[Tensor]:
+        with torch.inference_mode():
+            found = encoder.run(torch.from_numpy(image[None]))
+            return [found[i] for i in _STAGES]
+
+    return {"spconv": run}
+
+
 def _demand_agreement(engines: dict[str, Run], size: int, reference: str) -> None:
     """With every pixel a site, dense and sparse are one computation."""
     image = np.random.default_rng(0).uniform(0.1, 1.0, (3, size, size)).astype(np.float32)
@@ -223,22 +257,25 @@ def _demand_agreement(engines: dict[str, Run], size: int, reference: str) -> Non
                 raise ExportError(f"{name} and {reference} give other features of one image.", "Report this.")
 
 
-def _in_turns(engines: dict[str, Run], pictures: Sequence[F32], repeats: int) -> dict[str, np.ndarray]:
-    """Processor seconds of each engine's turns."""
+def _in_turns(
+    engines: dict[str, Run], pictures: Sequence[F32], repeats: int, threads: int = 1
+) -> dict[str, np.ndarray]:
+    """Seconds of each engine's turns."""
     taken: dict[str, list[float]] = {name: [] for name in engines}
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
         for turn in range(repeats + _WARM_UP):
             image = pictures[turn % len(pictures)]
             for name, run in engines.items():
                 run(image)
-                start = time.thread_time()
+                start = clock()
                 run(image)
                 if turn >= _WARM_UP:
-                    taken[name].append(time.thread_time() - start)
+                    taken[name].append(clock() - start)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     return {name: np.array(seconds) for name, seconds in taken.items()}
 
 

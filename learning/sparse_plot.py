@@ -1,4 +1,4 @@
-"""The figure of `hoi-bench sparse`: time over sparsity, a panel for each encoder and kind of image."""
+"""The figure of `hoi-bench sparse`: time over sparsity, a panel for each encoder, kind and threads."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw(timings: Sequence[Timing], out: Path) -> None:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise AssetError("the figure needs matplotlib.", "pip install 'hoi-toolkit[plots]'") from error
-    panels = sorted({(row.backbone, row.images) for row in timings})
+    panels = sorted({(row.backbone, row.images, row.threads) for row in timings})
     engines = list(dict.fromkeys(row.engine for row in timings))
     figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
     for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
@@ -40,13 +40,17 @@ def draw(timings: Sequence[Timing], out: Path) -> None:
             rows = sorted(
                 (row.sparsity, row.median_ms)
                 for row in timings
-                if (row.backbone, row.images, row.engine) == (*panel, engine)
+                if (row.backbone, row.images, row.threads, row.engine) == (*panel, engine)
             )
             sparsities, milliseconds = zip(*rows, strict=True)
             axes.plot(
                 [100 * s for s in sparsities], milliseconds, "o-", color=_COLOURS[n % len(_COLOURS)], label=engine
             )
-        axes.set(title=", ".join(panel), xlabel="pixels off the sites, %", ylabel="one image, ms", ylim=(0, None))
+        axes.set(title=_title(*panel), xlabel="pixels off the sites, %", ylabel="one image, ms", ylim=(0, None))
         axes.grid(alpha=0.3)
     figure.axes[0].legend(fontsize=8)
     figure.savefig(out, dpi=150)
+
+
+def _title(backbone: str, images: str, threads: int) -> str:
+    return f"{backbone}, {images}, {threads} thread{'s' if threads > 1 else ''}"

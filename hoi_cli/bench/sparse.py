@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Literal
 from hoi_cli._run import Verbose, write_json
 
 if TYPE_CHECKING:
-    from learning.sparse_bench import Layer
+    from learning.sparse_bench import Layer, Timing
 
 
 @dataclass(frozen=True)
 class Config:
-    """Time the encoders of SPLite on one thread: dense in torch and ONNX Runtime, sparse in the native engine; int8.
+    """Time the encoders of SPLite: dense in torch and ONNX Runtime, sparse in the native engine; in float and int8.
 
-    MinkowskiEngine takes part where it is installed (scripts/build_minkowski.sh).
+    MinkowskiEngine (scripts/build_minkowski.sh) and spconv (pip install spconv) take part where they are installed.
     """
 
     backbones: tuple[Literal["resnet18", "resnet50"], ...] = ("resnet18", "resnet50")
@@ -30,6 +30,8 @@ class Config:
     """Channels of the stem."""
     size: int = 128
     """Side of the input, px."""
+    threads: tuple[int, ...] = (1, 2)
+    """Numbers of threads; with one its processor time counts, with more the clock."""
     repeats: int = 30
     """Runs of each, in turns."""
     layers: bool = False
@@ -54,23 +56,32 @@ def job(settings: Config) -> None:
 
     cases = Cases(
         settings.backbones, settings.sparsities, settings.images, settings.width, settings.size, settings.repeats,
-        settings.seed, settings.weight_bits,
+        settings.seed, settings.weight_bits, settings.threads,
     )  # fmt: skip
     timings, layers = time_encoders(cases)
     rows = {"timings": [row.to_dict() for row in timings], "layers": [row.to_dict() for row in layers]}
     write_json(settings.json, {"native": native.description(), **rows})
     if settings.plot is not None:
         sparse_plot.draw(timings, settings.plot)
+    log.panel(
+        f"hoi-bench sparse, one image of {settings.size} px; native {native.chosen_set()}", _timing_lines(timings)
+    )
+    if settings.layers:
+        log.panel("layers of native_fp32: sites, multiply-adds, time, rate, share of the best", _layer_lines(layers))
+
+
+def _timing_lines(timings: Sequence[Timing]) -> list[str]:
     lines = []
     for row in timings:
         if row.engine == timings[0].engine:
             stages = " ".join(f"{share:.2f}" for share in row.active[1:])
-            lines.append(f"{row.backbone}, {row.images}, {row.sparsity:.1%} off; active at strides 2 to 32: {stages}")
+            where = f"{row.backbone}, {row.images}, {row.sparsity:.1%} off, threads: {row.threads}"
+            lines.append(f"{where}; active at strides 2 to 32: {stages}")
         dense = "ort_int8" if row.engine.endswith("int8") else "ort_fp32"
         lines.append(f"    {row.engine:12s} {row.median_ms:8.2f} ms {row.speedup:6.2f} times as fast as {dense}")
-    log.panel(f"hoi-bench sparse, 1 thread, one image of {settings.size} px; native {native.chosen_set()}", lines)
-    if settings.layers:
-        log.panel("layers of native_fp32: sites, multiply-adds, time, rate, share of the best", _layer_lines(layers))
+    missing = {"minkowski": "scripts/build_minkowski.sh builds it", "spconv": "pip install spconv"}
+    took_part = {row.engine for row in timings}
+    return lines + [f"{name} is not installed: {how}" for name, how in missing.items() if name not in took_part]
 
 
 def _layer_lines(layers: Sequence[Layer]) -> list[str]:
