@@ -1,7 +1,7 @@
 """Whether frames leave memory behind in the native engine.
 
-SPLite in one call from the crop: in float, in int8, and with its encoder handed over to ONNX Runtime; and the encoder in
-int8 alone. Small fresh networks, so that 100,000 frames take minutes; images with few, many and no sites in turns.
+SPLite in one call from the crop: in float, in int8, and with its encoder handed over to ONNX Runtime; and the encoder
+in int8 alone. Small fresh networks, so that 100,000 frames take minutes; images with few, many and no sites in turns.
 Usage: python benchmarks/frames_leak.py [--frames 100000] [--cases one_call_int8 ...]
 """
 
