@@ -244,6 +244,11 @@ class TrainConfig(Generic[M]):
         return 1e-4 if self.qat else 1e-3
 
     @property
+    def freeze_step(self) -> int:
+        """Steps of a --qat run after which the ranges stay fixed; ranges of which nothing was seen round nothing."""
+        return max(1, int(self.freeze * self.steps))
+
+    @property
     def scheme(self) -> Scheme:
         """What --qat rounds how."""
         return Scheme(self.weight_bits, self.heads)

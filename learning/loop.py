@@ -179,7 +179,7 @@ def _step(run: Run, batch: Batch, *, stop: bool) -> tuple[float, dict[str, Tenso
     settings = run.settings
     for group in run.optimizer.param_groups:
         group["lr"] = learning_rate(settings, run.step)
-    if settings.qat and run.step == int(settings.freeze * settings.steps):
+    if settings.qat and run.step == settings.freeze_step:
         quantize.freeze_observers(run.model)
     # What a layer draws depends on the step alone, so that no generator needs to be saved.
     torch.manual_seed((settings.seed * 1_000_003 + run.step) * 4096 + run.fabric.global_rank)

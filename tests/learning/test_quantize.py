@@ -1,5 +1,7 @@
 """Small networks from fake quantisation to the integers that ONNX Runtime multiplies."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -10,6 +12,7 @@ from torch.nn import functional as F
 from hoi_core.errors import ExportError
 from hoi_core.onnx_session import onnx_session
 from learning import export, int8_proof, quantize
+from learning.config import TrainConfig
 from learning.export import write_onnx
 from learning.int8_proof import prove
 from learning.layers.bottleneck import InvertedResidual
@@ -364,3 +367,12 @@ def test_inputs_besides_the_image(tmp_path):
         np.testing.assert_allclose(said, simulated(*shown)[0], atol=0.02)
     proof = prove(path)
     assert [(layer.name, layer.integer) for layer in proof.layers] == [("first", True), ("head", True)]
+
+
+@pytest.mark.parametrize(
+    ("steps", "freeze", "at"), [(1, 0.7, 1), (1, 0.0, 1), (10, 0.0, 1), (10, 0.7, 7), (10, 1.0, 10)]
+)
+def test_ranges_see_a_step_before_they_are_fixed(steps, freeze, at):
+    """Fixed before, they had no scale to export."""
+    settings = TrainConfig(net=None, qat=True, from_run=Path("float"), steps=steps, freeze=freeze)
+    assert settings.freeze_step == at
