@@ -184,9 +184,7 @@ def _sparse_fit(
     wide = {name: getattr(smooth.config, name) * _SPARSE**2 for name in ("sigma_m", "sigma_rad", "sigma_pose_rad")}
     terms = {**terms, "smooth": replace(smooth, config=replace(smooth.config, **wide))}
     sparse = replace(start, hands=start.hands.taken(some))
-    # Without the rest of the steps, which repeat the last: the one over all moments does as much.
-    stages = SEQUENCE[: SEQUENCE.index(SEQUENCE[-1]) + 1]
-    result = fitting.fit(evidence.taken(some), sparse, terms, stages, alike=1.0, on_step=on_step)
+    result = fitting.fit(evidence.taken(some), sparse, terms, tolerance=_ROUGHLY, on_step=on_step)
     return spread(result.state, evidence.t_s[some], evidence.t_s), result.iterations
 
 
