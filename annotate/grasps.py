@@ -31,9 +31,8 @@ MOMENTS = 10
 """Moments of a sequence at which a network is asked."""
 LEAST_AGREEMENT = 0.45
 """Share of the object's surface that depth must show where a guess is believed."""
-_LEAST_CONFIDENCE = 0.02
-"""Of joints: peaks of maps are low even where they are right."""
-_FEWEST_JOINTS = 6
+FEWEST_JOINTS = 6
+"""Joints that must be known in a view for them to say where the hand is."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def hands_at(capture: Capture, keypoints: Keypoints, moment: int, *, read: bool 
         for name, px in points.by_view.items():
             known = np.isfinite(px[moment]).all(-1) & (px[moment, :, 2] > 0)
             frame = int(capture.sync.index[f"{name}/color"][moment])
-            if frame < 0 or known.sum() < _FEWEST_JOINTS:
+            if frame < 0 or known.sum() < FEWEST_JOINTS:
                 continue
             view = capture.views[name]
             rgb = np.asarray(view.color[frame], np.uint8) if read else np.zeros((1, 1, 3), np.uint8)
@@ -214,4 +213,5 @@ def hand_keypoints(path: Path, folder: Path, capture: Capture) -> Keypoints | No
     A right hand is looked for, as by the provider `onnx`.
     """
     detector = onnx.SHIPPED if is_simulated(folder) else ""
-    return onnx.provide(onnx.Config(str(path), detector=detector, least_confidence=_LEAST_CONFIDENCE), folder, capture)
+    least = GraspReader.least_confidence
+    return onnx.provide(onnx.Config(str(path), detector=detector, least_confidence=least), folder, capture)

@@ -15,7 +15,7 @@ from annotate.carried import settled
 from annotate.document import edits, object_edits
 from annotate.document.residuals import refreshed, touched
 from annotate.document.words import named
-from annotate.grasps import Picture
+from annotate.grasps import FEWEST_JOINTS, Picture
 from annotate.objects.mesh import load_mesh
 from annotate.triangulate import triangulate_frame
 from hoi_core import camera as cameras
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from annotate.session import AnnotationSession
     from hoi_core.grasp_model import GraspModel
 
-_FEWEST_JOINTS = 6
 _NEAR = 15
 """Frames around in which a hand that is known says where it is."""
 
@@ -157,13 +156,13 @@ def _joints_px(revision: Revision, side: Side, view: str, camera: cameras.Camera
     near = sorted(
         range(max(frame - _NEAR, 0), min(frame + _NEAR + 1, len(revision.t_ns))), key=lambda m: abs(m - frame)
     )
+    held = None if points is None else points.by_view.get(view)
     for m in near:
-        held = None if points is None else points.by_view.get(view)
-        if held is not None and (known := np.isfinite(held[m, :, :2]).all(-1)).sum() >= _FEWEST_JOINTS:
+        if held is not None and (known := np.isfinite(held[m, :, :2]).all(-1)).sum() >= FEWEST_JOINTS:
             return np.asarray(held[m, known, :2])
         if track is not None and track.valid[m]:
             px = cameras.project(camera, cameras.transform(camera.T_cam_world, track.joints_m[m]))
-            if cameras.inside(camera, px).sum() >= _FEWEST_JOINTS:
+            if cameras.inside(camera, px).sum() >= FEWEST_JOINTS:
                 return np.asarray(px)
     return None
 
@@ -180,7 +179,7 @@ def _seen_hand(model: GraspModel, pictures: list[Picture]) -> tuple[F64, F64] | 
     seen = np.stack([np.concatenate([h.joints_px, h.confidence[:, None]], 1) for _, h in known])
     met = triangulate_frame([p.camera for p, _ in known], seen) if len(known) > 1 else np.full((21, 3), np.nan)
     there: Bool = np.asarray(np.isfinite(met).all(-1))
-    if there.sum() < _FEWEST_JOINTS:
+    if there.sum() < FEWEST_JOINTS:
         return joints, vertices
     R, t = rotation.kabsch(joints[there][None], met[there][None], np.ones((1, int(there.sum()))))
     return joints @ R[0].T + t[0], vertices @ R[0].T + t[0]
